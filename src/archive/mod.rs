@@ -1,0 +1,158 @@
+//! Backups: a plain tar.gz of the deploy directory with its description beside it.
+//!
+//! It refuses to know Docker: what ran is told to it, and it writes it down.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Origin;
+
+/// The version of [`Description`] that this build writes.
+pub const DESCRIPTION_VERSION: u32 = 1;
+
+/// What a backup is, beside its archive as `<deploy base name>-backup-<timestamp>.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The format, [`DESCRIPTION_VERSION`].
+    pub v: u32,
+    /// The name's timestamp, `%Y%m%d_%H%M%S` in UTC.
+    pub timestamp: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// The run that made it.
+    pub deployment_id: String,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where it was taken.
+    pub deploy_dir: PathBuf,
+    /// What ran at that moment.
+    pub release: Release,
+    /// The archive beside it.
+    pub archive: ArchiveFact,
+    /// Every entry of the tree that a restore answers for (data and excluded paths aside).
+    pub tree: Vec<Entry>,
+    /// Directories and files that containers write, relative to the deploy directory: archived,
+    /// and left alone by a restore unless it is told otherwise.
+    #[serde(default)]
+    pub data: Vec<String>,
+    /// The globs that were left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Who asked for the run that made it.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// Why a backup was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Before a deployment.
+    Deploy,
+    /// Before a rollback: so that it can be undone; never `latest`.
+    Safety,
+}
+
+/// What runs in a project: the part of a backup that is not files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Compose's name for the project.
+    pub project: String,
+    /// One entry a service that had containers, sorted by name.
+    pub services: Vec<Running>,
+    /// References in the compose files and the image each meant on this server, sorted.
+    pub references: Vec<Reference>,
+}
+
+impl Release {
+    /// Says whether anything ran and all of it ran well: what `latest` may go back to.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.services.is_empty() && self.services.iter().all(|s| s.well)
+    }
+}
+
+/// One service as it ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Running {
+    /// The service's name.
+    pub service: String,
+    /// The reference its container was made from.
+    pub image: String,
+    /// The image's ID, `sha256:…`.
+    pub image_id: String,
+    /// The repository digest to pull it by, `repo@sha256:…`, if it has one.
+    pub digest: Option<String>,
+    /// Compose's hash of the configuration.
+    pub config_hash: String,
+    /// How many containers.
+    pub replicas: u32,
+    /// Running (and healthy if it can say so), or a one-shot that exited 0.
+    pub well: bool,
+    /// Running, rather than exited.
+    pub running: bool,
+}
+
+/// What a reference meant on the server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reference {
+    /// As in the compose file, interpolated: `ghcr.io/acme/app:latest`.
+    pub reference: String,
+    /// The image's ID; none when the server had no such image.
+    pub image_id: Option<String>,
+    /// The repository digest to pull it by, if it has one.
+    pub digest: Option<String>,
+}
+
+/// An archive as a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveFact {
+    /// The file's name, without its directory.
+    pub file: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Hex SHA-256 of the file.
+    pub sha256: String,
+    /// How many entries it holds.
+    pub entries: u64,
+}
+
+/// One path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// Relative to the deploy directory, `.` for itself; bytes that are not UTF-8 as `\xNN`.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits, the lowest twelve.
+    pub mode: u32,
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Bytes of a file; 0 for anything else.
+    #[serde(default)]
+    pub size: u64,
+    /// Hex SHA-256 of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Where a symbolic link points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+    /// A socket, pipe or device: named, never archived.
+    Other,
+}

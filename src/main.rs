@@ -1,0 +1,3 @@
+//! The binary: one expression. Everything it does lives in the library.
+
+fn main() {}

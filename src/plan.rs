@@ -1,0 +1,286 @@
+//! What a run is going to do, as data: made on the runner, shipped to the agent, kept in the journal.
+//!
+//! A plan holds no secret and no file content; those travel beside it as [`Private`] and a tar
+//! stream. It refuses to know how anything in it is carried out.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Step;
+use crate::secret::{self, Secret};
+
+/// The version of [`Plan`] that this build writes.
+pub const PLAN_VERSION: u32 = 1;
+
+/// Everything that a run needs to know, secrets and contents aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The format, [`PLAN_VERSION`].
+    pub v: u32,
+    /// The deployment's id: `%Y%m%d_%H%M%S-<6 hex>`, sortable by time, unique.
+    pub id: String,
+    /// Deploy something new, or roll back to something old.
+    pub goal: Goal,
+    /// Where on the server.
+    pub site: Site,
+    /// The files that travel beside the plan, in the order of the tar stream.
+    #[serde(default)]
+    pub files: Vec<PlannedFile>,
+    /// The env file's path relative to the deploy directory, if its content is given.
+    #[serde(default)]
+    pub env_file_path: Option<String>,
+    /// Which hooks there are; their text is [`Private`].
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// How the release is judged.
+    #[serde(default)]
+    pub checks: Checks,
+    /// What becomes of backups.
+    pub backups: Backups,
+    /// Seconds to wait for another deployment of the same directory.
+    pub lock_timeout: u64,
+    /// Seconds for the whole run.
+    pub timeout: u64,
+    /// Who asked for it, and why: for messages and descriptions only.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "goal", rename_all = "snake_case")]
+pub enum Goal {
+    /// Run these images; empty means what the compose file names.
+    Deploy {
+        /// Image references, each for every service whose image has the same repository.
+        images: Vec<String>,
+    },
+    /// Run what a backup describes.
+    Rollback {
+        /// `latest` or a timestamp.
+        to: String,
+        /// Also restore what containers write.
+        restore_data: bool,
+    },
+}
+
+/// Where a release lives on its server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// The deploy directory, absolute.
+    pub deploy_dir: PathBuf,
+    /// The backup directory, absolute.
+    pub backup_dir: PathBuf,
+    /// Compose files relative to the deploy directory; empty means Compose's own choice.
+    #[serde(default)]
+    pub compose_files: Vec<String>,
+    /// The project's name; none means Compose's own choice.
+    #[serde(default)]
+    pub project_name: Option<String>,
+    /// The services to deploy; empty means all.
+    #[serde(default)]
+    pub services: Vec<String>,
+}
+
+/// A file that travels beside the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFile {
+    /// Where it goes, relative to the deploy directory.
+    pub path: String,
+    /// Permission bits, such as `0o644`.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Hex SHA-256 of the content.
+    pub sha256: String,
+}
+
+/// Which hooks a plan has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// There is a command for before the switch.
+    pub pre_deploy: bool,
+    /// There is a command for after the commit.
+    pub post_deploy: bool,
+}
+
+/// How a release is judged, besides the judgement of every service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Must answer 2xx, asked from the server.
+    pub health_url: Option<String>,
+    /// Declared tests, already narrowed to the chosen suite.
+    #[serde(default)]
+    pub smoke: Vec<SmokeTest>,
+    /// Seconds until the checks must pass.
+    pub health_timeout: u64,
+    /// Seconds after that in which they must go on passing.
+    pub watch: u64,
+}
+
+impl Checks {
+    /// The tests that only the runner can make.
+    pub fn from_runner(&self) -> impl Iterator<Item = &SmokeTest> {
+        self.smoke.iter().filter(|t| t.from == Vantage::Runner)
+    }
+
+    /// The tests that the server makes.
+    pub fn from_server(&self) -> impl Iterator<Item = &SmokeTest> {
+        self.smoke.iter().filter(|t| t.from == Vantage::Server)
+    }
+}
+
+/// One declared test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SmokeTest {
+    /// The name that messages use.
+    pub name: String,
+    /// What is asked.
+    pub probe: Probe,
+    /// Who asks.
+    #[serde(default)]
+    pub from: Vantage,
+}
+
+/// What a test asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// A GET request.
+    Http {
+        /// http or https.
+        url: String,
+        /// What the answer must be.
+        expect: Expect,
+    },
+    /// A TCP connection.
+    Tcp {
+        /// `host:port`.
+        address: String,
+    },
+    /// A service that runs, is healthy if it can say so, and does not restart.
+    Service {
+        /// The service's name.
+        service: String,
+    },
+    /// A command in a service's container that exits 0.
+    Exec {
+        /// The service's name.
+        service: String,
+        /// The argument vector.
+        command: Vec<String>,
+    },
+}
+
+/// What an HTTP answer must be; what is not named may be anything, the status 2xx.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expect {
+    /// The exact status.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// A text that the body contains.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// JSON pointers and the values they must point at.
+    #[serde(default)]
+    pub json: serde_json::Map<String, serde_json::Value>,
+    /// The longest acceptable answer, in milliseconds.
+    #[serde(default)]
+    pub max_ms: Option<u64>,
+}
+
+/// Who makes a test.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vantage {
+    /// The agent, on the server.
+    #[default]
+    Server,
+    /// The runner, from outside.
+    Runner,
+}
+
+/// What becomes of backups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backups {
+    /// The newest this many are kept.
+    pub keep: u32,
+    /// Globs of what a backup leaves out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+/// Who asked for a run, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// The environment's name, such as `production`.
+    pub environment: String,
+    /// The application's address, for messages.
+    pub url: Option<String>,
+    /// Who started it: `GITHUB_ACTOR`, or `user@machine`.
+    pub actor: Option<String>,
+    /// `owner/name`.
+    pub repository: Option<String>,
+    /// The commit's full hash.
+    pub commit: Option<String>,
+    /// The first line of its message.
+    pub commit_title: Option<String>,
+    /// Its author.
+    pub commit_author: Option<String>,
+    /// Where its log can be read.
+    pub run_url: Option<String>,
+}
+
+/// What must not outlive the run, so it is in no journal: it travels beside the plan.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Private {
+    /// The env file's bytes as text.
+    #[serde(with = "secret::in_the_clear")]
+    pub env_file: Option<Secret>,
+    /// The registry login's name.
+    pub registry_username: Option<String>,
+    /// The registry login's password.
+    #[serde(with = "secret::in_the_clear")]
+    pub registry_password: Option<Secret>,
+    /// The hook before the switch.
+    #[serde(with = "secret::in_the_clear")]
+    pub pre_deploy: Option<Secret>,
+    /// The hook after the commit.
+    #[serde(with = "secret::in_the_clear")]
+    pub post_deploy: Option<Secret>,
+}
+
+impl Plan {
+    /// The steps of this plan, in order.
+    #[must_use]
+    pub fn steps(&self) -> &'static [Step] {
+        match self.goal {
+            Goal::Deploy { .. } => &[
+                Step::Preflight,
+                Step::Stage,
+                Step::Pull,
+                Step::Backup,
+                Step::Files,
+                Step::PreDeploy,
+                Step::Up,
+                Step::Verify,
+                Step::Confirm,
+                Step::Commit,
+                Step::PostDeploy,
+            ],
+            Goal::Rollback { .. } => &[
+                Step::Preflight,
+                Step::Pull,
+                Step::Backup,
+                Step::Restore,
+                Step::Up,
+                Step::Verify,
+                Step::Confirm,
+                Step::Commit,
+            ],
+        }
+    }
+}
