@@ -284,3 +284,43 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+pub mod sample {
+    //! Plans for tests.
+
+    use super::*;
+
+    /// A deployment of whatever the compose file names.
+    pub fn deploy() -> Plan {
+        Plan {
+            v: PLAN_VERSION,
+            id: "20251017_143025-c0ffee".into(),
+            goal: Goal::Deploy { images: Vec::new() },
+            site: Site {
+                deploy_dir: "/opt/mcp".into(),
+                backup_dir: "/opt/mcp-backups".into(),
+                compose_files: Vec::new(),
+                project_name: None,
+                services: Vec::new(),
+            },
+            files: Vec::new(),
+            env_file_path: None,
+            hooks: Hooks::default(),
+            checks: Checks {
+                health_timeout: 120,
+                ..Checks::default()
+            },
+            backups: Backups {
+                keep: 3,
+                exclude: Vec::new(),
+            },
+            lock_timeout: 600,
+            timeout: 1800,
+            origin: Origin {
+                environment: "production".into(),
+                ..Origin::default()
+            },
+        }
+    }
+}

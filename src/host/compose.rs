@@ -1,0 +1,354 @@
+//! Compose's command lines and what its answers say, for versions 1 and 2.
+//!
+//! It builds and reads text; it runs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::Failure;
+use crate::host::cmd::{Cmd, Output};
+use crate::host::{Access, Bind, Config, Recreate, Result, ServiceConfig};
+use crate::plan::Site;
+
+/// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// A Compose version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    /// 1 or 2, or newer.
+    pub major: u32,
+    /// The second number.
+    pub minor: u32,
+    /// The third number.
+    pub patch: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl Version {
+    /// Reads `2.26.1`, `v2.40.3-desktop.1` or `1.29.2`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_start_matches('v');
+        let mut numbers = text.split(['.', '-', '+', '~']).map(str::parse::<u32>);
+        Some(Self {
+            major: numbers.next()?.ok()?,
+            minor: numbers.next()?.ok()?,
+            patch: numbers.next().and_then(std::result::Result::ok).unwrap_or(0),
+        })
+    }
+
+    /// Says whether this is the Python Compose of the past.
+    #[must_use]
+    pub fn is_one(self) -> bool {
+        self.major < 2
+    }
+}
+
+/// The Compose of a server: how it is called, and which it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compose {
+    /// `docker compose`, `docker-compose` or a plugin's path.
+    pub program: Vec<String>,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Compose {
+    /// A command in the project's directory, with the compose files that the operator names.
+    fn base(&self, site: &Site, dir: &Path, project: Option<&str>) -> Cmd {
+        let mut cmd = Cmd::new(&self.program[0])
+            .args(&self.program[1..])
+            .dir(dir)
+            .within(LONGEST);
+        if let Some(project) = project {
+            cmd = cmd.args(["-p", project]);
+        }
+        for file in &site.compose_files {
+            cmd = cmd.args(["-f", file]);
+        }
+        cmd
+    }
+
+    /// `config`, as JSON where Compose can.
+    #[must_use]
+    pub fn config(&self, site: &Site, dir: &Path) -> Cmd {
+        let cmd = self
+            .base(site, dir, site.project_name.as_deref())
+            .arg("config")
+            .within(Duration::from_mins(1));
+        if self.version.is_one() {
+            cmd
+        } else {
+            cmd.args(["--format", "json"])
+        }
+    }
+
+    /// `config --hash`, one line a service.
+    #[must_use]
+    pub fn hashes(&self, site: &Site, project: &str) -> Cmd {
+        self.base(site, &site.deploy_dir, Some(project))
+            .args(["config", "--hash", "*"])
+            .within(Duration::from_mins(1))
+    }
+
+    /// `up -d` that neither pulls nor builds.
+    #[must_use]
+    pub fn up(&self, site: &Site, project: &str, services: &[String], recreate: Recreate) -> Cmd {
+        let mut cmd = self
+            .base(site, &site.deploy_dir, Some(project))
+            .args(["up", "-d", "--no-build"]);
+        if !self.version.is_one() {
+            cmd = cmd.args(["--pull", "never"]);
+        }
+        if recreate == Recreate::Only {
+            cmd = cmd.args(["--no-deps", "--force-recreate"]);
+        }
+        cmd.args(services)
+    }
+
+    /// `build` of the named services.
+    #[must_use]
+    pub fn build(&self, site: &Site, project: &str, services: &[String]) -> Cmd {
+        self.base(site, &site.deploy_dir, Some(project))
+            .arg("build")
+            .args(services)
+    }
+}
+
+/// Reads what `config` printed.
+///
+/// # Errors
+/// A variable that is not set, or an answer that is no configuration.
+pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Config> {
+    let unset = unset_variables(&output.stderr);
+    if !unset.is_empty() {
+        return Err(refuse_unset(&unset));
+    }
+    let value: Value = if version.is_one() {
+        serde_saphyr::from_str(&output.stdout).map_err(|e| odd_answer(&e))?
+    } else {
+        serde_json::from_str(&output.stdout).map_err(|e| odd_answer(&e))?
+    };
+    let project = match value["name"].as_str() {
+        Some(name) => name.to_owned(),
+        None => project_of_one(site),
+    };
+    let mut services: Vec<ServiceConfig> = value["services"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, service)| read_service(name, service))
+        .collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Config { project, services })
+}
+
+/// Reads `config --hash`.
+#[must_use]
+pub fn read_hashes(stdout: &str) -> BTreeMap<String, String> {
+    stdout
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(service, hash)| (service.to_owned(), hash.trim().to_owned()))
+        .collect()
+}
+
+fn read_service(name: &str, service: &Value) -> ServiceConfig {
+    let text = |key: &str| service[key].as_str().map(ToOwned::to_owned);
+    let replicas = &service["deploy"]["replicas"];
+    let replicas = replicas.as_u64().or_else(|| service["scale"].as_u64());
+    ServiceConfig {
+        name: name.to_owned(),
+        image: text("image"),
+        build: !service["build"].is_null(),
+        pull_policy: text("pull_policy"),
+        platform: text("platform"),
+        binds: service["volumes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(read_bind)
+            .collect(),
+        replicas: replicas.and_then(|n| u32::try_from(n).ok()),
+    }
+}
+
+/// A bind mount in the long form, or in Compose 1's `source:target:mode`.
+fn read_bind(volume: &Value) -> Option<Bind> {
+    if let Some(short) = volume.as_str() {
+        let (source, rest) = short.split_once(':')?;
+        let mode = rest.split_once(':').map_or("rw", |(_, mode)| mode);
+        return source.starts_with('/').then(|| Bind {
+            source: source.into(),
+            access: access(mode.split(',').any(|m| m == "ro")),
+        });
+    }
+    (volume["type"] == "bind").then(|| Bind {
+        source: volume["source"].as_str().unwrap_or_default().into(),
+        access: access(volume["read_only"].as_bool().unwrap_or(false)),
+    })
+}
+
+fn access(read_only: bool) -> Access {
+    if read_only {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    }
+}
+
+/// Names the variables that Compose would replace by nothing.
+fn unset_variables(stderr: &str) -> Vec<String> {
+    let names: BTreeSet<String> = stderr
+        .lines()
+        .filter_map(|line| line.split_once(" variable is not set"))
+        .filter_map(|(before, _)| before.split_whitespace().last())
+        .map(|name| name.trim_matches(['"', '\\', '\'']).to_owned())
+        .collect();
+    names.into_iter().collect()
+}
+
+fn refuse_unset(unset: &[String]) -> Failure {
+    let names: Vec<String> = unset.iter().map(|n| format!("`{n}`")).collect();
+    Failure::new(format!(
+        "the compose file uses {} that {} not set: {}",
+        if unset.len() == 1 { "a variable" } else { "variables" },
+        if unset.len() == 1 { "is" } else { "are" },
+        names.join(", ")
+    ))
+    .because("Compose would put a blank text in its place")
+    .hint("set it in the env file (input `env_file`), or give it a default: `${NAME:-value}`")
+}
+
+fn odd_answer(error: &dyn fmt::Display) -> Failure {
+    Failure::new("Compose's `config` gave an answer that cannot be read").because(error)
+}
+
+/// The project's name as Compose 1 chooses it: `-p`, `.env`, or the directory's name.
+fn project_of_one(site: &Site) -> String {
+    if let Some(name) = &site.project_name {
+        return name.clone();
+    }
+    let env = std::fs::read_to_string(site.deploy_dir.join(".env")).unwrap_or_default();
+    let set = env
+        .lines()
+        .find_map(|l| l.strip_prefix("COMPOSE_PROJECT_NAME="));
+    let base = site.deploy_dir.file_name().unwrap_or_default();
+    let name = set.map_or_else(|| base.to_string_lossy().into_owned(), ToOwned::to_owned);
+    let kept = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    name.trim().to_lowercase().chars().filter(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::plan::sample;
+
+    fn two() -> Version {
+        Version::parse("2.26.1").unwrap()
+    }
+
+    fn compose(version: &str) -> Compose {
+        Compose {
+            program: vec!["docker".into(), "compose".into()],
+            version: Version::parse(version).unwrap(),
+        }
+    }
+
+    #[test]
+    fn versions_are_read_with_their_decorations() {
+        let parsed = |t| Version::parse(t).map(|v| v.to_string());
+        assert_eq!(parsed("v2.40.3-desktop.1").as_deref(), Some("2.40.3"));
+        assert_eq!(parsed("2.26.1+ds1").as_deref(), Some("2.26.1"));
+        assert_eq!(parsed("1.29.2\n").as_deref(), Some("1.29.2"));
+        assert_eq!(parsed("unknown"), None);
+    }
+
+    #[test]
+    fn up_never_pulls_and_never_builds() {
+        let site = sample::deploy().site;
+        let up = |v, r| compose(v).up(&site, "mcp", &["web".into()], r).to_string();
+        assert_eq!(
+            up("2.26.1", Recreate::Changed),
+            "docker compose -p mcp up -d --no-build --pull never web"
+        );
+        assert_eq!(
+            up("1.29.2", Recreate::Only),
+            "docker compose -p mcp up -d --no-build --no-deps --force-recreate web"
+        );
+    }
+
+    #[test]
+    fn compose_files_are_named_in_the_operators_order() {
+        let mut site = sample::deploy().site;
+        site.compose_files = vec!["base.yml".into(), "prod.yml".into()];
+        assert_eq!(
+            compose("2.26.1").config(&site, &site.deploy_dir).to_string(),
+            "docker compose -f base.yml -f prod.yml config --format json"
+        );
+    }
+
+    #[test]
+    fn both_versions_name_unset_variables_and_are_refused() {
+        let stderr = "time=\"x\" level=warning msg=\"The \\\"DB_URL\\\" variable is not set. Defaulting to a blank string.\"\n\
+             WARNING: The TAG variable is not set. Defaulting to a blank string.\n";
+        assert_eq!(unset_variables(stderr), ["DB_URL", "TAG"]);
+        let output = Output {
+            stdout: "{}".into(),
+            stderr: stderr.into(),
+        };
+        let site = sample::deploy().site;
+        let failure = read_config(&output, &site, two()).unwrap_err();
+        assert_eq!(
+            failure.what,
+            "the compose file uses variables that are not set: `DB_URL`, `TAG`"
+        );
+    }
+
+    #[test]
+    fn a_configuration_of_compose_two_is_read() {
+        let stdout = r#"{"name":"mcp","services":{"web":{"image":"acme/web:1","build":{"context":"."},
+            "volumes":[{"type":"bind","source":"/opt/mcp/app.conf","target":"/x","read_only":true},
+                       {"type":"volume","source":"db","target":"/y"}],
+            "deploy":{"replicas":2}},"db":{"image":"postgres"}}}"#;
+        let output = Output {
+            stdout: stdout.into(),
+            stderr: String::new(),
+        };
+        let config = read_config(&output, &sample::deploy().site, two()).unwrap();
+        assert_eq!(config.project, "mcp");
+        assert_eq!(config.services[0].name, "db");
+        let web = config.service("web").unwrap();
+        assert!(web.build);
+        assert_eq!(web.replicas, Some(2));
+        assert_eq!(web.binds.len(), 1);
+        assert_eq!(web.binds[0].access, Access::ReadOnly);
+    }
+
+    #[test]
+    fn a_configuration_of_compose_one_is_read() {
+        let stdout = "services:\n  web:\n    image: acme/web:1\n    volumes:\n    - /opt/mcp/data:/data:rw\n    - db:/db:rw\nversion: '3'\n";
+        let output = Output {
+            stdout: stdout.into(),
+            stderr: String::new(),
+        };
+        let version = Version::parse("1.29.2").unwrap();
+        let config = read_config(&output, &sample::deploy().site, version).unwrap();
+        assert_eq!(config.project, "mcp");
+        assert_eq!(config.services[0].binds.len(), 1);
+        assert_eq!(config.services[0].binds[0].access, Access::ReadWrite);
+    }
+}

@@ -1,0 +1,309 @@
+//! The server as the steps see it: what can be looked at, and what can be done.
+//!
+//! `real` does it with Docker, Compose and the file system; nothing in here decides what should
+//! be done, or when.
+
+pub mod cmd;
+pub mod compose;
+pub mod docker;
+pub mod http;
+pub mod judge;
+pub mod real;
+pub mod reference;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::catalogue::Listed;
+use crate::archive::restore::Data;
+use crate::archive::{Description, Release};
+use crate::event::Failure;
+use crate::plan::{Expect, Plan, Private, Site};
+use crate::saga::facts::RunDir;
+use crate::saga::steps::backup::Order;
+use crate::secret::Secret;
+
+/// What every act and look comes back with.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Which Docker and which Compose a server has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// The engine's version, `20.10.24`.
+    pub docker: String,
+    /// Compose's version.
+    pub compose: compose::Version,
+}
+
+/// What Compose makes of the compose files in a directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The project's name.
+    pub project: String,
+    /// Its services, sorted by name; those of inactive profiles are absent.
+    pub services: Vec<ServiceConfig>,
+}
+
+impl Config {
+    /// The service of that name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
+        self.services.iter().find(|s| s.name == name)
+    }
+}
+
+/// One service of a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceConfig {
+    /// Its name.
+    pub name: String,
+    /// The image reference, interpolated.
+    pub image: Option<String>,
+    /// Built on the server from a context.
+    pub build: bool,
+    /// `always`, `missing`, `never`, `build`.
+    pub pull_policy: Option<String>,
+    /// Such as `linux/arm64`.
+    pub platform: Option<String>,
+    /// Its bind mounts.
+    pub binds: Vec<Bind>,
+    /// How many containers are wanted; none means one.
+    pub replicas: Option<u32>,
+}
+
+/// A bind mount of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// The absolute path on the server.
+    pub source: PathBuf,
+    /// Whether the container may only read it.
+    pub access: Access,
+}
+
+/// What a container may do with a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Read.
+    ReadOnly,
+    /// Read and write: what lies there is data.
+    ReadWrite,
+}
+
+/// A container of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// The full ID.
+    pub id: String,
+    /// The name, without the leading slash.
+    pub name: String,
+    /// The service it belongs to.
+    pub service: String,
+    /// The reference it was made from.
+    pub image: String,
+    /// The ID of its image.
+    pub image_id: String,
+    /// Compose's hash of its configuration.
+    pub config_hash: String,
+    /// What it does.
+    pub state: State,
+    /// The last exit code.
+    pub exit_code: i64,
+    /// How often Docker restarted it.
+    pub restarts: i64,
+    /// Milliseconds since it last started; none when it never did.
+    pub up_ms: Option<u64>,
+    /// Its healthcheck, if it has one.
+    pub health: Option<Health>,
+    /// Whether Docker starts it again whatever its exit code.
+    pub always_restarts: bool,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Made, never started.
+    #[default]
+    Created,
+    /// At work.
+    Running,
+    /// Between an exit and the next start.
+    Restarting,
+    /// Ended.
+    Exited,
+    /// Stopped in its tracks.
+    Paused,
+    /// Being removed, or beyond repair.
+    Dead,
+}
+
+/// A container's healthcheck.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// What it says.
+    pub status: HealthStatus,
+    /// Its command as an argument vector, to be run by exec.
+    pub command: Vec<String>,
+    /// Seconds between two runs.
+    pub interval: u64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: i64,
+    /// What its last run printed.
+    pub last_output: String,
+}
+
+/// What a healthcheck says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    /// Not yet known.
+    Starting,
+    /// Well.
+    Healthy,
+    /// Not well; may recover.
+    Unhealthy,
+}
+
+/// An image on the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// `sha256:…`.
+    pub id: String,
+    /// `repository@sha256:…`, one a repository it was pulled from.
+    pub digests: Vec<String>,
+    /// `repository:tag`.
+    pub tags: Vec<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// An image that was asked for by a reference and fetched by its digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// The image.
+    pub image: Image,
+    /// `repository@sha256:…`.
+    pub digest: String,
+    /// It was not on the server before.
+    pub was_new: bool,
+}
+
+/// The name and password of a registry.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// The password or token.
+    pub password: Secret,
+}
+
+/// Where a pull's progress goes: what, bytes so far, bytes in all.
+pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
+
+/// Where a command's lines go.
+pub type Lines<'a> = &'a dyn Fn(&str);
+
+/// How `up` treats containers whose configuration did not change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recreate {
+    /// Leave them.
+    Changed,
+    /// Replace those of the named services, and nothing else.
+    Only,
+}
+
+/// A server that can be looked at and acted on.
+#[allow(async_fn_in_trait, reason = "the agent runs on one thread")]
+pub trait Host: Sized {
+    /// The same server, for another plan's site.
+    fn at(&self, site: &Site) -> Self;
+
+    /// Makes sure that the deploy directory is there and can be written.
+    async fn check_site(&self) -> Result<()>;
+    /// Makes sure that there is room for a backup and for images.
+    async fn check_room(&self, exclude: &[String]) -> Result<()>;
+    /// Lays the plan's files beside the old ones; the directory to ask Compose about.
+    async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf>;
+    /// Removes the stage.
+    async fn strike_stage(&self, run: &RunDir) -> Result<()>;
+    /// Puts the plan's files in place; those that differ from what was there.
+    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir)
+    -> Result<Vec<String>>;
+    /// Archives the deploy directory.
+    async fn backup(&self, plan: &Plan, order: &Order<'_>) -> Result<Description>;
+    /// Where a backup's archive lies.
+    fn archive_path(&self, description: &Description) -> PathBuf;
+    /// Reconciles the deploy directory to a backup; the paths that differed.
+    async fn restore(&self, description: &Description, data: Data) -> Result<Vec<String>>;
+    /// The backups there are, newest first.
+    async fn backups(&self) -> Result<Vec<Listed>>;
+    /// The newest good backup that differs from what runs.
+    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed>;
+    /// Removes a backup.
+    async fn drop_backup(&self, timestamp: &str) -> Result<()>;
+    /// The references whose repository is the named one.
+    async fn references(&self, repository: &str) -> Result<Vec<String>>;
+
+    /// Finds Docker and Compose.
+    async fn engine(&self) -> Result<Engine>;
+    /// Asks Compose about the files in `dir`, the deploy directory or its stage.
+    /// An unset variable is a failure.
+    async fn config(&self, dir: &Path) -> Result<Config>;
+    /// Compose's hash of each service's configuration in the deploy directory.
+    async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
+    /// The containers of a project, `compose run` ones aside, sorted by name.
+    async fn containers(&self, project: &str) -> Result<Vec<Container>>;
+    /// The names of a project's own networks.
+    async fn networks(&self, project: &str) -> Result<Vec<String>>;
+    /// The image that a reference or an ID means, if it is there.
+    async fn image(&self, reference: &str) -> Result<Option<Image>>;
+
+    /// Pulls a reference by the digest that it has in the registry now.
+    async fn pull(
+        &self,
+        reference: &str,
+        platform: Option<&str>,
+        login: Option<&Login>,
+        progress: Progress<'_>,
+    ) -> Result<Fetched>;
+    /// Makes a reference mean an image.
+    async fn tag(&self, image_id: &str, reference: &str) -> Result<()>;
+    /// Makes a reference mean nothing; the image itself goes only with its last reference.
+    async fn untag(&self, reference: &str) -> Result<()>;
+    /// Builds the images of services that have a context.
+    async fn build(&self, project: &str, services: &[String], lines: Lines<'_>) -> Result<()>;
+    /// Lets Compose bring services to what the files say; pulls nothing. No service means all.
+    async fn up(
+        &self,
+        project: &str,
+        services: &[String],
+        recreate: Recreate,
+        lines: Lines<'_>,
+    ) -> Result<()>;
+    /// Stops containers, each within its own grace period.
+    async fn stop(&self, containers: &[String]) -> Result<()>;
+    /// Removes stopped containers.
+    async fn remove(&self, containers: &[String]) -> Result<()>;
+    /// Removes a network that nobody uses any more.
+    async fn remove_network(&self, name: &str) -> Result<()>;
+    /// Gives a container its name.
+    async fn rename(&self, container: &str, name: &str) -> Result<()>;
+    /// A container's last lines, oldest first.
+    async fn logs(&self, container: &str, lines: u32) -> Result<Vec<String>>;
+    /// Runs a command in a container; its exit code and what it printed.
+    async fn exec(&self, container: &str, command: &[String]) -> Result<(i64, String)>;
+    /// Runs a shell script in the deploy directory.
+    async fn hook(
+        &self,
+        run: &RunDir,
+        script: &Secret,
+        env: &[(String, String)],
+        lines: Lines<'_>,
+    ) -> Result<()>;
+    /// Asks a URL; what was seen, or why it is not what was expected.
+    async fn http(&self, url: &str, expect: &Expect) -> Result<String>;
+    /// Opens a TCP connection.
+    async fn tcp(&self, address: &str) -> Result<String>;
+}

@@ -1,0 +1,157 @@
+//! What one step found out and another needs: small JSON files under the run's own directory.
+//!
+//! A fact is on disk before anything relies on it, so an undo finds it after a crash. The file
+//! refuses to know which step asks.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Release;
+use crate::event::{Failure, ServiceImage};
+use crate::host::{Config, Container, Result};
+
+/// The directory of one run: `<backup_dir>/.landfall/runs/<id>`.
+#[derive(Debug, Clone)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// The directory of a run below a state directory; it need not exist yet.
+    #[must_use]
+    pub fn of(state: &Path, id: &str) -> Self {
+        Self(state.join("runs").join(id))
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The state directory that the run belongs to.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        self.0.ancestors().nth(2).unwrap_or(&self.0)
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    /// The files that came with the plan, as a tar stream.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.0.join("files.tar")
+    }
+
+    /// Where the new files are laid beside the old ones.
+    #[must_use]
+    pub fn stage(&self) -> PathBuf {
+        self.0.join("stage")
+    }
+
+    /// A word that the runner has left, and the reason it gave.
+    #[must_use]
+    pub fn word(&self, word: &str) -> Option<String> {
+        fs::read_to_string(self.0.join(format!("word-{word}"))).ok()
+    }
+
+    /// Writes a fact down, on disk when it returns.
+    pub fn keep<T: Serialize>(&self, name: &str, fact: &T) -> Result<()> {
+        self.write(name, fact)
+            .map_err(|e| Failure::new(format!("cannot write down `{name}`")).because(e))
+    }
+
+    /// Reads a fact; `None` when the step that finds it never came so far.
+    pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.0.join(format!("{name}.json"));
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| Failure::new(format!("`{}` is damaged", path.display())).because(e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::new(format!("cannot read `{}`", path.display())).because(e)),
+        }
+    }
+
+    /// Forgets a fact.
+    pub fn forget(&self, name: &str) {
+        let _ = fs::remove_file(self.0.join(format!("{name}.json")));
+    }
+
+    fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
+        let temp = tempfile::NamedTempFile::new_in(&self.0)?;
+        let mut file = temp.as_file();
+        file.write_all(&serde_json::to_vec(fact)?)?;
+        file.sync_data()?;
+        temp.persist(self.0.join(format!("{name}.json")))?;
+        File::open(&self.0)?.sync_all()
+    }
+}
+
+/// What ran before anything was changed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The release, as a backup describes it.
+    pub release: Release,
+    /// Its containers.
+    pub containers: Vec<Container>,
+    /// The project's networks.
+    pub networks: Vec<String>,
+}
+
+/// What is to run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What Compose makes of the files that will be in place.
+    pub config: Config,
+    /// The services to bring up; empty means all.
+    pub services: Vec<String>,
+    /// Where each service's image comes from.
+    pub sources: Vec<Source>,
+    /// Paths that this deployment ships, relative to the deploy directory.
+    pub shipped: Vec<String>,
+}
+
+/// Where a service's image comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The service.
+    pub service: String,
+    /// The reference in the compose file.
+    pub reference: String,
+    /// The reference to pull; none leaves the image that is there.
+    pub pull: Option<String>,
+    /// For another platform than the server's own.
+    pub platform: Option<String>,
+}
+
+/// What was pulled.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pulled {
+    /// One entry a service: the image it will run.
+    pub images: Vec<ServiceImage>,
+    /// `repository@sha256:…` that were not on the server before this run.
+    pub new: Vec<String>,
+}
+
+/// The names of the facts.
+pub mod name {
+    /// [`super::Before`].
+    pub const BEFORE: &str = "before";
+    /// [`super::Wanted`].
+    pub const WANTED: &str = "wanted";
+    /// [`super::Pulled`].
+    pub const PULLED: &str = "pulled";
+    /// The [`crate::archive::Description`] of this run's backup.
+    pub const BACKUP: &str = "backup";
+    /// The [`crate::archive::Description`] that a rollback restores.
+    pub const TARGET: &str = "target";
+    /// Paths that `Files` or `Restore` changed.
+    pub const CHANGED: &str = "changed";
+}

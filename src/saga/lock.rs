@@ -1,0 +1,179 @@
+//! One deployment a directory: a kernel lock on the deploy directory itself, and a person's freeze.
+//!
+//! The lock is on the directory's own inode, so it holds whatever backup directory or user each
+//! deployment names, and it dies with its holder. The file refuses to know what is done under it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Failure, FailureKind};
+use crate::host::Result;
+
+/// How often a waiting deployment looks.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The held lock; dropping it lets the next one in.
+#[derive(Debug)]
+pub struct Lock {
+    _dir: File,
+}
+
+/// Takes the lock of a deploy directory, waiting for another deployment at most `timeout`.
+///
+/// `waiting` is called once if there is somebody to wait for.
+pub async fn take(
+    deploy_dir: &Path,
+    timeout: Duration,
+    holder: impl Fn() -> String,
+    waiting: impl Fn(&str),
+) -> Result<Lock> {
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        if let Some(lock) = try_take(deploy_dir)? {
+            return Ok(lock);
+        }
+        if start.elapsed() >= timeout {
+            return Err(held(deploy_dir, timeout, &holder()));
+        }
+        if !told {
+            waiting(&holder());
+            told = true;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Takes the lock if nobody holds it.
+pub fn try_take(deploy_dir: &Path) -> Result<Option<Lock>> {
+    let shown = deploy_dir.display();
+    let dir = File::open(deploy_dir)
+        .map_err(|e| Failure::new(format!("cannot open `{shown}` to lock it")).because(e))?;
+    match dir.try_lock() {
+        Ok(()) => Ok(Some(Lock { _dir: dir })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => {
+            Err(Failure::new(format!("cannot lock `{shown}`")).because(e))
+        }
+    }
+}
+
+fn held(deploy_dir: &Path, timeout: Duration, holder: &str) -> Failure {
+    Failure::new(format!(
+        "another deployment holds `{}`: {holder}",
+        deploy_dir.display()
+    ))
+    .because(format!("it did not finish within {} s", timeout.as_secs()))
+    .hint("wait for it, or raise `lock_timeout`")
+    .of(FailureKind::Locked)
+}
+
+/// A person's word that nothing may be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// Why.
+    pub message: String,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub since: DateTime<Utc>,
+}
+
+fn freeze_file(state: &Path) -> PathBuf {
+    state.join("frozen.json")
+}
+
+/// Writes a freeze down.
+pub fn freeze(state: &Path, freeze: &Freeze) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let temp = tempfile::NamedTempFile::new_in(state)?;
+        fs::write(temp.path(), serde_json::to_vec_pretty(freeze)?)?;
+        temp.persist(freeze_file(state))?;
+        Ok(())
+    };
+    write().map_err(|e| Failure::new("cannot write the freeze down").because(e))
+}
+
+/// Ends a freeze; the one that was in force, if any.
+pub fn thaw(state: &Path) -> Result<Option<Freeze>> {
+    let was = frozen(state)?;
+    if was.is_some() {
+        fs::remove_file(freeze_file(state))
+            .map_err(|e| Failure::new("cannot end the freeze").because(e))?;
+    }
+    Ok(was)
+}
+
+/// The freeze in force, if any.
+pub fn frozen(state: &Path) -> Result<Option<Freeze>> {
+    match fs::read(freeze_file(state)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or(Freeze {
+            message: "the note of the freeze cannot be read".into(),
+            by: "somebody".into(),
+            since: Utc::now(),
+        }))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Failure::new("cannot look for a freeze").because(e)),
+    }
+}
+
+/// Refuses when a person froze the directory.
+pub fn refuse_frozen(state: &Path) -> Result<()> {
+    match frozen(state)? {
+        None => Ok(()),
+        Some(freeze) => Err(Failure::new(format!(
+            "deployments are frozen by {} since {}: {}",
+            freeze.by,
+            freeze.since.format("%Y-%m-%d %H:%M UTC"),
+            freeze.message
+        ))
+        .hint("run `landfall thaw` when the reason is gone")
+        .of(FailureKind::Frozen)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_held_directory_refuses_after_the_timeout_and_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = try_take(dir.path()).unwrap().unwrap();
+        let told = std::cell::RefCell::new(Vec::new());
+        let failure = take(
+            dir.path(),
+            Duration::from_millis(150),
+            || "run 7 by ana".into(),
+            |holder| told.borrow_mut().push(holder.to_owned()),
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Locked);
+        assert!(failure.what.contains("run 7 by ana"), "{failure}");
+        assert_eq!(*told.borrow(), ["run 7 by ana"]);
+        drop(held);
+        assert!(try_take(dir.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_freeze_refuses_with_the_persons_message_until_it_is_thawed() {
+        let dir = tempfile::tempdir().unwrap();
+        let word = Freeze {
+            message: "stock-taking until Monday".into(),
+            by: "ana".into(),
+            since: Utc::now(),
+        };
+        freeze(dir.path(), &word).unwrap();
+        let failure = refuse_frozen(dir.path()).unwrap_err();
+        assert!(failure.what.contains("stock-taking until Monday"), "{failure}");
+        assert_eq!(thaw(dir.path()).unwrap(), Some(word));
+        assert!(refuse_frozen(dir.path()).is_ok());
+    }
+}

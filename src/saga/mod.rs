@@ -1,0 +1,248 @@
+//! Decides what comes next: a pure function of what has happened.
+//!
+//! A failure takes back every step that ever started, in reverse order. The room refuses to know
+//! how a step acts, where its facts lie and who watches; `run` carries out what [`next`] says.
+
+pub mod downtime;
+pub mod facts;
+pub mod journal;
+pub mod lock;
+pub mod redact;
+pub mod run;
+pub mod settle;
+pub mod steps;
+pub mod tidy;
+
+use std::collections::BTreeMap;
+
+use crate::event::{Event, Failure, FailureKind, Outcome, Step};
+use crate::plan::{Goal, Plan};
+
+/// How far one step has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Acting,
+    Acted,
+    Failed,
+    Undoing,
+    Undone,
+    UndoFailed,
+}
+
+/// What has happened in one run, folded from its events; it accepts only what makes sense.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    plan: Option<Box<Plan>>,
+    stages: BTreeMap<Step, Stage>,
+    failed: Option<(Step, Failure)>,
+    undo_failed: Option<Failure>,
+    outcome: Option<Outcome>,
+}
+
+/// What the saga wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Carry out a step.
+    Act(Step),
+    /// Take a step back.
+    Undo(Step),
+    /// Write down how the run ended.
+    Finish(Outcome),
+    /// Nothing; it has ended like this.
+    Stop(Outcome),
+}
+
+/// An event that cannot follow what has happened.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("`{event}` makes no sense here")]
+pub struct Nonsense {
+    /// The event, in short.
+    pub event: String,
+}
+
+impl History {
+    /// Takes in one more event, or refuses it and stays as it was.
+    pub fn push(&mut self, event: &Event) -> Result<(), Nonsense> {
+        if self.allows(event) {
+            self.fold(event);
+            Ok(())
+        } else {
+            Err(Nonsense {
+                event: in_short(event),
+            })
+        }
+    }
+
+    /// The plan, once there is one.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
+    /// How the run ended, if it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// Says whether the point of no return has been passed.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        self.stage(Step::Commit) == Some(Stage::Acted)
+    }
+
+    /// Says whether a step ever started.
+    #[must_use]
+    pub fn has_started(&self, step: Step) -> bool {
+        self.stages.contains_key(&step)
+    }
+
+    /// Says whether the release was ever touched: files, containers, hooks.
+    #[must_use]
+    pub fn has_changed_the_release(&self) -> bool {
+        self.stages.keys().any(|step| step.changes_the_release())
+    }
+
+    /// The one recovery event: what to push first when a dead agent's run is taken up again.
+    #[must_use]
+    pub fn interruption(&self) -> Option<Event> {
+        let acting = |(_, stage): &(&Step, &Stage)| **stage == Stage::Acting;
+        let (step, _) = self.stages.iter().find(acting)?;
+        Some(Event::Failed {
+            step: *step,
+            failure: Failure::new(format!("the agent died during `{step}`"))
+                .of(FailureKind::Interrupted),
+        })
+    }
+
+    fn stage(&self, step: Step) -> Option<Stage> {
+        self.stages.get(&step).copied()
+    }
+
+    /// The transition table.
+    fn allows(&self, event: &Event) -> bool {
+        if let Event::Planned { .. } = event {
+            return self.plan.is_none();
+        }
+        if self.plan.is_none() || self.outcome.is_some() {
+            return false;
+        }
+        match event {
+            Event::Planned { .. } => false,
+            Event::Note { .. } => true,
+            Event::Started { step } => next(self) == Next::Act(*step),
+            Event::Succeeded { step } | Event::Failed { step, .. } => {
+                self.stage(*step) == Some(Stage::Acting)
+            }
+            Event::UndoStarted { step } => next(self) == Next::Undo(*step),
+            Event::Undone { step } | Event::UndoFailed { step, .. } => {
+                self.stage(*step) == Some(Stage::Undoing)
+            }
+            Event::Finished { outcome } => next(self) == Next::Finish(outcome.clone()),
+        }
+    }
+
+    fn fold(&mut self, event: &Event) {
+        match event {
+            Event::Planned { plan } => self.plan = Some(plan.clone()),
+            Event::Note { .. } => {}
+            Event::Started { step } => self.set(*step, Stage::Acting),
+            Event::Succeeded { step } => self.set(*step, Stage::Acted),
+            Event::Failed { step, failure } => {
+                self.set(*step, Stage::Failed);
+                self.failed.get_or_insert((*step, failure.clone()));
+            }
+            Event::UndoStarted { step } => self.set(*step, Stage::Undoing),
+            Event::Undone { step } => self.set(*step, Stage::Undone),
+            Event::UndoFailed { step, failure } => {
+                self.set(*step, Stage::UndoFailed);
+                self.undo_failed.get_or_insert(failure.clone());
+            }
+            Event::Finished { outcome } => self.outcome = Some(outcome.clone()),
+        }
+    }
+
+    fn set(&mut self, step: Step, stage: Stage) {
+        self.stages.insert(step, stage);
+    }
+}
+
+/// Decides; the only place that does.
+///
+/// # Panics
+/// Never: a history without a plan finishes as refused.
+#[must_use]
+pub fn next(history: &History) -> Next {
+    if let Some(outcome) = &history.outcome {
+        return Next::Stop(outcome.clone());
+    }
+    let Some(plan) = &history.plan else {
+        return Next::Finish(planless());
+    };
+    match &history.failed {
+        Some((step, cause)) if !history.is_committed() => back(history, plan, *step, cause),
+        _ => forward(history, plan),
+    }
+}
+
+/// The first step that has not acted; behind the commit a failed step counts as done.
+fn forward(history: &History, plan: &Plan) -> Next {
+    let pending = plan.steps().iter().find(|step| {
+        !matches!(
+            history.stage(**step),
+            Some(Stage::Acted | Stage::Failed | Stage::Undone)
+        )
+    });
+    match (pending, &plan.goal) {
+        (Some(step), _) => Next::Act(*step),
+        (None, Goal::Deploy { .. }) => Next::Finish(Outcome::Deployed),
+        (None, Goal::Rollback { .. }) => Next::Finish(Outcome::Restored),
+    }
+}
+
+/// The last step that started and has not been taken back.
+fn back(history: &History, plan: &Plan, failed: Step, cause: &Failure) -> Next {
+    let standing = plan.steps().iter().rev().find(|step| {
+        !matches!(
+            history.stage(**step),
+            None | Some(Stage::Undone | Stage::UndoFailed)
+        )
+    });
+    if let Some(step) = standing {
+        return Next::Undo(*step);
+    }
+    let (cause, step) = (cause.clone(), failed);
+    Next::Finish(match &history.undo_failed {
+        Some(undo) => Outcome::Stuck {
+            cause,
+            step,
+            undo: undo.clone(),
+        },
+        None if history.has_changed_the_release() => Outcome::RolledBack { cause, step },
+        None => Outcome::Refused { cause, step },
+    })
+}
+
+fn planless() -> Outcome {
+    Outcome::Refused {
+        cause: Failure::new("the agent died before it had a plan").of(FailureKind::Interrupted),
+        step: Step::Preflight,
+    }
+}
+
+fn in_short(event: &Event) -> String {
+    match event {
+        Event::Planned { .. } => "planned".into(),
+        Event::Started { step } => format!("started {step}"),
+        Event::Succeeded { step } => format!("succeeded {step}"),
+        Event::Failed { step, .. } => format!("failed {step}"),
+        Event::UndoStarted { step } => format!("undo started {step}"),
+        Event::Undone { step } => format!("undone {step}"),
+        Event::UndoFailed { step, .. } => format!("undo failed {step}"),
+        Event::Note { step, .. } => format!("note {step}"),
+        Event::Finished { outcome } => format!("finished {}", outcome.status()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Carries out what the saga decides: act, write down, go on, until the run has ended.
+//!
+//! It refuses to know what any step does. A deadline and the runner's wish to cancel end an act;
+//! nothing ends an undo but itself.
+
+use std::cell::RefCell;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
+use crate::host::{Host, Result};
+use crate::plan::{Plan, Private};
+use crate::saga::downtime::Sampler;
+use crate::saga::facts::RunDir;
+use crate::saga::journal::Journal;
+use crate::saga::lock::Lock;
+use crate::saga::redact::Redactor;
+use crate::saga::steps::Run;
+use crate::saga::{Next, next, tidy};
+
+/// How often the wish to cancel is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One run at work.
+pub struct Saga<'a, H> {
+    host: &'a H,
+    dir: &'a RunDir,
+    plan: Plan,
+    private: Private,
+    journal: RefCell<Journal>,
+    redactor: Redactor,
+    deadline: Instant,
+    lock: RefCell<Option<Lock>>,
+    sampler: RefCell<Option<Sampler>>,
+}
+
+/// Begins a run and carries it to its end.
+pub async fn begin<H: Host>(
+    plan: Plan,
+    private: Private,
+    host: &H,
+    dir: &RunDir,
+) -> Result<Outcome> {
+    let mut journal = Journal::open(&dir.journal(), &plan.id)?;
+    if journal.history().plan().is_none() {
+        journal.append(Event::Planned {
+            plan: Box::new(plan.clone()),
+        })?;
+    }
+    Saga::new(plan, private, host, dir, journal, None).drive().await
+}
+
+/// Takes up a run whose agent died, under a lock that is already held.
+pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Result<Outcome> {
+    let Some(plan) = journal.history().plan().cloned() else {
+        let outcome = match next(journal.history()) {
+            Next::Finish(outcome) | Next::Stop(outcome) => outcome,
+            _ => return Err(Failure::new("a run without a plan wants to act")),
+        };
+        return Ok(outcome);
+    };
+    if let Some(event) = journal.history().interruption() {
+        journal.append(event)?;
+    }
+    let saga = Saga::new(plan, Private::default(), host, dir, journal, None);
+    saga.drive().await
+}
+
+impl<'a, H: Host> Saga<'a, H> {
+    fn new(
+        plan: Plan,
+        private: Private,
+        host: &'a H,
+        dir: &'a RunDir,
+        journal: Journal,
+        lock: Option<Lock>,
+    ) -> Self {
+        Self {
+            host,
+            dir,
+            redactor: Redactor::of(&private),
+            deadline: Instant::now() + Duration::from_secs(plan.timeout),
+            plan,
+            private,
+            journal: RefCell::new(journal),
+            lock: RefCell::new(lock),
+            sampler: RefCell::default(),
+        }
+    }
+
+    async fn drive(self) -> Result<Outcome> {
+        loop {
+            let wanted = next(self.journal.borrow().history());
+            match wanted {
+                Next::Act(step) => self.act(step).await?,
+                Next::Undo(step) => self.undo(step).await?,
+                Next::Finish(outcome) => self.finish(outcome).await?,
+                Next::Stop(outcome) => return Ok(outcome),
+            }
+        }
+    }
+
+    async fn act(&self, step: Step) -> Result<()> {
+        self.append(Event::Started { step })?;
+        self.watch_downtime(step).await;
+        let tell = |note| self.tell(step, note);
+        let run = self.run(&tell, Direction::Forward);
+        let verdict = match self.within(run.act(step), step).await {
+            Ok(()) => Event::Succeeded { step },
+            Err(failure) => Event::Failed {
+                step,
+                failure: self.redactor.failure(failure),
+            },
+        };
+        self.append(verdict)
+    }
+
+    async fn undo(&self, step: Step) -> Result<()> {
+        self.append(Event::UndoStarted { step })?;
+        let tell = |note| self.tell(step, note);
+        let verdict = match self.run(&tell, Direction::Back).undo(step).await {
+            Ok(()) => Event::Undone { step },
+            Err(failure) => Event::UndoFailed {
+                step,
+                failure: self.redactor.failure(failure),
+            },
+        };
+        self.append(verdict)
+    }
+
+    async fn finish(&self, outcome: Outcome) -> Result<()> {
+        let last = self.plan.steps().last().copied().unwrap_or(Step::Commit);
+        if let Some(sampler) = self.sampler.take() {
+            self.tell(last, Note::Downtime { ms: sampler.stop() });
+        }
+        let tell = |note| self.tell(last, note);
+        tidy::up(&self.run(&tell, Direction::Forward), &outcome).await;
+        self.append(Event::Finished { outcome })?;
+        tidy::facts(self.dir);
+        self.lock.replace(None);
+        Ok(())
+    }
+
+    /// An act within the run's deadline, unless the runner wants it back.
+    async fn within(&self, act: impl Future<Output = Result<()>>, step: Step) -> Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            biased;
+            result = act => result,
+            reason = self.cancelled(), if !step.follows_commit() => Err(reason),
+            () = tokio::time::sleep(left) => Err(self.too_late()),
+        }
+    }
+
+    async fn cancelled(&self) -> Failure {
+        loop {
+            if let Some(reason) = self.dir.word("cancel") {
+                let reason = reason.trim();
+                let reason = if reason.is_empty() { "the runner was stopped" } else { reason };
+                return Failure::new("the run was cancelled")
+                    .because(reason)
+                    .of(FailureKind::Cancelled);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn too_late(&self) -> Failure {
+        Failure::new(format!("the run did not end within {} s", self.plan.timeout))
+            .hint("raise `timeout`, or find out which step took so long in the timeline")
+            .of(FailureKind::TimedOut)
+    }
+
+    /// From the first step that can interrupt the service, `health_url` is sampled.
+    async fn watch_downtime(&self, step: Step) {
+        let Some(url) = &self.plan.checks.health_url else {
+            return;
+        };
+        if matches!(step, Step::Files | Step::Restore) && self.sampler.borrow().is_none() {
+            let sampler = Sampler::start(url.clone()).await;
+            self.sampler.replace(sampler);
+        }
+    }
+
+    fn run<'r>(&'r self, tell: &'r dyn Fn(Note), direction: Direction) -> Run<'r, H> {
+        Run {
+            plan: &self.plan,
+            private: &self.private,
+            host: self.host,
+            dir: self.dir,
+            lock: &self.lock,
+            tell,
+            changed: self.journal.borrow().history().has_changed_the_release(),
+            undoing: direction == Direction::Back,
+        }
+    }
+
+    /// A note that cannot be written fails nothing: it is not what the run is for.
+    fn tell(&self, step: Step, note: Note) {
+        let note = self.redactor.note(note);
+        let _ = self.append(Event::Note { step, note });
+    }
+
+    fn append(&self, event: Event) -> Result<()> {
+        self.journal.borrow_mut().append(event)
+    }
+}
+
+/// Which way a step goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Back,
+}
+
+/// Makes a run's directory, for its owner alone.
+pub fn make_dir(dir: &RunDir) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
+    made.map_err(|e| {
+        Failure::new(format!("cannot make `{}`", dir.path().display())).because(e)
+    })
+}

@@ -1,0 +1,93 @@
+//! Settles what an earlier run left: one whose agent died before it could finish.
+//!
+//! There is no second way back: the run's own journal is taken up, gets its one recovery event,
+//! and the ordinary loop carries it to its end.
+
+use std::fs;
+use std::path::Path;
+
+use crate::event::Outcome;
+use crate::host::{Host, Result};
+use crate::plan::Plan;
+use crate::saga::facts::RunDir;
+use crate::saga::journal::{self, Journal};
+use crate::saga::run;
+use crate::saga::steps::Run;
+
+/// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
+pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
+    for id in unfinished(own.dir.state(), &own.plan.id) {
+        let dir = RunDir::of(own.dir.state(), &id);
+        let journal = Journal::open(&dir.journal(), &id)?;
+        let Some(plan) = journal.history().plan().cloned() else {
+            continue;
+        };
+        if plan.site.deploy_dir != own.plan.site.deploy_dir {
+            continue;
+        }
+        own.warn(format!("the run {id} was interrupted; settling it first"));
+        let host = own.host.at(&plan.site);
+        let outcome = Box::pin(run::resume(&host, &dir, journal)).await?;
+        own.warn(format!("the run {id} is settled: {}", told(&outcome)));
+    }
+    Ok(())
+}
+
+fn told(outcome: &Outcome) -> String {
+    match outcome.cause() {
+        None => outcome.status().to_string(),
+        Some((_, cause)) => format!("{} ({cause})", outcome.status()),
+    }
+}
+
+/// The ids of runs without an end, oldest first, the caller's own aside.
+#[must_use]
+pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(state.join("runs")) else {
+        return Vec::new();
+    };
+    let mut ids: Vec<String> = entries
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|id| id != own && !is_finished(state, id))
+        .collect();
+    ids.sort();
+    ids
+}
+
+fn is_finished(state: &Path, id: &str) -> bool {
+    let records = journal::read(&RunDir::of(state, id).journal()).unwrap_or_default();
+    records
+        .last()
+        .is_some_and(|r| matches!(r.event, crate::event::Event::Finished { .. }))
+}
+
+/// Says who holds the directory, as far as the journals tell.
+#[must_use]
+pub fn holder(state: &Path, own: &str) -> String {
+    let plans = unfinished(state, own).into_iter().filter_map(|id| {
+        let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
+        journal.into_iter().find_map(|r| match r.event {
+            crate::event::Event::Planned { plan } => Some((*plan, r.at)),
+            _ => None,
+        })
+    });
+    plans.last().map_or_else(
+        || "somebody whose journal lies in another backup directory".into(),
+        |(plan, since)| {
+            let since = since.format("%Y-%m-%d %H:%M:%S UTC");
+            format!("{}, since {since}", who(&plan))
+        },
+    )
+}
+
+fn who(plan: &Plan) -> String {
+    let mut text = format!("run {}", plan.id);
+    if let Some(actor) = &plan.origin.actor {
+        text.push_str(&format!(" by {actor}"));
+    }
+    if let Some(url) = &plan.origin.run_url {
+        text.push_str(&format!(" ({url})"));
+    }
+    text
+}

@@ -1,0 +1,16 @@
+//! Files: puts the staged files and the env file in place, each by rename.
+//!
+//! Its undo is the same as that of `Restore`: the tree is reconciled to this run's backup.
+
+use crate::host::{Host, Result};
+use crate::saga::facts::name;
+use crate::saga::steps::Run;
+
+/// Puts the new files in place and writes down which ones differ from what was there.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let changed = run.host.put_files(run.plan, run.private, run.dir).await?;
+    if !changed.is_empty() {
+        run.say(format!("changed {}", changed.join(", ")));
+    }
+    run.dir.keep(name::CHANGED, &changed)
+}

@@ -1,0 +1,155 @@
+//! The steps: each file one step, its act and its undo.
+//!
+//! A step decides nothing about the run: it acts, or says why it cannot. What it finds out goes to
+//! the facts and to the records; an undo is idempotent and finds its facts on disk.
+
+pub mod backup;
+pub mod commit;
+pub mod confirm;
+pub mod files;
+pub mod post_deploy;
+pub mod pre_deploy;
+pub mod preflight;
+pub mod pull;
+pub mod reassert;
+pub mod restore;
+pub mod stage;
+pub mod up;
+pub mod verify;
+
+use crate::archive::Description;
+use crate::event::{Failure, Note, Step};
+use crate::host::{Container, Host, Login, Result};
+use crate::plan::{Goal, Plan, Private};
+use crate::saga::facts::{Before, Pulled, RunDir, Wanted, name};
+use crate::saga::lock::Lock;
+
+/// What every step has at hand.
+pub struct Run<'a, H> {
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// The secrets of it.
+    pub private: &'a Private,
+    /// The server.
+    pub host: &'a H,
+    /// Where facts lie.
+    pub dir: &'a RunDir,
+    /// The lock, once preflight has it.
+    pub lock: &'a std::cell::RefCell<Option<Lock>>,
+    /// Where notes go.
+    pub tell: &'a dyn Fn(Note),
+    /// Whether the release has been touched so far.
+    pub changed: bool,
+    /// Whether the run is on its way back.
+    pub undoing: bool,
+}
+
+impl<H: Host> Run<'_, H> {
+    /// Carries a step out.
+    pub async fn act(&self, step: Step) -> Result<()> {
+        match step {
+            Step::Preflight => preflight::act(self).await,
+            Step::Stage => stage::act(self).await,
+            Step::Pull => pull::act(self).await,
+            Step::Backup => backup::act(self).await,
+            Step::Files => files::act(self).await,
+            Step::Restore => restore::act(self).await,
+            Step::PreDeploy => pre_deploy::act(self).await,
+            Step::Up => up::act(self).await,
+            Step::Verify => verify::act(self).await,
+            Step::Confirm => confirm::act(self).await,
+            Step::Commit => commit::act(self).await,
+            Step::PostDeploy => post_deploy::act(self).await,
+        }
+    }
+
+    /// Takes a step back; also after a failed or interrupted act.
+    pub async fn undo(&self, step: Step) -> Result<()> {
+        match step {
+            Step::Stage => stage::undo(self).await,
+            Step::Pull => pull::undo(self).await,
+            Step::Backup => backup::undo(self).await,
+            Step::Files | Step::Restore => restore::undo(self).await,
+            Step::Up => up::undo(self).await,
+            Step::Preflight
+            | Step::PreDeploy
+            | Step::Verify
+            | Step::Confirm
+            | Step::Commit
+            | Step::PostDeploy => Ok(()),
+        }
+    }
+
+    /// Says one line.
+    pub fn say(&self, text: impl Into<String>) {
+        (self.tell)(Note::Said { text: text.into() });
+    }
+
+    /// Warns in one line.
+    pub fn warn(&self, text: impl Into<String>) {
+        (self.tell)(Note::Warned { text: text.into() });
+    }
+
+    /// The registry login of this run.
+    pub fn login(&self) -> Option<Login> {
+        Some(Login {
+            username: self.private.registry_username.clone()?,
+            password: self.private.registry_password.clone()?,
+        })
+    }
+
+    /// The project's name, once a step has found it.
+    pub fn project(&self) -> Result<String> {
+        Ok(self.before()?.release.project)
+    }
+
+    /// What ran before.
+    pub fn before(&self) -> Result<Before> {
+        self.needed(name::BEFORE)
+    }
+
+    /// What is to run.
+    pub fn wanted(&self) -> Result<Wanted> {
+        self.needed(name::WANTED)
+    }
+
+    /// What was pulled.
+    pub fn pulled(&self) -> Result<Pulled> {
+        Ok(self.dir.recall(name::PULLED)?.unwrap_or_default())
+    }
+
+    /// The backup that this run made.
+    pub fn backup(&self) -> Result<Option<Description>> {
+        self.dir.recall(name::BACKUP)
+    }
+
+    /// The backup that a rollback goes to.
+    pub fn target(&self) -> Result<Description> {
+        self.needed(name::TARGET)
+    }
+
+    /// Containers with the restarts that happened since this run began.
+    pub fn since_before(&self, mut containers: Vec<Container>) -> Result<Vec<Container>> {
+        let before = self.before()?.containers;
+        for container in &mut containers {
+            if let Some(was) = before.iter().find(|b| b.id == container.id) {
+                container.restarts = (container.restarts - was.restarts).max(0);
+            }
+        }
+        Ok(containers)
+    }
+
+    /// Says whether this run goes back rather than forward.
+    pub fn is_rollback(&self) -> bool {
+        matches!(self.plan.goal, Goal::Rollback { .. })
+    }
+
+    fn needed<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        self.dir.recall(name)?.ok_or_else(|| {
+            Failure::new(format!(
+                "`{name}` is missing from `{}`",
+                self.dir.path().display()
+            ))
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Preflight: refuses what cannot succeed, before anything is touched.
+//!
+//! It takes the lock, settles what an earlier run left, and looks at the server. It has no undo:
+//! it changes nothing that is the operator's.
+
+use std::time::Duration;
+
+use crate::archive::catalogue;
+use crate::event::{Failure, Note};
+use crate::host::{Engine, Host, Result};
+use crate::plan::Goal;
+use crate::saga::facts::name;
+use crate::saga::{lock, settle};
+use crate::saga::steps::{Run, stage};
+
+/// Takes the lock and looks.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    run.host.check_site().await?;
+    take_lock(run).await?;
+    settle::earlier(run).await?;
+    lock::refuse_frozen(run.dir.state())?;
+    let engine = run.host.engine().await?;
+    refuse_hopeless(&engine)?;
+    let (docker, compose) = (engine.docker, engine.compose.to_string());
+    match &run.plan.goal {
+        Goal::Deploy { .. } => run.host.check_room(&run.plan.backups.exclude).await?,
+        Goal::Rollback { to, .. } => choose_target(run, to).await?,
+    }
+    (run.tell)(Note::Server { docker, compose });
+    Ok(())
+}
+
+async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let lock = lock::take(
+        &run.plan.site.deploy_dir,
+        Duration::from_secs(run.plan.lock_timeout),
+        || settle::holder(run.dir.state(), &run.plan.id),
+        |holder| {
+            (run.tell)(Note::Waiting {
+                holder: holder.to_owned(),
+            });
+        },
+    )
+    .await?;
+    run.lock.replace(Some(lock));
+    Ok(())
+}
+
+/// Compose 1 leaves the application down when it recreates a container on a newer engine.
+fn refuse_hopeless(engine: &Engine) -> Result<()> {
+    let major = engine.docker.split('.').next().and_then(|n| n.parse::<u32>().ok());
+    if engine.compose.is_one() && major.is_some_and(|n| n >= 25) {
+        return Err(Failure::new(format!(
+            "Compose {} cannot recreate containers on Docker {}",
+            engine.compose, engine.docker
+        ))
+        .because("it stops the old container and then fails with `KeyError: 'ContainerConfig'`")
+        .hint("install Compose 2 on the server: `sudo apt-get install docker-compose-plugin`"));
+    }
+    Ok(())
+}
+
+/// Chooses the backup that a rollback goes to, and records what it replaces.
+async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
+    let listed = run.host.backups().await?;
+    let project = catalogue::project(&listed);
+    let before = stage::record(run.host, &project, Vec::new()).await?;
+    let chosen = if to == "latest" {
+        run.host.latest(&listed, &before.release).await?
+    } else {
+        catalogue::find(&listed, to)?
+    };
+    let target = catalogue::usable(chosen)?.clone();
+    let references = target.release.references.iter();
+    let references = references.map(|r| r.reference.clone()).collect();
+    let before = stage::record(run.host, &target.release.project, references).await?;
+    (run.tell)(Note::Target {
+        timestamp: target.timestamp.clone(),
+    });
+    run.dir.keep(name::BEFORE, &before)?;
+    run.dir.keep(name::TARGET, &target)
+}
+

@@ -1,0 +1,154 @@
+//! Pull: fetches every image by digest while the old release serves on.
+//!
+//! No reference changes its meaning here; that is `Up`'s. The undo removes what was fetched.
+
+use crate::archive::Running;
+use crate::event::{Failure, Note, ServiceImage};
+use crate::host::{Host, Image, Result};
+use crate::saga::facts::{Before, Pulled, Source, name};
+use crate::saga::steps::{Run, stage};
+
+/// Fetches the images of a deployment, or those that a rollback's target lacks.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let before = run.before()?;
+    let pulled = if run.is_rollback() {
+        fetch_target(run, &before).await?
+    } else {
+        fetch_sources(run, &before).await?
+    };
+    (run.tell)(Note::Images {
+        services: pulled.images.clone(),
+    });
+    run.dir.keep(name::PULLED, &pulled)
+}
+
+/// Removes what this run fetched, unless something uses it by now.
+pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    for reference in run.pulled()?.new {
+        if let Err(failure) = run.host.untag(&reference).await {
+            run.warn(format!("`{reference}` stays on the server: {failure}"));
+        }
+    }
+    Ok(())
+}
+
+async fn fetch_sources<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pulled> {
+    let mut pulled = Pulled::default();
+    let mut known: Vec<(Source, Image, Option<String>)> = Vec::new();
+    for source in run.wanted()?.sources {
+        let same = |k: &&(Source, Image, Option<String>)| {
+            (&k.0.pull, &k.0.reference, &k.0.platform)
+                == (&source.pull, &source.reference, &source.platform)
+        };
+        let (image, digest) = match known.iter().find(same) {
+            Some((_, image, digest)) => (image.clone(), digest.clone()),
+            None => fetch(run, &source, &mut pulled).await?,
+        };
+        pulled.images.push(service_image(&source, &image, digest.clone(), before));
+        known.push((source, image, digest));
+    }
+    Ok(pulled)
+}
+
+/// Fetches one source; without a wish for a pull, the image that is there, if there is one.
+async fn fetch<H: Host>(
+    run: &Run<'_, H>,
+    source: &Source,
+    pulled: &mut Pulled,
+) -> Result<(Image, Option<String>)> {
+    if source.pull.is_none()
+        && let Some(image) = run.host.image(&source.reference).await?
+    {
+        let digest = stage::digest_for(&image, &source.reference);
+        return Ok((image, digest));
+    }
+    let reference = source.pull.as_ref().unwrap_or(&source.reference);
+    let (image, digest) = pull(run, reference, source.platform.as_deref(), pulled).await?;
+    Ok((image, Some(digest)))
+}
+
+/// Pulls by digest and notes what was not on the server before.
+async fn pull<H: Host>(
+    run: &Run<'_, H>,
+    reference: &str,
+    platform: Option<&str>,
+    pulled: &mut Pulled,
+) -> Result<(Image, String)> {
+    let progress = |what: &str, done, total| {
+        (run.tell)(Note::Progress {
+            what: what.to_owned(),
+            done,
+            total,
+        });
+    };
+    let login = run.login();
+    let fetched = run
+        .host
+        .pull(reference, platform, login.as_ref(), &progress)
+        .await?;
+    if fetched.was_new {
+        pulled.new.push(fetched.digest.clone());
+        run.dir.keep(name::PULLED, &*pulled)?;
+    }
+    Ok((fetched.image, fetched.digest))
+}
+
+/// The images of a rollback's target are put back by ID; one that is gone is pulled by digest.
+async fn fetch_target<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pulled> {
+    let mut pulled = Pulled::default();
+    for running in run.target()?.release.services {
+        if run.host.image(&running.image_id).await?.is_none() {
+            let digest = running.digest.as_deref().ok_or_else(|| gone(&running))?;
+            let (image, _) = pull(run, digest, None, &mut pulled).await?;
+            refuse_other(&running, &image)?;
+        }
+        let source = Source {
+            service: running.service.clone(),
+            reference: running.image.clone(),
+            ..Source::default()
+        };
+        let image = Image {
+            id: running.image_id.clone(),
+            ..Image::default()
+        };
+        pulled.images.push(service_image(&source, &image, running.digest, before));
+    }
+    Ok(pulled)
+}
+
+fn gone(running: &Running) -> Failure {
+    Failure::new(format!(
+        "the image {} of service `{}` is gone from the server",
+        running.image_id, running.service
+    ))
+    .because("it came from no registry, so it cannot be pulled again")
+    .hint("choose another backup (`landfall backups`), or build and deploy that version again")
+}
+
+fn refuse_other(running: &Running, image: &Image) -> Result<()> {
+    if image.id == running.image_id {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the registry's image for service `{}` is {}, and {} was recorded",
+        running.service, image.id, running.image_id
+    )))
+}
+
+fn service_image(
+    source: &Source,
+    image: &Image,
+    digest: Option<String>,
+    before: &Before,
+) -> ServiceImage {
+    let old = before.release.services.iter().find(|s| s.service == source.service);
+    let bare = |d: String| d.rsplit('@').next().unwrap_or_default().to_owned();
+    ServiceImage {
+        service: source.service.clone(),
+        image: source.reference.clone(),
+        image_id: image.id.clone(),
+        digest: digest.map(bare),
+        previous_image_id: old.map(|s| s.image_id.clone()),
+        previous_digest: old.and_then(|s| s.digest.clone()).map(bare),
+    }
+}

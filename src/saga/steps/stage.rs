@@ -1,0 +1,300 @@
+//! Stage: lays the new files beside the old ones and asks Compose about the result.
+//!
+//! Its act also writes down what runs, before anything can change. Its undo removes the stage.
+
+use std::path::{Path, PathBuf};
+
+use crate::archive::{Reference, Release, Running};
+use crate::event::Failure;
+use crate::host::reference;
+use crate::host::{Config, Container, Host, Image, Result, ServiceConfig, State};
+use crate::plan::Goal;
+use crate::saga::facts::{Before, Source, Wanted, name};
+use crate::saga::steps::Run;
+
+/// Lays the stage, reads the configuration, matches images to services and records what runs.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let stage = run.dir.stage();
+    let dir = run.host.lay_stage(run.plan, run.private, run.dir).await?;
+    let mut config = run.host.config(&dir).await?;
+    unstage_paths(&mut config, &stage);
+    let wanted = want(run, config)?;
+    let named = wanted.config.services.iter();
+    let references = named.filter_map(|s| s.image.clone()).collect();
+    let before = record(run.host, &wanted.config.project, references).await?;
+    warn_of_policies(run, &wanted);
+    run.dir.keep(name::BEFORE, &before)?;
+    run.dir.keep(name::WANTED, &wanted)
+}
+
+/// Removes the stage.
+pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    run.host.strike_stage(run.dir).await
+}
+
+/// Compose saw the stage; everybody else means the deploy directory.
+fn unstage_paths(config: &mut Config, stage: &Path) {
+    for service in &mut config.services {
+        for bind in &mut service.binds {
+            if let Ok(real) = bind.source.strip_prefix(stage) {
+                bind.source = PathBuf::from("/").join(real);
+            }
+        }
+    }
+}
+
+fn want<H: Host>(run: &Run<'_, H>, config: Config) -> Result<Wanted> {
+    let services = run.plan.site.services.clone();
+    refuse_unknown(&services, &config)?;
+    let images = match &run.plan.goal {
+        Goal::Deploy { images } => images.as_slice(),
+        Goal::Rollback { .. } => &[],
+    };
+    let mut shipped: Vec<String> = run.plan.files.iter().map(|f| f.path.clone()).collect();
+    shipped.extend(run.plan.env_file_path.clone());
+    Ok(Wanted {
+        sources: sources(&config, &services, images)?,
+        services,
+        shipped,
+        config,
+    })
+}
+
+fn refuse_unknown(services: &[String], config: &Config) -> Result<()> {
+    let unknown: Vec<String> = services
+        .iter()
+        .filter(|name| config.service(name).is_none())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
+    Err(Failure::new(format!("the compose file has no service {}", unknown.join(", ")))
+        .because(format!("its services are: {}", known.join(", ")))
+        .hint("mend the input `services`, or activate the profile that the service belongs to"))
+}
+
+/// Matches the images that were asked for to services by repository.
+fn sources(config: &Config, services: &[String], images: &[String]) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    let mut used = vec![false; images.len()];
+    let deployed = |s: &&ServiceConfig| services.is_empty() || services.contains(&s.name);
+    for service in config.services.iter().filter(deployed) {
+        let Some(reference) = &service.image else {
+            continue;
+        };
+        let wanted = reference::parse(reference);
+        let found = images
+            .iter()
+            .position(|i| reference::parse(i).repository == wanted.repository);
+        if let Some(i) = found {
+            used[i] = true;
+            refuse_other_digest(service, reference, &images[i])?;
+        }
+        let own = images.is_empty() && !service.build;
+        sources.push(Source {
+            service: service.name.clone(),
+            reference: reference.clone(),
+            pull: match found {
+                Some(i) => Some(images[i].clone()),
+                None => own.then(|| reference.clone()),
+            },
+            platform: service.platform.clone(),
+        });
+    }
+    refuse_unused(images, &used, config)?;
+    Ok(sources)
+}
+
+/// A compose file that names a digest cannot be given another image by tagging.
+fn refuse_other_digest(service: &ServiceConfig, reference: &str, image: &str) -> Result<()> {
+    let (written, asked) = (reference::parse(reference), reference::parse(image));
+    match (&written.digest, &asked.digest) {
+        (Some(written), Some(asked)) if written == asked => Ok(()),
+        (Some(_), _) => Err(Failure::new(format!(
+            "service `{}` names its image by digest, `{reference}`, and `{image}` was asked for",
+            service.name
+        ))
+        .hint("ship a compose file with the new digest (input `files`) and leave `image` empty")
+        .hint("or name a tag in the compose file; Landfall pins what the tag means")),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_unused(images: &[String], used: &[bool], config: &Config) -> Result<()> {
+    let unused = images.iter().zip(used).find(|(_, used)| !**used);
+    let Some((image, _)) = unused else {
+        return Ok(());
+    };
+    let named: Vec<String> = config
+        .services
+        .iter()
+        .map(|s| format!("{} ({})", s.image.as_deref().unwrap_or("built here"), s.name))
+        .collect();
+    Err(Failure::new(format!("no deployed service has an image of the repository of `{image}`"))
+        .because(format!("the compose file names: {}", named.join(", ")))
+        .hint("mend the input `image`, or the `image:` of the service in the compose file"))
+}
+
+fn warn_of_policies<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
+    for service in &wanted.config.services {
+        if service.pull_policy.as_deref() == Some("always") {
+            run.warn(format!(
+                "service `{}` has `pull_policy: always`: Landfall does not pull again, but \
+                 `docker compose up -d` typed by hand does, and may fetch another image",
+                service.name
+            ));
+        }
+    }
+}
+
+/// Records what runs in a project, and what its references and the named ones mean.
+pub async fn record<H: Host>(
+    host: &H,
+    project: &str,
+    mut references: Vec<String>,
+) -> Result<Before> {
+    let containers = host.containers(project).await?;
+    references.extend(containers.iter().map(|c| c.image.clone()));
+    references.sort();
+    references.dedup();
+    let mut meanings = Vec::new();
+    for reference in references {
+        if is_image_id(&reference) {
+            continue;
+        }
+        let image = host.image(&reference).await?;
+        meanings.push(Reference {
+            digest: image.as_ref().and_then(|i| digest_for(i, &reference)),
+            image_id: image.map(|i| i.id),
+            reference,
+        });
+    }
+    let release = Release {
+        project: project.to_owned(),
+        services: running(host, &containers).await?,
+        references: meanings,
+    };
+    let networks = host.networks(project).await?;
+    Ok(Before {
+        release,
+        containers,
+        networks,
+    })
+}
+
+fn is_image_id(reference: &str) -> bool {
+    reference.starts_with("sha256:")
+}
+
+/// The digest to pull an image by, preferring the reference's own repository.
+pub fn digest_for(image: &Image, reference: &str) -> Option<String> {
+    let repository = reference::parse(reference).repository;
+    let same = |d: &&String| reference::parse(d).repository == repository;
+    image
+        .digests
+        .iter()
+        .find(same)
+        .or(image.digests.first())
+        .cloned()
+}
+
+/// One entry a service, from its containers.
+pub async fn running<H: Host>(host: &H, containers: &[Container]) -> Result<Vec<Running>> {
+    let mut services: Vec<Running> = Vec::new();
+    for container in containers {
+        if let Some(known) = services.iter_mut().find(|s| s.service == container.service) {
+            known.replicas += 1;
+            known.well &= is_well(container);
+            known.running |= container.state == State::Running;
+            continue;
+        }
+        let image = host.image(&container.image_id).await?;
+        services.push(Running {
+            service: container.service.clone(),
+            image: container.image.clone(),
+            image_id: container.image_id.clone(),
+            digest: image.and_then(|i| digest_for(&i, &container.image)),
+            config_hash: container.config_hash.clone(),
+            replicas: 1,
+            well: is_well(container),
+            running: container.state == State::Running,
+        });
+    }
+    services.sort();
+    Ok(services)
+}
+
+fn is_well(container: &Container) -> bool {
+    use crate::host::HealthStatus;
+    match container.state {
+        State::Running => container
+            .health
+            .as_ref()
+            .is_none_or(|h| h.status != HealthStatus::Unhealthy),
+        State::Exited => container.exit_code == 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn config(services: &[(&str, Option<&str>)]) -> Config {
+        Config {
+            project: "mcp".into(),
+            services: services
+                .iter()
+                .map(|(name, image)| ServiceConfig {
+                    name: (*name).into(),
+                    image: image.map(Into::into),
+                    build: image.is_none(),
+                    ..ServiceConfig::default()
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn an_image_goes_to_every_service_of_its_repository() {
+        let config = config(&[
+            ("api", Some("ghcr.io/acme/app:latest")),
+            ("db", Some("postgres:16")),
+            ("worker", Some("ghcr.io/acme/app:latest")),
+        ]);
+        let sources = sources(&config, &[], &["ghcr.io/acme/app:v2".into()]).unwrap();
+        let pulls: Vec<_> = sources.iter().map(|s| s.pull.as_deref()).collect();
+        let new = Some("ghcr.io/acme/app:v2");
+        assert_eq!(pulls, [new, None, new]);
+    }
+
+    #[test]
+    fn without_an_image_every_named_one_is_pulled_and_built_ones_are_not() {
+        let config = config(&[("api", Some("acme/app")), ("site", None)]);
+        let sources = sources(&config, &[], &[]).unwrap();
+        assert_eq!(sources.len(), 1);
+        assert_eq!(sources[0].pull.as_deref(), Some("acme/app"));
+    }
+
+    #[test]
+    fn an_image_that_no_service_has_is_refused_with_those_that_they_have() {
+        let config = config(&[("db", Some("postgres:16"))]);
+        let failure = sources(&config, &[], &["acme/app:1".into()]).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "no deployed service has an image of the repository of `acme/app:1`: the compose file names: postgres:16 (db)"
+        );
+    }
+
+    #[test]
+    fn a_compose_file_that_names_another_digest_is_refused() {
+        let config = config(&[("api", Some("acme/app@sha256:aa"))]);
+        assert!(sources(&config, &[], &["acme/app@sha256:aa".into()]).is_ok());
+        let failure = sources(&config, &[], &["acme/app@sha256:bb".into()]).unwrap_err();
+        assert!(failure.what.contains("by digest"), "{failure}");
+    }
+}

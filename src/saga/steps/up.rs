@@ -1,0 +1,110 @@
+//! Up: gives references their images and lets Compose replace the containers.
+//!
+//! Its undo stops what this run started; the old release is brought back only after the old files
+//! are, by the undo of `Backup`.
+
+use crate::event::{Failure, Note, ServiceImage};
+use crate::host::reference;
+use crate::host::{Config, Host, Recreate, Result};
+use crate::saga::facts::Wanted;
+use crate::saga::steps::{Run, reassert};
+
+/// Switches to the new release, or to the one that a rollback goes to.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    if run.is_rollback() {
+        return reassert::forth(run, &run.target()?.release).await;
+    }
+    let wanted = run.wanted()?;
+    let project = &wanted.config.project;
+    build(run, &wanted).await?;
+    give_references(run).await?;
+    reassert::mend_leftovers(run, project).await?;
+    let say = |line: &str| run.say(line);
+    run.host.up(project, &wanted.services, Recreate::Changed, &say).await?;
+    reassert::renew_mounts(run, project, &wanted.services).await?;
+    runs_what_was_pulled(run, project).await
+}
+
+/// Stops every container that was not there before this run.
+pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let before = run.before()?;
+    let old = |id: &str| before.containers.iter().any(|c| c.id == id);
+    let now = run.host.containers(&before.release.project).await?;
+    let new: Vec<String> = now.into_iter().map(|c| c.id).filter(|id| !old(id)).collect();
+    run.host.stop(&new).await
+}
+
+/// Builds what is built on the server; an image that was asked for is not built.
+async fn build<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
+    let given = |name: &str| wanted.sources.iter().any(|s| s.service == name && s.pull.is_some());
+    let asked = |name: &String| wanted.services.is_empty() || wanted.services.contains(name);
+    let built: Vec<String> = wanted
+        .config
+        .services
+        .iter()
+        .filter(|s| s.build && !given(&s.name))
+        .map(|s| s.name.clone())
+        .filter(asked)
+        .collect();
+    if built.is_empty() {
+        return Ok(());
+    }
+    let say = |line: &str| run.say(line);
+    run.host.build(&wanted.config.project, &built, &say).await
+}
+
+/// The compose file's own reference means the new image from here on.
+async fn give_references<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    for image in run.pulled()?.images {
+        let named = reference::parse(&image.image);
+        let meant = run.host.image(&image.image).await?.map(|i| i.id);
+        if named.digest.is_none() && meant.as_ref() != Some(&image.image_id) {
+            run.host.tag(&image.image_id, &image.image).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares what runs with what was pulled, and tells the images that were built here.
+async fn runs_what_was_pulled<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
+    let pulled = run.pulled()?;
+    let containers = run.host.containers(project).await?;
+    for image in &pulled.images {
+        let mut own = containers.iter().filter(|c| c.service == image.service);
+        if let Some(odd) = own.find(|c| c.image_id != image.image_id) {
+            return Err(Failure::new(format!(
+                "service `{}` runs {} instead of {}",
+                image.service, odd.image_id, image.image_id
+            )));
+        }
+    }
+    let config = &run.wanted()?.config;
+    (run.tell)(Note::Images {
+        services: with_built(run, config, pulled.images).await?,
+    });
+    Ok(())
+}
+
+async fn with_built<H: Host>(
+    run: &Run<'_, H>,
+    config: &Config,
+    mut images: Vec<ServiceImage>,
+) -> Result<Vec<ServiceImage>> {
+    let before = run.before()?.release;
+    for container in run.host.containers(&config.project).await? {
+        let is_built = config.service(&container.service).is_some_and(|s| s.build);
+        if !is_built || images.iter().any(|i| i.service == container.service) {
+            continue;
+        }
+        let old = before.services.iter().find(|s| s.service == container.service);
+        images.push(ServiceImage {
+            previous_image_id: old.map(|s| s.image_id.clone()),
+            service: container.service,
+            image: container.image,
+            image_id: container.image_id,
+            ..ServiceImage::default()
+        });
+    }
+    Ok(images)
+}
+

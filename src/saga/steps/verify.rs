@@ -1,0 +1,339 @@
+//! Verify: judges every deployed service and makes the declared tests, until all pass at once.
+//!
+//! A service that cannot come up any more fails at once; everything else has until the deadline.
+//! After that the checks must go on passing for as long as `watch` says.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::event::{Check, Failure, FailureKind, Note};
+use crate::host::judge::{Verdict, Vouched, judge};
+use crate::host::{Container, Health, HealthStatus, Host, Result, State};
+use crate::plan::{Expect, Probe, SmokeTest};
+use crate::saga::steps::Run;
+
+/// How often the checks are made while they must pass, and while they must go on passing.
+const LOOK: Duration = Duration::from_millis(100);
+const WATCH: Duration = Duration::from_millis(500);
+/// How often a healthcheck's command is run by exec while Docker has no word yet.
+const VOUCH: Duration = Duration::from_millis(500);
+/// How many lines of a failed service are told, and of how many services.
+const LINES: u32 = 50;
+const LOGS: usize = 4;
+
+/// Makes the checks.
+pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let court = Court::open(run)?;
+    let result = court.sit().await;
+    if let Err(failure) = &result {
+        court.tell_logs(failure).await;
+    }
+    result
+}
+
+/// The checks of one run and what they have said so far.
+struct Court<'a, H> {
+    run: &'a Run<'a, H>,
+    project: String,
+    services: Vec<String>,
+    start: Instant,
+    told: RefCell<BTreeMap<String, bool>>,
+    vouched: RefCell<BTreeSet<String>>,
+    asked: RefCell<BTreeMap<String, Instant>>,
+    guilty: RefCell<BTreeSet<String>>,
+}
+
+/// What one round of checks says.
+enum Round {
+    Passed,
+    Pending(String),
+    Failed(Failure),
+}
+
+impl<'a, H: Host> Court<'a, H> {
+    fn open(run: &'a Run<'a, H>) -> Result<Self> {
+        Ok(Self {
+            run,
+            project: run.project()?,
+            services: judged(run)?,
+            start: Instant::now(),
+            told: RefCell::default(),
+            vouched: RefCell::default(),
+            asked: RefCell::default(),
+            guilty: RefCell::default(),
+        })
+    }
+
+    async fn sit(&self) -> Result<()> {
+        let checks = &self.run.plan.checks;
+        self.until_passed(Duration::from_secs(checks.health_timeout)).await?;
+        self.while_watched(Duration::from_secs(checks.watch)).await
+    }
+
+    async fn until_passed(&self, patience: Duration) -> Result<()> {
+        loop {
+            match self.round().await? {
+                Round::Passed => return Ok(()),
+                Round::Failed(failure) => return Err(failure),
+                Round::Pending(what) if self.start.elapsed() >= patience => {
+                    return Err(too_late(&what, patience));
+                }
+                Round::Pending(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    async fn while_watched(&self, watch: Duration) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < watch {
+            tokio::time::sleep(WATCH.min(watch)).await;
+            let fell = match self.round().await? {
+                Round::Passed => continue,
+                Round::Failed(failure) => failure,
+                Round::Pending(what) => Failure::new(what),
+            };
+            return Err(fell.because(format!(
+                "it had passed, and stopped {:.1} s into the watch of {} s",
+                start.elapsed().as_secs_f64(),
+                watch.as_secs()
+            )));
+        }
+        Ok(())
+    }
+
+    /// One round: the services, and if none is beyond repair, the tests.
+    async fn round(&self) -> Result<Round> {
+        let containers = self.containers().await?;
+        let services = self.judge_services(&containers).await;
+        if let Round::Failed(_) = services {
+            return Ok(services);
+        }
+        let tests = self.tests(&containers).await;
+        Ok(match (services, tests) {
+            (Round::Passed, None) => Round::Passed,
+            (Round::Pending(what), _) | (_, Some(what)) => Round::Pending(what),
+            (failed @ Round::Failed(_), None) => failed,
+        })
+    }
+
+    /// The project's containers, each with the restarts since this run began.
+    async fn containers(&self) -> Result<Vec<Container>> {
+        let containers = self.run.host.containers(&self.project).await?;
+        self.run.since_before(containers)
+    }
+
+    async fn judge_services(&self, containers: &[Container]) -> Round {
+        self.ask_healthchecks(containers).await;
+        let mut pending = None;
+        for service in &self.services {
+            match self.judge_service(service, containers) {
+                Verdict::Passed(detail) => self.tell(service, "service", true, &detail),
+                Verdict::Pending(why) => {
+                    pending.get_or_insert(format!("service `{service}` {why}"));
+                }
+                Verdict::Failed(why) => {
+                    self.tell(service, "service", false, &why);
+                    self.guilty.borrow_mut().insert(service.clone());
+                    return Round::Failed(Failure::new(format!("service `{service}` {why}")));
+                }
+            }
+        }
+        pending.map_or(Round::Passed, Round::Pending)
+    }
+
+    /// The worst verdict of a service's containers.
+    fn judge_service(&self, service: &str, containers: &[Container]) -> Verdict {
+        let own: Vec<&Container> = containers.iter().filter(|c| c.service == service).collect();
+        if own.is_empty() {
+            return Verdict::Pending("has no container".into());
+        }
+        let mut worst = Verdict::Passed(String::new());
+        for container in own {
+            let vouched = match self.vouched.borrow().contains(&container.id) {
+                true => Vouched::ByExec,
+                false => Vouched::No,
+            };
+            match (judge(container, vouched), &worst) {
+                (failed @ Verdict::Failed(_), _) => return failed,
+                (_, Verdict::Pending(_)) => {}
+                (verdict, _) => worst = verdict,
+            }
+        }
+        worst
+    }
+
+    /// Docker runs a healthcheck an interval late; its own command may be asked at once.
+    async fn ask_healthchecks(&self, containers: &[Container]) {
+        let starting = |h: &Health| h.status == HealthStatus::Starting && !h.command.is_empty();
+        for container in containers.iter().filter(|c| c.state == State::Running) {
+            let Some(health) = container.health.as_ref().filter(|h| starting(h)) else {
+                continue;
+            };
+            if self.vouched.borrow().contains(&container.id) || !self.is_due(&container.id) {
+                continue;
+            }
+            if let Ok((0, _)) = self.run.host.exec(&container.id, &health.command).await {
+                self.vouched.borrow_mut().insert(container.id.clone());
+            }
+        }
+    }
+
+    fn is_due(&self, container: &str) -> bool {
+        let mut asked = self.asked.borrow_mut();
+        let due = asked.get(container).is_none_or(|last| last.elapsed() >= VOUCH);
+        if due {
+            asked.insert(container.to_owned(), Instant::now());
+        }
+        due
+    }
+
+    /// Makes `health_url` and the declared tests; the first that does not pass yet.
+    async fn tests(&self, containers: &[Container]) -> Option<String> {
+        let checks = &self.run.plan.checks;
+        let health = checks.health_url.as_ref().map(|url| SmokeTest {
+            name: "health_url".into(),
+            probe: Probe::Http {
+                url: url.clone(),
+                expect: Expect::default(),
+            },
+            from: crate::plan::Vantage::Server,
+        });
+        let tests: Vec<&SmokeTest> = health.iter().chain(checks.from_server()).collect();
+        let asked = join_all(tests.iter().map(|t| self.ask(t, containers))).await;
+        let mut pending = None;
+        for (test, answer) in tests.iter().zip(asked) {
+            match answer {
+                Ok(detail) => self.tell(&test.name, kind(&test.probe), true, &detail),
+                Err(failure) => {
+                    pending.get_or_insert(format!("check `{}`: {failure}", test.name));
+                }
+            }
+        }
+        pending
+    }
+
+    async fn ask(&self, test: &SmokeTest, containers: &[Container]) -> Result<String> {
+        match &test.probe {
+            Probe::Http { url, expect } => self.run.host.http(url, expect).await,
+            Probe::Tcp { address } => self.run.host.tcp(address).await,
+            Probe::Service { service } => match self.judge_service(service, containers) {
+                Verdict::Passed(detail) => Ok(detail),
+                Verdict::Pending(why) | Verdict::Failed(why) => {
+                    Err(Failure::new(format!("`{service}` {why}")))
+                }
+            },
+            Probe::Exec { service, command } => self.exec(service, command, containers).await,
+        }
+    }
+
+    async fn exec(
+        &self,
+        service: &str,
+        command: &[String],
+        containers: &[Container],
+    ) -> Result<String> {
+        let runs = |c: &&Container| c.service == service && c.state == State::Running;
+        let Some(container) = containers.iter().find(runs) else {
+            return Err(Failure::new(format!("no container of `{service}` runs")));
+        };
+        let (code, text) = self.run.host.exec(&container.id, command).await?;
+        let last = text.trim().lines().last().unwrap_or_default().to_owned();
+        if code == 0 {
+            return Ok(format!("`{}` exited with code 0", command.join(" ")));
+        }
+        let failure = Failure::new(format!("`{}` exited with code {code}", command.join(" ")));
+        Err(if last.is_empty() { failure } else { failure.because(last) })
+    }
+
+    /// Tells a verdict when it is news.
+    fn tell(&self, name: &str, kind: &str, passed: bool, detail: &str) {
+        let known = self.told.borrow_mut().insert(name.to_owned(), passed);
+        if known == Some(passed) {
+            return;
+        }
+        (self.run.tell)(Note::Checked {
+            check: Check {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                passed,
+                detail: detail.to_owned(),
+                ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            },
+        });
+    }
+
+    /// Tells what the guilty services printed last; without a culprit, what all of them did.
+    async fn tell_logs(&self, failure: &Failure) {
+        self.tell_missing(failure);
+        let guilty = self.guilty.borrow().clone();
+        let told = |c: &&Container| {
+            if guilty.is_empty() {
+                self.services.contains(&c.service)
+            } else {
+                guilty.contains(&c.service)
+            }
+        };
+        let Ok(containers) = self.run.host.containers(&self.project).await else {
+            return;
+        };
+        for container in containers.iter().filter(told).take(LOGS) {
+            if let Ok(lines) = self.run.host.logs(&container.id, LINES).await {
+                let service = container.service.clone();
+                (self.run.tell)(Note::Logs { service, lines });
+            }
+        }
+    }
+
+    /// Every check that never passed is told as failed, with what was last seen.
+    fn tell_missing(&self, failure: &Failure) {
+        let checks = &self.run.plan.checks;
+        let mut all: Vec<(String, &str)> =
+            self.services.iter().map(|s| (s.clone(), "service")).collect();
+        all.extend(checks.health_url.iter().map(|_| ("health_url".to_owned(), "http")));
+        all.extend(checks.from_server().map(|t| (t.name.clone(), kind(&t.probe))));
+        for (name, kind) in all {
+            let named = failure.to_string().contains(&format!("`{name}`"));
+            if named || !self.told.borrow().contains_key(&name) {
+                let detail = if named { failure.what.clone() } else { "did not pass".into() };
+                self.tell(&name, kind, false, &detail);
+            }
+        }
+    }
+}
+
+/// The services that are judged: those deployed, unless none of their containers are wanted.
+fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
+    if run.is_rollback() {
+        let services = run.target()?.release.services;
+        let well = services.into_iter().filter(|s| s.well);
+        return Ok(well.map(|s| s.service).collect());
+    }
+    let wanted = run.wanted()?;
+    let asked = |name: &String| wanted.services.is_empty() || wanted.services.contains(name);
+    let services = wanted.config.services.into_iter();
+    Ok(services
+        .filter(|s| s.replicas != Some(0))
+        .map(|s| s.name)
+        .filter(asked)
+        .collect())
+}
+
+fn kind(probe: &Probe) -> &'static str {
+    match probe {
+        Probe::Http { .. } => "http",
+        Probe::Tcp { .. } => "tcp",
+        Probe::Service { .. } => "service",
+        Probe::Exec { .. } => "exec",
+    }
+}
+
+fn too_late(what: &str, patience: Duration) -> Failure {
+    Failure::new(what)
+        .because(format!("it did not pass within {} s", patience.as_secs()))
+        .hint("look at the log lines of the services below")
+        .hint("if the application only starts slowly, raise `health_timeout`")
+        .of(FailureKind::TimedOut)
+}

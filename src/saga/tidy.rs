@@ -1,0 +1,70 @@
+//! Cleaning up at the end of a run: forward only, and nothing in it can fail the run.
+//!
+//! Retention of backups and of the images they need is the last thing a run does.
+
+use std::fs;
+
+use crate::archive::retention;
+use crate::event::Outcome;
+use crate::host::{Host, Result};
+use crate::saga::facts::{RunDir, name};
+use crate::saga::steps::{Run, backup, stage};
+
+/// How many finished runs the history keeps.
+const RUNS: usize = 100;
+
+/// Removes what must not outlive the run, and the backups beyond `keep_backups`.
+pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
+    let _ = fs::remove_file(run.dir.files());
+    if let Err(failure) = run.host.strike_stage(run.dir).await {
+        run.warn(format!("the stage could not be removed: {failure}"));
+    }
+    if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
+        return;
+    }
+    if let Err(failure) = retain(run).await {
+        run.warn(format!("old backups could not be removed: {failure}"));
+    }
+    forget_old_runs(run.dir);
+}
+
+/// Removes the facts of a finished run; its journal stays as history.
+pub fn facts(dir: &RunDir) {
+    for fact in [
+        name::BEFORE,
+        name::WANTED,
+        name::PULLED,
+        name::BACKUP,
+        name::TARGET,
+        name::CHANGED,
+    ] {
+        dir.forget(fact);
+    }
+}
+
+async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let project = run.project()?;
+    let listed = run.host.backups().await?;
+    let now = stage::record(run.host, &project, Vec::new()).await?;
+    let needed = run.host.latest(&listed, &now.release).await;
+    let protect: Vec<String> = needed.iter().map(|l| l.timestamp.clone()).collect();
+    let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
+    for timestamp in retention::to_drop(&listed, keep, &protect) {
+        run.host.drop_backup(&timestamp).await?;
+        backup::release_images(run.host, &project, &timestamp).await?;
+        run.say(format!("removed the backup {timestamp}, beyond the newest {keep}"));
+    }
+    Ok(())
+}
+
+/// Keeps the directories of the newest finished runs.
+fn forget_old_runs(dir: &RunDir) {
+    let Some(runs) = dir.path().parent() else { return };
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
+    names.sort();
+    let excess = names.len().saturating_sub(RUNS);
+    for name in names.into_iter().take(excess) {
+        let _ = fs::remove_dir_all(runs.join(name));
+    }
+}
