@@ -56,7 +56,7 @@ base_rust_from_here() {
     container=$(docker create landfall-lab/rust-base)
     base_rust_tar | docker cp - "$container:/"
     # Behind a proxy that signs for itself, only this machine's own bundle will do.
-    docker cp -q -L /etc/ssl/certs/ca-certificates.crt "$container:/etc/ssl/certs/ca-certificates.crt" 2>/dev/null || true
+    docker cp -L /etc/ssl/certs/ca-certificates.crt "$container:/etc/ssl/certs/ca-certificates.crt" 2>/dev/null || true
     docker commit "$container" "$1" >/dev/null
     docker rm "$container" >/dev/null
 }

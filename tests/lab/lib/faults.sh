@@ -5,9 +5,9 @@
 lab_registry() {
     slot_must_exist "${1:-}"
     case ${2:-} in
-    stop) docker stop "$(slot_registry "$1")" >/dev/null ;;
+    stop) docker exec "$(slot_registry "$1")" lab-registry stop ;;
     start)
-        docker start "$(slot_registry "$1")" >/dev/null
+        registry_switch_on "$1"
         wait_until 30 "the registry of slot $1" registry_answers "$1"
         ;;
     *) die "say 'lab registry $1 stop' or 'lab registry $1 start'" ;;

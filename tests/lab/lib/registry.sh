@@ -13,6 +13,11 @@ registry_curl() {
 
 registry_answers() { registry_curl "$1" -o /dev/null "http://$(registry_address "$1")/v2/"; }
 
+registry_switch_on() {
+    docker start "$(slot_registry "$1")" >/dev/null
+    docker exec -d "$(slot_registry "$1")" lab-registry run
+}
+
 registry_authfile() {
     local slot=$1
     jq -n --arg at "$(registry_address "$slot")" --rawfile password "$LAB_STATE/$slot/registry.password" \

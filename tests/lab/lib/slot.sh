@@ -13,7 +13,6 @@ slot_name_ok() {
 slot_must_exist() {
     slot_name_ok "${1:-}"
     [[ -n $(network_number "$1") ]] || die "there is no slot '$1'; bring it up with 'lab up $1'"
-    mkdir -p "$LAB_STATE/$1"
     slot_recall "$1"
 }
 
@@ -30,36 +29,42 @@ lab_up() {
     slot_make "$slot" "$variant"
 }
 
-# slot_stands SLOT VARIANT: everything is there and answers already.
+# slot_stands SLOT VARIANT: everything is there, is made of what it would be
+# made of today, and answers.
 slot_stands() {
-    local slot=$1 variant=$2 found
+    local slot=$1 variant=$2
     [[ -e $LAB_STATE/$slot/slot.env ]] || return 1
-    found=$(docker inspect --format '{{index .Config.Labels "landfall.lab.variant"}} {{.Id}} {{.State.Running}}' \
-        "$(slot_server "$slot")" 2>/dev/null) || return 1
-    [[ $found == "$variant $(slot_env_value "$slot" LAB_SERVER_ID) true" ]] || return 1
-    port_answers "$(slot_env_value "$slot" LAB_SSH_PORT)" SSH-2.0 2>/dev/null &&
+    [[ $(slot_server_facts "$slot") == "$variant $(slot_sources) true $(slot_env_value "$slot" LAB_SERVER_ID)" ]] &&
+        port_answers "$(slot_env_value "$slot" LAB_SSH_PORT)" SSH-2.0 2>/dev/null &&
         docker exec "$(slot_server "$slot")" docker version >/dev/null 2>&1 &&
         registry_answers "$slot" 2>/dev/null &&
         [[ $(cat "$LAB_STATE/$slot/images" 2>/dev/null) == "$(beacon_hash)" ]]
+}
+
+slot_sources() { source_hash "$LAB_HOME/images/server" "$LAB_HOME/images/registry"; }
+
+# slot_server_facts SLOT: variant, sources, running or not, ID.
+slot_server_facts() {
+    docker inspect "$(slot_server "$1")" 2>/dev/null --format \
+        '{{index .Config.Labels "landfall.lab.variant"}} {{index .Config.Labels "landfall.lab.sources"}} {{.State.Running}} {{.Id}}' || true
 }
 
 slot_env_value() { sed -n "s/^$2=//p" "$LAB_STATE/$1/slot.env"; }
 
 slot_make() {
     local slot=$1 variant=$2 there
-    there=$(docker inspect --format '{{index .Config.Labels "landfall.lab.variant"}}' "$(slot_server "$slot")" 2>/dev/null || true)
-    if [[ -n $there && $there != "$variant" ]]; then
-        say "slot $slot is a $there server; making it a $variant server"
+    there=$(slot_server_facts "$slot")
+    if [[ -n ${there// /} && $there != "$variant $(slot_sources) "* ]]; then
+        say "slot $slot was made as another server; making it again"
         slot_remove "$slot"
     fi
-    mkdir -p "$LAB_STATE/$slot"
     [[ -n $(network_number "$slot") ]] || network_create "$slot"
     slot_recall "$slot"
     slot_secrets "$slot"
-    slot_run_registry "$slot"
+    slot_create_registry "$slot"
     slot_run_server "$slot" "$variant"
     registry_authfile "$slot"
-    wait_until 30 "the registry of slot $slot" registry_answers "$slot"
+    registry_answers "$slot" 2>/dev/null || lab_registry "$slot" start
     registry_push_all "$slot"
     wait_until 60 "the engine of slot $slot" docker exec "$(slot_server "$slot")" docker version
     wait_until 30 "the SSH server of slot $slot" port_answers "$(network_ssh_port "$slot")" SSH-2.0
@@ -69,27 +74,34 @@ slot_make() {
 
 network_ssh_port() { network_base "$(network_number "$1")"; }
 
-# slot_recall SLOT: a slot that was made from another checkout of the
-# repository keeps its secrets in its registry's container.
+# slot_recall SLOT: a slot that was made, or made again, from another checkout
+# of the repository keeps its secrets in its registry's container.
 slot_recall() {
-    local kept
-    [[ ! -e $LAB_STATE/$1/registry.password ]] || return 0
+    local kept network
+    network=$(docker network inspect --format '{{.Id}}' "$(network_name "$1")")
+    [[ $(cat "$LAB_STATE/$1/network" 2>/dev/null) != "$network" ]] || return 0
+    rm -rf "${LAB_STATE:?}/$1"
+    mkdir -p "$LAB_STATE/$1"
+    chmod 700 "$LAB_STATE/$1"
+    echo "$network" >"$LAB_STATE/$1/network"
+    docker inspect "$(slot_registry "$1")" >/dev/null 2>&1 || return 0
     for kept in registry.password id_ed25519 id_ed25519.pub; do
-        docker cp -q "$(slot_registry "$1"):/lab/$kept" "$LAB_STATE/$1/$kept" >/dev/null 2>&1 || return 0
+        docker cp "$(slot_registry "$1"):/lab/$kept" "$LAB_STATE/$1/$kept" >/dev/null 2>&1
     done
     registry_authfile "$1"
 }
 
 slot_secrets() {
     local folder=$LAB_STATE/$1
-    chmod 700 "$folder"
     [[ -e $folder/registry.password ]] || (umask 077 && random_word >"$folder/registry.password")
     [[ -e $folder/id_ed25519 ]] || ssh-keygen -q -t ed25519 -N '' -C "landfall-lab-$1" -f "$folder/id_ed25519"
 }
 
-slot_labels() { printf -- '--label=%s\n' landfall.lab=1 "landfall.lab.slot=$1"; }
+slot_labels() {
+    printf -- '--label=%s\n' landfall.lab=1 "landfall.lab.slot=$1" "landfall.lab.sources=$(slot_sources)"
+}
 
-slot_run_registry() {
+slot_create_registry() {
     local slot=$1 name number labels
     name=$(slot_registry "$slot")
     if ! docker inspect "$name" >/dev/null 2>&1; then
@@ -99,10 +111,9 @@ slot_run_registry() {
             --ip "$(network_registry "$number")" --network-alias registry.lab --stop-timeout 1 \
             --publish "$(registry_address "$slot"):5000" landfall-lab/registry >/dev/null
         tar -C "$LAB_STATE/$slot" -c --owner=0 --group=0 --transform 's,^,lab/,' \
-            registry.password id_ed25519 id_ed25519.pub | docker cp -q - "$name:/"
+            registry.password id_ed25519 id_ed25519.pub | docker cp - "$name:/" 2>/dev/null
         rm -f "$LAB_STATE/$slot/images"
     fi
-    docker start "$name" >/dev/null
 }
 
 slot_run_server() {
@@ -202,9 +213,9 @@ slot_remove() {
 lab_reset() {
     slot_must_exist "${1:-}"
     hold_lock "slot-$1"
-    docker start "$(slot_registry "$1")" "$(slot_server "$1")" >/dev/null
+    docker start "$(slot_server "$1")" >/dev/null
     docker exec "$(slot_server "$1")" lab-reset
-    registry_answers "$1" 2>/dev/null || wait_until 30 "the registry of slot $1" registry_answers "$1"
+    registry_answers "$1" 2>/dev/null || lab_registry "$1" start
 }
 
 lab_status() {
