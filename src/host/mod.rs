@@ -10,6 +10,8 @@ pub mod http;
 pub mod judge;
 pub mod real;
 pub mod reference;
+pub mod site;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 

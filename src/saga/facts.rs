@@ -3,7 +3,7 @@
 //! A fact is on disk before anything relies on it, so an undo finds it after a crash. The file
 //! refuses to know which step asks.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,19 @@ impl RunDir {
     #[must_use]
     pub fn stage(&self) -> PathBuf {
         self.0.join("stage")
+    }
+
+    /// The file whose kernel lock the agent of this run holds for as long as it lives.
+    #[must_use]
+    pub fn alive(&self) -> PathBuf {
+        self.0.join("alive")
+    }
+
+    /// Says whether the agent of this run lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        File::open(self.alive())
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// A word that the runner has left, and the reason it gave.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::event::Outcome;
+use crate::event::{Event, Note, Outcome};
 use crate::host::{Host, Result};
 use crate::plan::Plan;
 use crate::saga::facts::RunDir;
@@ -18,6 +18,9 @@ use crate::saga::steps::Run;
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
     for id in unfinished(own.dir.state(), &own.plan.id) {
         let dir = RunDir::of(own.dir.state(), &id);
+        if dir.is_alive() {
+            continue;
+        }
         let journal = Journal::open(&dir.journal(), &id)?;
         let Some(plan) = journal.history().plan().cloned() else {
             continue;
@@ -59,20 +62,25 @@ fn is_finished(state: &Path, id: &str) -> bool {
     let records = journal::read(&RunDir::of(state, id).journal()).unwrap_or_default();
     records
         .last()
-        .is_some_and(|r| matches!(r.event, crate::event::Event::Finished { .. }))
+        .is_some_and(|r| matches!(r.event, Event::Finished { .. }))
 }
 
 /// Says who holds the directory, as far as the journals tell.
 #[must_use]
 pub fn holder(state: &Path, own: &str) -> String {
-    let plans = unfinished(state, own).into_iter().filter_map(|id| {
+    let alive = |id: &String| RunDir::of(state, id).is_alive();
+    let mut plans = unfinished(state, own).into_iter().filter(alive).filter_map(|id| {
         let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
+        let waits = |e: &Event| matches!(e, Event::Note { note: Note::Waiting { .. }, .. });
+        if journal.last().is_some_and(|r| waits(&r.event)) {
+            return None;
+        }
         journal.into_iter().find_map(|r| match r.event {
-            crate::event::Event::Planned { plan } => Some((*plan, r.at)),
+            Event::Planned { plan } => Some((*plan, r.at)),
             _ => None,
         })
     });
-    plans.last().map_or_else(
+    plans.next().map_or_else(
         || "somebody whose journal lies in another backup directory".into(),
         |(plan, since)| {
             let since = since.format("%Y-%m-%d %H:%M:%S UTC");
