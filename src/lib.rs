@@ -6,5 +6,7 @@
 pub mod archive;
 pub mod error;
 pub mod event;
+pub mod output;
 pub mod plan;
+pub mod report;
 pub mod secret;

@@ -1,0 +1,7 @@
+//! Telling: records and reports to people and programs.
+
+pub mod clean;
+pub mod escaped;
+pub mod log;
+pub mod masks;
+pub mod progress;
