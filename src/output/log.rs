@@ -12,7 +12,7 @@ use super::clean;
 use super::escaped::{Command, Escaped};
 use super::masks::Masks;
 use super::progress::{Bars, Moved, Pace};
-use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Status, Step};
+use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
 use crate::plan::Plan;
 use crate::report::{Report, span};
 
@@ -303,14 +303,17 @@ fn image(service: &ServiceImage) -> String {
 
 /// The cause in full, one line a fault, and what to do about it.
 fn cause(report: &Report) -> String {
-    let mut lines = match report.status {
-        Status::Refused if report.failures.len() > 1 => {
-            report.failures.iter().map(ToString::to_string).collect()
-        }
-        _ => vec![report.reason.clone()],
-    };
-    lines.extend(report.hints.iter().map(|hint| format!("hint: {hint}")));
-    lines.join("\n")
+    if report.failures.len() > 1 {
+        let faults = report.failures.iter().map(fault);
+        return faults.collect::<Vec<_>>().join("\n");
+    }
+    let hints = report.hints.iter().map(|hint| format!("\nhint: {hint}"));
+    format!("{}{}", report.reason, hints.collect::<String>())
+}
+
+fn fault(failure: &Failure) -> String {
+    let hints = failure.hints.iter().map(|hint| format!("; {hint}"));
+    format!("{failure}{}", hints.collect::<String>())
 }
 
 #[cfg(test)]
@@ -504,7 +507,7 @@ mod tests {
         log.finish(&report);
         insta::assert_snapshot!(String::from_utf8_lossy(&log.into_inner()), @r"
         Refused: the inputs have 2 faults; nothing was touched.
-        ::error title=Landfall%3A refused::unknown input `deploydir`%0A`port` is not a number%0Ahint: did you mean `deploy_dir`?
+        ::error title=Landfall%3A refused::unknown input `deploydir`; did you mean `deploy_dir`?%0A`port` is not a number
         ");
     }
 

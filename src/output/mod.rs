@@ -2,6 +2,8 @@
 
 pub mod clean;
 pub mod escaped;
+pub mod json;
 pub mod log;
 pub mod masks;
+pub mod outputs;
 pub mod progress;
