@@ -139,11 +139,15 @@ impl Report {
 
     /// Every failure with its causes, as one paragraph without line breaks.
     pub(super) fn reason_in_words(&self) -> String {
-        let told = self.failures.iter().map(sentence).collect::<Vec<_>>();
+        let told: Vec<_> = match (self.failed_step, self.cause()) {
+            (Some(step), Some(cause)) => vec![format!("`{step}` failed: {}", sentence(cause))],
+            _ => self
+                .failures
+                .iter()
+                .map(|f| capital(&sentence(f)))
+                .collect(),
+        };
         let mut reason = told.join(" ");
-        if let (Some(step), false) = (self.failed_step, reason.is_empty()) {
-            reason = format!("`{step}` failed: {reason}");
-        }
         if let Some(undo) = &self.undo_failure {
             reason = format!("{reason} Putting back failed too: {}", sentence(undo));
         }
@@ -152,8 +156,13 @@ impl Report {
 }
 
 fn sentence(failure: &Failure) -> String {
-    let text = plain(&failure.to_string());
-    format!("{}.", text.trim_end_matches('.'))
+    format!("{}.", plain(&failure.to_string()))
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 /// One line: white space and control characters become single spaces, a full stop goes.
