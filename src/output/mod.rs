@@ -8,5 +8,7 @@ pub mod markdown;
 pub mod masks;
 pub mod outputs;
 pub mod progress;
+pub mod slack;
 pub mod summary;
 pub mod timeline;
+pub mod webhook;
