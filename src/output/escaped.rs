@@ -36,16 +36,19 @@ pub enum Command<'a> {
 
 impl Escaped {
     /// The lines of a text that anybody may have written, none of which the runner obeys.
+    #[must_use]
     pub fn lines(text: &str) -> Vec<Self> {
         clean::lines(text).iter().map(|l| Self(inert(l))).collect()
     }
 
     /// The same in a single line.
+    #[must_use]
     pub fn line(text: &str) -> Self {
         Self(inert(&clean::one_line(text)))
     }
 
     /// A line that the runner is meant to obey.
+    #[must_use]
     pub fn command(command: Command<'_>) -> Self {
         Self(match command {
             Command::Group(title) => format!("::group::{}", data(&clean::one_line(title))),
@@ -61,6 +64,7 @@ impl Escaped {
     }
 
     /// The same line, moved to the right.
+    #[must_use]
     pub fn indented(&self) -> Self {
         Self(format!("  {}", self.0))
     }

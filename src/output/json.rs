@@ -22,8 +22,9 @@ pub fn compact(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(inert(&serde_json::to_string(value)?))
 }
 
-/// A report as JSON in one line of at most `limit` bytes; its logs are shortened first, from
-/// their beginning, then everything else that was written by somebody else.
+/// A report as JSON in one line of at most `limit` bytes. Its logs are shortened first, from
+/// their beginning, then every other text that was written by somebody else; steps, images and
+/// verdicts are kept even if they alone are longer.
 ///
 /// # Errors
 /// As [`pretty`].

@@ -88,6 +88,11 @@ pub fn link(label: &str, address: &str) -> String {
     }
 }
 
+/// A list; its items are Markdown already.
+pub fn list(items: &[String]) -> String {
+    format!("- {}\n", items.join("\n- "))
+}
+
 /// A table; its cells are Markdown already.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
@@ -108,15 +113,13 @@ pub fn web_address(address: &str) -> Option<String> {
     if !web || rest.is_empty() || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return None;
     }
-    Some(address.chars().fold(String::new(), |mut out, c| {
-        match c {
-            '<' | '>' | '(' | ')' | '"' | '\\' | '|' | '`' | '^' | '{' | '}' | '[' | ']' => {
-                out.push_str(&format!("%{:02X}", u32::from(c)));
-            }
-            c => out.push(c),
+    let safe = |c| match c {
+        '<' | '>' | '(' | ')' | '"' | '\\' | '|' | '`' | '^' | '{' | '}' | '[' | ']' => {
+            format!("%{:02X}", u32::from(c))
         }
-        out
-    }))
+        c => c.to_string(),
+    };
+    Some(address.chars().map(safe).collect())
 }
 
 /// Text with the white space at its ends kept, as one space: it stands between two codes.
@@ -135,10 +138,11 @@ fn spaced(part: &str) -> String {
 }
 
 fn entities(line: &str) -> String {
-    line.chars().fold(String::new(), |out, c| match c {
-        c if c.is_ascii_punctuation() => out + &format!("&#{};", u32::from(c)),
-        c => out + c.encode_utf8(&mut [0; 4]),
-    })
+    let entity = |c: char| match c {
+        c if c.is_ascii_punctuation() => format!("&#{};", u32::from(c)),
+        c => c.to_string(),
+    };
+    line.chars().map(entity).collect()
 }
 
 fn longest_run(line: &str) -> usize {

@@ -84,10 +84,10 @@ fn append(path: &Path, values: &[(&str, String)]) -> io::Result<()> {
         .append(true)
         .create(true)
         .open(path)?;
-    let mut text = match ends_in_a_line(&mut file)? {
-        true => String::new(),
-        false => "\n".to_owned(),
-    };
+    let mut text = String::new();
+    if !ends_in_a_line(&mut file)? {
+        text.push('\n');
+    }
     for (name, value) in values {
         text.push_str(&entry(name, value, &delimiter())?);
     }

@@ -12,23 +12,23 @@ pub fn chart(report: &Report) -> Option<String> {
     if report.steps.is_empty() {
         return None;
     }
-    let mut chart = String::from("```mermaid\ngantt\n");
-    let title = name(&format!(
-        "{} in {}",
-        report.place(),
-        span(report.duration_ms)
-    ));
-    chart += &format!("    title {title}\n    dateFormat x\n    axisFormat %H:%M:%S\n");
+    let title = format!("{} in {}", report.place(), span(report.duration_ms));
+    let mut lines = vec![
+        "```mermaid\ngantt".to_owned(),
+        format!("    title {}", name(&title)),
+        "    dateFormat x\n    axisFormat %H:%M:%S".to_owned(),
+    ];
     let mut section = "";
     for step in &report.steps {
-        let here = section_of(step.result);
-        if here != section {
-            section = here;
-            chart += &format!("    section {section}\n");
+        if section != section_of(step.result) {
+            section = section_of(step.result);
+            lines.push(format!("    section {section}"));
         }
-        chart += &bar(step, step.ended_at.unwrap_or(last).timestamp_millis());
+        let until = step.ended_at.unwrap_or(last);
+        lines.push(bar(step, until.timestamp_millis()));
     }
-    Some(chart + "```\n")
+    lines.push("```\n".to_owned());
+    Some(lines.join("\n"))
 }
 
 /// Text that Mermaid takes for a name whatever was in it.
@@ -59,7 +59,7 @@ fn bar(step: &StepReport, until: i64) -> String {
     // A bar without length is not drawn.
     let until = until.max(from + 1);
     let label = name(&format!("{} {}", step.step, span(step.duration_ms)));
-    format!("    {label} :{tag}, {from}, {until}\n")
+    format!("    {label} :{tag}, {from}, {until}")
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! What a report promises.
+
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::sample::{self, Story};
