@@ -6,7 +6,12 @@
 pub mod archive;
 pub mod error;
 pub mod event;
+pub mod face;
 pub mod host;
+pub mod output;
 pub mod plan;
+pub mod remote;
+pub mod report;
+pub mod request;
 pub mod saga;
 pub mod secret;
