@@ -15,3 +15,8 @@ pub mod report;
 pub mod request;
 pub mod saga;
 pub mod secret;
+
+/// Runs the binary: these arguments, the program's name first.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    face::run(args)
+}
