@@ -7,4 +7,5 @@ pub mod archive;
 pub mod error;
 pub mod event;
 pub mod plan;
+pub mod request;
 pub mod secret;
