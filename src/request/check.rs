@@ -12,8 +12,8 @@ use crate::secret::Secret;
 use super::fault::{Caller, Faults, Found};
 use super::inputs::{Given, Raw};
 use super::{
-    EnvFile, Login, Mode, Notify, Place, Reference, Request, Sudo, Suite, Target, consistency,
-    files, grammar, host, key, smoke,
+    EnvFile, HostKeys, Identity, Login, Mode, Notify, Place, Reference, Request, Sudo, Suite,
+    Target, consistency, files, grammar, host, key, smoke,
 };
 
 impl Request {
@@ -159,28 +159,46 @@ impl<'a> Border<'a> {
         let name = self.required(raw.host(), host::host);
         let port = self.one(raw.port(), host::port);
         let user = self.required(raw.user(), host::user);
-        let passphrase = self.passphrase();
-        let key = self.required(raw.ssh_key(), key::private_key);
-        let locked = key.as_ref().is_some_and(|key| key.locked);
-        if locked && raw.ssh_key_passphrase().text.is_empty() {
-            let what = format!(
-                "{} is locked by a passphrase",
-                self.found.label(raw.ssh_key())
-            );
-            let hint = format!("give {} too", self.found.label(raw.ssh_key_passphrase()));
-            self.found.add(Failure::new(what).hint(hint));
-        }
+        let identity = self.identity();
         let host_keys = self.host_keys();
         let jump_host = self.one(raw.jump_host(), host::jump_host);
         Some(Target {
             host: name?,
             port: port?,
             user: user?,
-            ssh_key: key?.text,
-            ssh_key_passphrase: passphrase,
+            identity: identity?,
             host_keys,
             jump_host,
         })
+    }
+
+    fn identity(&mut self) -> Option<Identity> {
+        let (key, passphrase) = (self.raw.ssh_key(), self.raw.ssh_key_passphrase());
+        let unlocks = self.passphrase();
+        if self.caller == Caller::Operator && key.line().is_none() {
+            if passphrase.is_set() {
+                self.half(passphrase, key, "");
+            }
+            return Some(Identity::Own);
+        }
+        let read = self.required(key, key::private_key)?;
+        if read.locked && unlocks.is_none() {
+            let what = format!("{} is locked by a passphrase", self.found.label(key));
+            let hint = format!("give {} too", self.found.label(passphrase));
+            self.found.add(Failure::new(what).hint(hint));
+        }
+        Some(Identity::Key {
+            text: read.text,
+            passphrase: unlocks,
+        })
+    }
+
+    /// Adds the fault of an input that makes no sense without another.
+    fn half(&mut self, there: Given<'_>, missing: Given<'_>, why: &str) {
+        let (there, missing) = (self.found.label(there), self.found.label(missing));
+        let failure = Failure::new(format!("{there} is given without {missing}"));
+        self.found
+            .add(failure.hint(format!("give both or neither{why}")));
     }
 
     /// A passphrase may begin or end with a space; only the line end behind it is not its own.
@@ -194,13 +212,16 @@ impl<'a> Border<'a> {
         (!text.is_empty()).then(|| Secret::new(text))
     }
 
-    fn host_keys(&mut self) -> Vec<key::HostKey> {
+    fn host_keys(&mut self) -> HostKeys {
         let given = self.raw.host_key();
-        let lines: Vec<_> = { given.lines().enumerate() }
-            .filter(|(_, line)| !line.starts_with('#'))
-            .collect();
+        if self.caller == Caller::Operator && !self.pins_a_host_key() {
+            return HostKeys::Own;
+        }
         let mut keys = Vec::new();
-        for (position, line) in lines {
+        for (position, line) in given.lines().enumerate() {
+            if line.starts_with('#') {
+                continue;
+            }
             // The line itself is not shown: people paste private keys here.
             let read = key::host_key(line).map_err(|mut fault| {
                 fault.what = format!("line {} {}", position + 1, fault.what);
@@ -208,13 +229,15 @@ impl<'a> Border<'a> {
             });
             keys.extend(self.found.keep(given, read));
         }
-        keys
+        HostKeys::Pinned(keys)
+    }
+
+    fn pins_a_host_key(&self) -> bool {
+        { self.raw.host_key().lines() }.any(|line| !line.starts_with('#'))
     }
 
     fn host_key_is_missing(&self) -> bool {
-        let is_here = self.caller == Caller::Operator && self.raw.host().line().is_none();
-        let mut lines = self.raw.host_key().lines();
-        !is_here && !lines.any(|line| !line.starts_with('#'))
+        self.caller == Caller::Action && !self.pins_a_host_key()
     }
 
     fn site(&mut self) -> Option<Site> {
@@ -291,10 +314,10 @@ impl<'a> Border<'a> {
             } else {
                 (password, username)
             };
-            let (there, missing) = (self.found.label(there), self.found.label(missing));
-            self.found.add(
-                Failure::new(format!("{there} is given without {missing}"))
-                    .hint("give both or neither; a secret that does not exist arrives empty"),
+            self.half(
+                there,
+                missing,
+                "; a secret that does not exist arrives empty",
             );
         }
         if secret.contains(['\n', '\r', '\0']) {

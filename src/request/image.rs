@@ -305,7 +305,13 @@ mod tests {
             ["ghcr.io/Acme/App:1", "ghcr.io/acme/app:", "app@sha256:12", "https://ghcr.io/a", "a b"]
                 .map(fault)
                 .join("\n"),
-            @"",
+            @r"
+            `ghcr.io/Acme/App:1` has an upper-case letter in its name; write the name in lower case
+            `ghcr.io/acme/app:` has a tag that is none; use up to 128 letters, digits, `_`, `.` and `-`; is a variable empty?
+            `app@sha256:12` has a digest that is none; write `@sha256:` and 64 hex digits
+            `https://ghcr.io/a` has a scheme; leave `https://` out
+            `a b` is not an image reference; write it like `ghcr.io/acme/app:1.2.3`
+            ",
         );
     }
 }

@@ -3,6 +3,8 @@
 //! It refuses to know ssh's own code: it reads just enough to tell a key from what people paste by
 //! mistake. No text of a key is ever part of a fault.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
@@ -14,8 +16,17 @@ use crate::secret::Secret;
 pub enum HostKey {
     /// `SHA256:` and 43 characters of base64.
     Fingerprint(String),
-    /// A line as in `known_hosts`, host names hashed or not, `@cert-authority` perhaps in front.
+    /// A line as in `known_hosts`, host names hashed or not; or a bare public key, for any host.
     KnownHosts(String),
+}
+
+impl fmt::Display for HostKey {
+    /// The line that `host_key` would hold for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fingerprint(line) | Self::KnownHosts(line) => f.write_str(line),
+        }
+    }
 }
 
 /// A private key that has been read far enough to know whether it is locked.
@@ -26,9 +37,9 @@ pub(super) struct PrivateKey {
     pub locked: bool,
 }
 
-/// Reads a private key in OpenSSH or PEM text.
+/// Reads a private key in OpenSSH or PEM text; line breaks that were lost on the way come back.
 pub(super) fn private_key(text: &str) -> Result<PrivateKey, Failure> {
-    let text = text.trim().replace("\r\n", "\n");
+    let text = with_line_breaks(text.trim());
     let (label, body) = pem(&text).ok_or_else(|| no_private_key(&text))?;
     let locked = if label == "OPENSSH PRIVATE KEY" {
         openssh_is_locked(body)
@@ -39,6 +50,25 @@ pub(super) fn private_key(text: &str) -> Result<PrivateKey, Failure> {
         locked: locked.ok_or_else(damaged)?,
         text: Secret::new(text + "\n"),
     })
+}
+
+/// Pasted keys arrive with Windows line ends, with `\n` spelled out, or with spaces instead.
+fn with_line_breaks(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    if text.contains('\n') {
+        return text;
+    }
+    let text = text.replace("\\n", "\n");
+    let parts = { text.strip_prefix("-----BEGIN ") }
+        .and_then(|rest| rest.split_once("-----"))
+        .and_then(|(label, rest)| Some((label, rest.split_once("-----END ")?.0)));
+    match parts {
+        Some((label, body)) if !text.contains('\n') => {
+            let body = body.trim().replace(' ', "\n");
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----")
+        }
+        _ => text,
+    }
 }
 
 fn pem(text: &str) -> Option<(&str, &str)> {
@@ -63,7 +93,7 @@ fn no_private_key(text: &str) -> Failure {
         )
     } else if text.starts_with("-----BEGIN ") && text.contains("PRIVATE KEY") {
         (
-            "the private key is cut off or has lost its line breaks",
+            "the private key is cut off",
             "store the key file as it is, `-----BEGIN` and `-----END` lines included",
         )
     } else {
@@ -101,40 +131,31 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(field)
 }
 
-/// Reads one line of `host_key`.
+/// Reads one line of `host_key`: as in `known_hosts`, or as `ssh-keygen` prints a fingerprint.
 pub(super) fn host_key(line: &str) -> Result<HostKey, Failure> {
-    if line.starts_with("SHA256:") {
-        return fingerprint(line);
-    }
     let words: Vec<_> = line.split_ascii_whitespace().collect();
-    let (marker, words) = match words.split_first() {
-        Some((marker, rest)) if marker.starts_with('@') => (Some(*marker), rest),
+    if let Some(word) = words.iter().find(|word| word.starts_with("SHA256:")) {
+        return fingerprint(word);
+    }
+    let (marker, rest) = match words.split_first() {
+        Some((&marker @ ("@cert-authority" | "@revoked"), rest)) => (Some(marker), rest),
         _ => (None, words.as_slice()),
     };
-    match (marker, words) {
-        (Some("@cert-authority") | None, [hosts, kind, blob, ..])
-            if is_hosts(hosts) && is_public_key(kind, blob) =>
-        {
-            Ok(HostKey::KnownHosts(words_again(
-                marker,
-                &[hosts, kind, blob],
-            )))
-        }
-        _ => Err(no_host_key(line, &words)),
-    }
+    let kept = match rest {
+        [hosts, kind, blob, ..] if is_hosts(hosts) && is_public_key(kind, blob) => &rest[..3],
+        [kind, blob, ..] if is_public_key(kind, blob) => &rest[..2],
+        _ => return Err(no_host_key(line)),
+    };
+    let words: Vec<_> = { marker.into_iter() }.chain(kept.iter().copied()).collect();
+    Ok(HostKey::KnownHosts(words.join(" ")))
 }
 
-fn words_again(marker: Option<&str>, words: &[&str]) -> String {
-    let words: Vec<_> = marker.into_iter().chain(words.iter().copied()).collect();
-    words.join(" ")
-}
-
-fn fingerprint(line: &str) -> Result<HostKey, Failure> {
-    let digest = line["SHA256:".len()..].trim_end_matches('=');
+fn fingerprint(word: &str) -> Result<HostKey, Failure> {
+    let digest = word["SHA256:".len()..].trim_end_matches('=');
     match STANDARD_NO_PAD.decode(digest) {
         Ok(bytes) if bytes.len() == 32 => Ok(HostKey::Fingerprint(format!("SHA256:{digest}"))),
         _ => Err(Failure::new("is not a whole `SHA256:…` fingerprint")
-            .hint("give `SHA256:` and the 43 characters that follow it, and nothing else")),
+            .hint("give `SHA256:` and the 43 characters that follow it")),
     }
 }
 
@@ -145,36 +166,28 @@ fn is_hosts(text: &str) -> bool {
 fn is_public_key(kind: &str, blob: &str) -> bool {
     STANDARD.decode(blob).is_ok_and(|blob| {
         let mut rest = blob.as_slice();
-        field(&mut rest) == Some(kind.as_bytes()) && !rest.is_empty()
+        let names_itself = field(&mut rest) == Some(kind.as_bytes()) && !rest.is_empty();
+        while field(&mut rest).is_some() {}
+        names_itself && rest.is_empty()
     })
 }
 
-fn no_host_key(line: &str, words: &[&str]) -> Failure {
-    let (what, hint) = match words {
-        _ if line.starts_with("MD5:") => (
+fn no_host_key(line: &str) -> Failure {
+    let (what, hint) = if line.contains("MD5:") {
+        (
             "is an MD5 fingerprint, which proves nothing",
             "give the `SHA256:…` one",
-        ),
-        _ if line.contains("PRIVATE KEY") => (
+        )
+    } else if line.contains("PRIVATE KEY") {
+        (
             "is a private key",
             "give the server's public key; treat the private one as leaked",
-        ),
-        _ if line.starts_with("@revoked") => (
-            "revokes a key",
-            "leave it out: what is not listed is not accepted",
-        ),
-        [kind, blob, ..] if is_public_key(kind, blob) => (
-            "is a public key without a host",
-            "put the host's name in front of it, as in `known_hosts`",
-        ),
-        _ if words.iter().any(|word| word.starts_with("SHA256:")) => (
-            "has more in it than a fingerprint",
-            "give the `SHA256:…` word alone",
-        ),
-        _ => (
+        )
+    } else {
+        (
             "is neither a `known_hosts` line nor a `SHA256:…` fingerprint",
             "give what `ssh-keyscan` prints for the server, or `ssh-keygen -lf` on the server",
-        ),
+        )
     };
     Failure::new(what).hint(hint)
 }
@@ -200,12 +213,19 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_is_read_whatever_its_line_ends() {
-        let key = private_key(&openssh("none").replace('\n', "\r\n"))
-            .ok()
-            .unwrap();
-        assert_eq!(key.text.expose(), openssh("none") + "\n");
-        assert!(!key.locked);
+    fn a_private_key_is_read_however_it_was_pasted() {
+        let whole = openssh("none");
+        for pasted in [
+            whole.clone(),
+            format!("\n{whole}\n\n"),
+            whole.replace('\n', "\r\n"),
+            whole.replace('\n', "\\n"),
+            whole.replace('\n', " "),
+        ] {
+            let key = private_key(&pasted).ok().unwrap();
+            assert_eq!(key.text.expose(), format!("{whole}\n"));
+            assert!(!key.locked);
+        }
         assert!(private_key(&pem_key("RSA PRIVATE KEY", "AAAA")).is_ok());
         assert!(private_key(&pem_key("PRIVATE KEY", "AAAA")).is_ok());
     }
@@ -228,8 +248,6 @@ mod tests {
         let mistakes = [
             &format!("ssh-ed25519 {ED25519} me"),
             "PuTTY-User-Key-File-3: ssh-ed25519",
-            &whole.replace('\n', " "),
-            &whole.replace('\n', "\\n"),
             &whole[..whole.len() - 9],
             &pem_key("OPENSSH PRIVATE KEY", "bm9wZQ=="),
             &pem_key("RSA PRIVATE KEY", "!!"),
@@ -240,7 +258,14 @@ mod tests {
             assert!(!format!("{fault:?}").contains("hunter2"));
             fault.what
         });
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        it is a public key
+        it is a PuTTY key
+        the private key is cut off
+        the private key is damaged between its first and last line
+        the private key is damaged between its first and last line
+        it is not a private key in OpenSSH or PEM text
+        ");
     }
 
     #[test]
@@ -250,29 +275,40 @@ mod tests {
             format!("[example.org]:2222,[203.0.113.7]:2222 ssh-ed25519 {ED25519}"),
             format!("|1|b2xk|bmV3 ssh-ed25519 {ED25519}"),
             format!("@cert-authority *.example.org ssh-ed25519 {ED25519}"),
+            format!("ssh-ed25519 {ED25519}"),
         ] {
             assert_eq!(host_key(&format!("{good} a comment")), host_key(&good));
             assert_eq!(host_key(&good), Ok(HostKey::KnownHosts(good)));
         }
-        assert_eq!(host_key(PRINT), Ok(HostKey::Fingerprint(PRINT.into())));
-        assert_eq!(host_key(&format!("{PRINT}=")), host_key(PRINT));
+        for line in [
+            PRINT.to_owned(),
+            format!("{PRINT}="),
+            format!("256 {PRINT} root@web (ED25519)"),
+        ] {
+            assert_eq!(host_key(&line), Ok(HostKey::Fingerprint(PRINT.into())));
+        }
     }
 
     #[test]
     fn what_proves_no_server_is_refused() {
         let mistakes = [
-            &format!("ssh-ed25519 {ED25519}"),
-            &format!("256 {PRINT} root@web (ED25519)"),
             "SHA256:short",
-            &format!("{PRINT} extra"),
-            "MD5:aa:bb",
-            &format!("@revoked example.org ssh-ed25519 {ED25519}"),
+            "256 MD5:aa:bb root@web (ED25519)",
             &format!("example.org ssh-rsa {ED25519}"),
             &format!("example.org ssh-ed25519 {}", &ED25519[..40]),
+            &format!("-x ssh-rsa {ED25519}"),
             "-----BEGIN OPENSSH PRIVATE KEY-----",
             "example.org",
         ];
         let said = mistakes.map(|line| host_key(line).unwrap_err().what);
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @r"
+        is not a whole `SHA256:…` fingerprint
+        is an MD5 fingerprint, which proves nothing
+        is neither a `known_hosts` line nor a `SHA256:…` fingerprint
+        is neither a `known_hosts` line nor a `SHA256:…` fingerprint
+        is neither a `known_hosts` line nor a `SHA256:…` fingerprint
+        is a private key
+        is neither a `known_hosts` line nor a `SHA256:…` fingerprint
+        ");
     }
 }

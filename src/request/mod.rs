@@ -140,14 +140,35 @@ pub struct Target {
     pub port: u16,
     /// The SSH user.
     pub user: String,
-    /// The private key's text, with a line end after its last line.
-    pub ssh_key: Secret,
-    /// What unlocks it.
-    pub ssh_key_passphrase: Option<Secret>,
-    /// What the server's key is held against; empty only in [`Faults::only_host_key_missing`].
-    pub host_keys: Vec<HostKey>,
+    /// Whose key opens the server.
+    pub identity: Identity,
+    /// What the server's key is held against.
+    pub host_keys: HostKeys,
     /// The host to connect through.
     pub jump_host: Option<JumpHost>,
+}
+
+/// Whose key opens a server.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// This private key.
+    Key {
+        /// Its text, with a line end after the last line.
+        text: Secret,
+        /// What unlocks it.
+        passphrase: Option<Secret>,
+    },
+    /// What an operator's own `ssh` would use: agent, keys, configuration.
+    Own,
+}
+
+/// What a server's key is held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKeys {
+    /// These; none at all only in [`Faults::only_host_key_missing`].
+    Pinned(Vec<HostKey>),
+    /// An operator's own `known_hosts`.
+    Own,
 }
 
 /// An env file to write.

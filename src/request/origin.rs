@@ -120,7 +120,30 @@ mod tests {
     fn a_push_tells_its_commit_in_one_line() {
         let event =
             r#"{"head_commit":{"message":"Land\u001b[0m it\n\nBody","author":{"name":"Mona"}}}"#;
-        insta::assert_debug_snapshot!(origin(event, VARS), @"");
+        insta::assert_debug_snapshot!(origin(event, VARS), @r#"
+        Origin {
+            environment: "",
+            url: None,
+            actor: Some(
+                "mona",
+            ),
+            repository: Some(
+                "acme/app",
+            ),
+            commit: Some(
+                "0123",
+            ),
+            commit_title: Some(
+                "Land[0m it",
+            ),
+            commit_author: Some(
+                "Mona",
+            ),
+            run_url: Some(
+                "https://ghe.example/acme/app/actions/runs/42/attempts/2",
+            ),
+        }
+        "#);
     }
 
     #[test]

@@ -141,7 +141,16 @@ mod tests {
             ["deploydir", "deploy-dir", "hots", "username", "ssh_keys", "dry-run", "env", "banana"]
                 .map(nearest)
                 .join("\n"),
-            @"",
+            @r"
+            unknown input `deploydir`; did you mean `deploy_dir`?
+            unknown input `deploy-dir`; did you mean `deploy_dir`?
+            unknown input `hots`; did you mean `host`?
+            unknown input `username`; did you mean `user`?
+            unknown input `ssh_keys`; did you mean `ssh_key`?
+            unknown input `dry-run`; did you mean `dry_run`?
+            unknown input `env`; see the table of inputs in the README
+            unknown input `banana`; see the table of inputs in the README
+            ",
         );
     }
 

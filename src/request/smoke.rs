@@ -45,7 +45,11 @@ pub(super) fn read(yaml: &str) -> Result<Vec<Declared>, Vec<Failure>> {
 
 fn entries(yaml: &str) -> Result<Vec<Value>, Vec<Failure>> {
     let hint = "write a list of tests, each beginning with `- name:`";
-    match serde_saphyr::from_str::<Value>(yaml) {
+    let options = serde_saphyr::options! {
+        // A service may be named `on` or `y`.
+        strict_booleans: true,
+    };
+    match serde_saphyr::from_str_with_options::<Value>(yaml, options) {
         Ok(Value::Array(entries)) if !entries.is_empty() => Ok(entries),
         Ok(Value::Array(_)) => Err(vec![Failure::new("the list is empty").hint(hint)]),
         Ok(_) => Err(vec![Failure::new("the YAML is not a list").hint(hint)]),
@@ -129,8 +133,9 @@ impl<'a> Reader<'a> {
 
     fn known_keys(&mut self, within: &str, map: &Map<String, Value>, known: &[&str]) {
         for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
-            let what = format!("has the unknown key{within}");
-            self.fault(unknown_word(&what, key, known));
+            let mut fault = unknown_word("has the unknown key", key, known);
+            fault.what.push_str(within);
+            self.fault(fault);
         }
     }
 
@@ -373,7 +378,75 @@ mod tests {
         let suites: Vec<_> = declared.iter().map(|d| d.suite).collect();
         assert_eq!(suites[3..], [Suite::Basic, Suite::Full]);
         let tests: Vec<_> = declared.into_iter().map(|d| d.test).collect();
-        insta::assert_json_snapshot!(tests, @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&tests).unwrap(), @r#"
+        [
+          {
+            "name": "api",
+            "probe": {
+              "http": {
+                "url": "http://localhost:8000/api/v1/health",
+                "expect": {
+                  "status": 200,
+                  "body": "ok",
+                  "json": {
+                    "/status": "healthy"
+                  },
+                  "max_ms": 800
+                }
+              }
+            },
+            "from": "server"
+          },
+          {
+            "name": "redis",
+            "probe": {
+              "tcp": {
+                "address": "localhost:6379"
+              }
+            },
+            "from": "server"
+          },
+          {
+            "name": "worker",
+            "probe": {
+              "service": {
+                "service": "worker"
+              }
+            },
+            "from": "server"
+          },
+          {
+            "name": "migrations",
+            "probe": {
+              "exec": {
+                "service": "api",
+                "command": [
+                  "python",
+                  "manage.py",
+                  "migrate",
+                  "--check"
+                ]
+              }
+            },
+            "from": "server"
+          },
+          {
+            "name": "public",
+            "probe": {
+              "http": {
+                "url": "https://api.example.org/health",
+                "expect": {
+                  "status": null,
+                  "body": null,
+                  "json": {},
+                  "max_ms": null
+                }
+              }
+            },
+            "from": "runner"
+          }
+        ]
+        "#);
     }
 
     #[test]
@@ -400,14 +473,38 @@ mod tests {
 - name: [a]
   exec: { command: [sleep, 5] }
   suite: all
-"#), @"");
+"#), @r#"
+test 1 has the unknown key `nam`; did you mean `name`?
+test 1 has the unknown key `htpp`; did you mean `http`?
+test 1 has no name; add `name:`, which messages will use
+test 1 asks nothing; give exactly one of `http`, `tcp`, `service` or `exec`
+test `two` asks more than one thing; give exactly one of `http`, `tcp`, `service` or `exec`
+test `expectations` has a fault in `http`: `ftp://localhost/` is neither http nor https; give an http or https URL, such as `https://example.org/health`
+test `expectations` has the unknown key `bdy` in `expect`; did you mean `body`?
+test `expectations` has a fault in `expect.status`: `"200"` is out of place; give a whole number from 100 to 599
+test `expectations` has a fault in `expect.body`: `7` is not a text; put it in quotes: `"7"`
+test `expectations` has a fault in `expect.json`: `status` is not a JSON pointer; begin it with a slash: `/status`
+test `expectations` has a fault in `expect.max_ms`: `0` is out of place; give a whole number from 1 to 3600000
+test `inside` has a fault in `from`: there is no `runer`; did you mean `runner`?
+test `inside` has the unknown key `user` in `exec`; use `service` or `command`
+test `inside` has a fault in `exec.service`: `-api` is not a service name; use letters, digits, `.`, `-` and `_`, beginning with a letter, a digit or `_`
+test `inside` has a fault in `exec.command`: it is not a list of words; write `command: ["python", "manage.py", "check"]`
+test `outside` looks into the server's containers, which `from: runner` cannot; leave `from` out, or use `http` or `tcp`
+test `outside` has an `expect`, which only `http` knows; leave it out
+test `outside` has a fault in `tcp`: `localhost` has no port; write `host:port`
+test 7 is not a mapping; begin it with `- name:`
+test 8 has a fault in `name`: it is not a text; give it a single value
+test 8 has a fault in `suite`: there is no `all`; use `basic` or `full`
+test 8 has a fault in `exec.service`: it is missing; add `service:`
+test 8 has a fault in `exec.command`: `5` is not a text; put it in quotes: `"5"`
+"#);
     }
 
     #[test]
     fn two_tests_of_one_name_are_refused() {
         insta::assert_snapshot!(
             faults("- {name: a, service: x}\n- {name: a, service: y}"),
-            @""
+            @"test `a` has the name of another test; give it its own"
         );
     }
 

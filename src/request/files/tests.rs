@@ -123,7 +123,7 @@ fn a_file_is_measured() {
     assert_eq!(planned[1].size, 14);
     assert_eq!(
         planned[0].sha256,
-        "eed3e1be24a1fd4ea3d8b8bb1d3ecc2e0d2e0fb7f6e3c1d4e8f5b7c7d9c0a1b2"
+        "3493e6b5ddf34891e572f911db893efd9e46af828e011ea778a7c1eb64763588"
     );
 }
 
