@@ -1,6 +1,6 @@
 //! The live log: records as lines, for the GitHub runner, for a file, for a terminal.
 //!
-//! Everything goes through [`Log::put`], which takes [`Escaped`] and nothing else. It refuses to
+//! Everything goes through `Log::put`, which takes [`Escaped`] and nothing else. It refuses to
 //! fail: when nobody reads any more, the run goes on unheard.
 
 use std::collections::HashMap;

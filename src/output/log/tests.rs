@@ -311,3 +311,13 @@ fn a_terminal_shows_bars_in_place_of_lines() {
     let log = told(Style::Terminal, &sample::deployed());
     assert!(!log.contains('%') && log.contains("pull: done"), "{log}");
 }
+
+#[test]
+fn a_group_is_ended_when_contact_is_lost_inside_it() {
+    let log = told(Style::Github, &Story::deploy().start(Step::Up).stops());
+    let end = log.find("::endgroup::").unwrap_or(usize::MAX);
+    assert!(
+        end < log.find("No end of a deployment").unwrap_or(0),
+        "{log}"
+    );
+}

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::Instant;
-
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +29,6 @@ async fn server(answers: &'static [&'static str]) -> (Webhook, JoinHandle<Vec<St
         asked
     });
     let webhook = Webhook {
-        deadline: Duration::from_millis(1_500),
         pause: Duration::from_millis(50),
         ..Webhook::new(Secret::new(address))
     };
@@ -61,11 +58,16 @@ const GONE: &str = "HTTP/1.1 404 Gone\r\ncontent-length: 10\r\nconnection: close
 const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 async fn fails(answers: &'static [&'static str]) -> String {
-    let (webhook, _served) = server(answers).await;
+    let (mut webhook, _served) = server(answers).await;
+    if answers == ["hang"] {
+        webhook.deadline = Duration::from_millis(500);
+    }
     let failure = webhook.post(&json!({"text": "x"})).await.unwrap_err();
     let shown = format!("{failure} {failure:?} {webhook:?}");
     assert!(
-        !shown.contains("secret") && !shown.contains("T000"),
+        ["secret", "T000", "127.0.0.1", "url ("]
+            .iter()
+            .all(|part| !shown.contains(part)),
         "{shown}"
     );
     failure.to_string()
@@ -88,9 +90,8 @@ async fn the_message_arrives_as_json() {
 async fn a_busy_or_broken_server_is_asked_once_more_and_not_waited_for_too_long() {
     for answers in [&[BUSY, OK], &[BROKEN, OK]] {
         let (webhook, served) = server(answers).await;
-        let start = Instant::now();
+        // The server asks for an hour; the deadline of ten seconds would make that a failure.
         webhook.post(&json!({})).await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(1));
         assert_eq!(served.await.unwrap().len(), 2);
     }
 }
@@ -101,7 +102,7 @@ async fn a_message_that_is_not_accepted_is_a_failure_that_hides_the_address() {
     insta::assert_snapshot!(fails(&[BUSY, BUSY]).await, @"the webhook answered 429 Too Many Requests");
     insta::assert_snapshot!(fails(&[GONE]).await, @"the webhook answered 404 Not Found: no_service");
     insta::assert_snapshot!(fails(&[ELSEWHERE]).await, @"the webhook answered 302 Found");
-    insta::assert_snapshot!(fails(&["hang"]).await, @"the webhook did not answer within 1.5 s");
+    insta::assert_snapshot!(fails(&["hang"]).await, @"the webhook did not answer within 500 ms");
     let closed = fails(&[""]).await;
     assert!(closed.starts_with("the message cannot be sent"), "{closed}");
 }
