@@ -297,6 +297,8 @@ pub enum Note {
         docker: String,
         /// Compose's version.
         compose: String,
+        /// The project name in force.
+        project: String,
     },
     /// The images of the services, before and after as far as is known.
     Images {

@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 pub mod face;
 pub mod host;
+pub mod masks;
 pub mod output;
 pub mod plan;
 pub mod remote;

@@ -2,6 +2,19 @@
 //!
 //! It refuses to know Docker: what ran is told to it, and it writes it down.
 
+pub mod catalogue;
+mod frame;
+mod gather;
+pub mod naming;
+mod pipe;
+mod read;
+pub mod restore;
+pub mod retention;
+pub mod space;
+mod squeeze;
+pub mod verify;
+pub mod write;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};

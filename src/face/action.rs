@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use chrono::Utc;
 
 use crate::error::{Error, exit_code};
-use crate::face::{drive, hostkeys, preview};
+use crate::event::Failure;
+use crate::face::target::target;
+use crate::face::{drive, preview};
+use crate::remote::ssh::Connection;
 use crate::output::log::{Log, Style};
-use crate::output::masks::Masks;
+use crate::masks::Masks;
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink};
 use crate::report::Report;
@@ -52,15 +55,25 @@ async fn carry_out(
 /// Every fault; where only the host key is missing, the keys that the server shows.
 async fn refused(faults: Faults) -> Error {
     match faults.only_host_key_missing {
-        Some(target) => hostkeys::shown(*target).await,
+        Some(asked) => shown_keys(&asked).await.unwrap_or_else(|error| error),
         None => Error::Input(faults.all),
+    }
+}
+
+/// Connecting without a pin fails with the keys that the server shows.
+async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
+    match Connection::open(&target(asked)?).await {
+        Ok(_) => Ok(Error::Connect(Failure::new("`host_key` is missing"))),
+        Err(error) => Err(error),
     }
 }
 
 fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     let mut masks = Masks::of(private);
-    let key = request.target().and_then(crate::request::Target::secrets);
-    key.into_iter().flatten().for_each(|s| masks.add(s));
+    if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity) {
+        masks.add(text);
+        passphrase.iter().for_each(|s| masks.add(s));
+    }
     request.slack_webhook_url.iter().for_each(|s| masks.add(s));
     masks
 }

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::error::Error;
 use crate::event::{Event, Failure, Note, Record};
 use crate::face::runner_checks;
+use crate::face::target::target;
 use crate::output::log::Log;
 use crate::plan::{Plan, PlannedFile, Private};
 use crate::remote::agent::Agent;
@@ -79,7 +80,7 @@ async fn drive<W: Write>(
 pub async fn reach(request: &Request) -> Result<Agent, Error> {
     let transport = match &request.place {
         Place::Here => Transport::Here,
-        Place::Server(target) => Transport::there(target.clone().try_into()?).await?,
+        Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
     let binaries = Binaries::this().map_err(|e| {
         Error::Local(Failure::new("this program cannot find its own file").because(e))
@@ -194,7 +195,8 @@ impl Listener<'_> {
             self.run.id()
         ));
         self.asked = Some(Instant::now());
-        let asked = self.run.cancel(&format!("the runner received {name}"));
+        let reason = format!("the runner received {name}");
+        let asked = self.run.cancel(&reason);
         match tokio::time::timeout(GRACE / 2, asked).await {
             Ok(Ok(())) => log.say("the server knows, and takes itself back"),
             Ok(Err(error)) => log.warn(&format!("the server could not be told: {error}")),

@@ -20,7 +20,7 @@ use crate::host::{
     docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
-use crate::saga::facts::RunDir;
+use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
 
@@ -132,16 +132,22 @@ impl Host for Server {
         site::put_files(plan, private, run)
     }
 
-    async fn backup(&self, plan: &Plan, order: &Order<'_>) -> Result<Description> {
-        site::backup(plan, order)
+    async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+        site::backup(plan, order, run)
     }
 
     fn archive_path(&self, description: &Description) -> PathBuf {
         self.site.backup_dir.join(&description.archive.file)
     }
 
-    async fn restore(&self, description: &Description, data: Data) -> Result<Vec<String>> {
-        site::restore(&self.site, description, data)
+    async fn restore(
+        &self,
+        description: &Description,
+        parts: &Parts,
+        data: Data,
+        run: &RunDir,
+    ) -> Result<Vec<String>> {
+        site::restore(&self.site, description, parts, data, run)
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {
@@ -271,7 +277,7 @@ impl Host for Server {
     }
 
     async fn http(&self, url: &str, expect: &Expect) -> Result<String> {
-        http::ask(&self.http, url, expect).await
+        http::ask_hedged(&self.http, url, expect).await
     }
 
     async fn tcp(&self, address: &str) -> Result<String> {

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use crate::archive::catalogue::{self, Listed};
-use crate::archive::restore::{self, Data};
-use crate::archive::{Description, Release, retention, write};
+use crate::archive::restore::{self as put_back, Data};
+use crate::archive::{Description, Release, retention, space, write};
 use crate::event::Failure;
 use crate::host::Result;
-use crate::host::tree::{self, NewFile, Put, Scope, Snapshot};
+use crate::host::tree::{self, NewFile, Put, Scope, Snapshot, Tree};
 use crate::plan::{Plan, Private, Site};
-use crate::saga::facts::RunDir;
+use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
 
 /// The env file's permission bits.
@@ -49,8 +49,11 @@ pub fn check(site: &Site) -> Result<()> {
 /// Makes sure that a backup fits.
 pub fn check_room(site: &Site, exclude: &[String]) -> Result<()> {
     let scope = scope(site)?.excluding(exclude)?;
-    let needed = write::estimate(&site.deploy_dir, &scope)?;
-    write::check_room(&site.backup_dir, needed)
+    let needed = space::estimate(&site.deploy_dir, &scope)?;
+    if space::free_space(&site.backup_dir)?.bytes >= needed {
+        return Ok(());
+    }
+    Err(space::full(&site.deploy_dir, &site.backup_dir, &scope))
 }
 
 /// Lays the files that came with the plan beside the old ones; the directory to ask Compose about.
@@ -97,7 +100,7 @@ pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Str
 struct Content {
     path: String,
     mode: u32,
-    content: Box<dyn tree::Content>,
+    content: Box<dyn tree::put::Content>,
 }
 
 /// The env file, and the files of the tar stream that came with the plan.
@@ -187,4 +190,74 @@ impl std::io::Seek for Part {
 /// The whole of a deploy directory but for what is Landfall's own.
 fn scope(site: &Site) -> Result<Scope> {
     Scope::of(&site.deploy_dir, &site.backup_dir)
+}
+
+/// Archives the deploy directory.
+pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+    let site = &plan.site;
+    let scope = parts_of(site, order.parts)?.excluding(&plan.backups.exclude)?;
+    let written = write::write(&write::Request {
+        deploy_dir: &site.deploy_dir,
+        backup_dir: &site.backup_dir,
+        scope: &scope,
+        deployment_id: &plan.id,
+        purpose: order.purpose,
+        release: order.release,
+        origin: &plan.origin,
+        at: chrono::Utc::now(),
+        progress: &|_| {},
+    })?;
+    run.keep(name::SNAPSHOT, &written.snapshot)?;
+    Ok(written.description)
+}
+
+/// Reconciles the deploy directory to a backup; the paths that differed.
+pub fn restore(
+    site: &Site,
+    description: &Description,
+    parts: &Parts,
+    data: Data,
+    run: &RunDir,
+) -> Result<Vec<String>> {
+    let archive = site.backup_dir.join(&description.archive.file);
+    let scope = parts_of(site, parts)?
+        .with_data(&description.data)
+        .excluding(&description.exclude)?;
+    let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
+    let options = put_back::Options {
+        data,
+        scope: &scope,
+        snapshot: snapshot.as_ref(),
+    };
+    let report = put_back::restore(&archive, description, &site.deploy_dir, &options)?;
+    let mut changed = report.replaced;
+    changed.extend(report.removed);
+    Ok(changed)
+}
+
+/// Which paths belong to containers, and which to the release all the same.
+fn parts_of(site: &Site, parts: &Parts) -> Result<Scope> {
+    Ok(scope(site)?.with_data(&parts.data).with_own(&parts.own))
+}
+
+/// The backups there are, newest first.
+pub fn backups(site: &Site) -> Result<Vec<Listed>> {
+    catalogue::list(&site.backup_dir, &site.deploy_dir)
+}
+
+/// The newest good backup that differs from what runs. What differs in data does not count.
+pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    let data = described.flat_map(|d| d.data.iter());
+    let tree = Tree::read(&site.deploy_dir, &scope(site)?.with_data(data))?;
+    let current = catalogue::Current {
+        release,
+        tree: &tree,
+    };
+    catalogue::latest(listed, &current)
+}
+
+/// Removes a backup.
+pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
+    retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::clean;
 use super::escaped::{Command, Escaped};
-use super::masks::Masks;
+use crate::masks::Masks;
 use super::progress::{Bars, Moved, Pace};
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
 use crate::plan::Plan;

@@ -8,7 +8,6 @@ pub mod escaped;
 pub mod json;
 pub mod log;
 mod markdown;
-pub mod masks;
 pub mod outputs;
 mod progress;
 pub mod slack;
@@ -88,7 +87,7 @@ mod tests {
     use crate::report::sample::{self, Story};
     use crate::secret::Secret;
     use log::Style;
-    use masks::Masks;
+    use crate::masks::Masks;
 
     async fn told(report: &Report, sinks: &[Sink], masks: Masks) -> String {
         let mut log = Log::new(Vec::new(), Style::Plain);

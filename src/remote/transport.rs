@@ -154,7 +154,7 @@ impl Transport {
     ) -> Result<Output, Error> {
         let work = async {
             let process = self.spawn(script).await?;
-            Ok(collect(process, stdin).await)
+            Ok::<_, Error>(collect(process, stdin).await)
         };
         let output = timeout(deadline, work)
             .await

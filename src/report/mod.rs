@@ -6,7 +6,7 @@ mod fold;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scrub;
-mod standing;
+pub mod standing;
 mod words;
 
 use std::path::PathBuf;

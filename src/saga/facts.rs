@@ -144,6 +144,15 @@ pub struct Source {
     pub platform: Option<String>,
 }
 
+/// Which paths below the deploy directory belong to whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// What containers write.
+    pub data: Vec<String>,
+    /// What the release answers for wherever it lies: what this deployment ships.
+    pub own: Vec<String>,
+}
+
 /// What was pulled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulled {
@@ -161,6 +170,10 @@ pub mod name {
     pub const WANTED: &str = "wanted";
     /// [`super::Pulled`].
     pub const PULLED: &str = "pulled";
+    /// [`super::Parts`].
+    pub const PARTS: &str = "parts";
+    /// The tree as the backup saw it, so that a restore reads only what moved.
+    pub const SNAPSHOT: &str = "snapshot";
     /// The [`crate::archive::Description`] of this run's backup.
     pub const BACKUP: &str = "backup";
     /// The [`crate::archive::Description`] that a rollback restores.

@@ -5,19 +5,41 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::event::{Event, Note, Outcome};
 use crate::host::{Host, Result};
-use crate::plan::Plan;
+use crate::plan::{Plan, Site};
 use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
-use crate::saga::run;
 use crate::saga::steps::Run;
+use crate::saga::{lock, run};
 
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
-    for id in unfinished(own.dir.state(), &own.plan.id) {
-        let dir = RunDir::of(own.dir.state(), &id);
+    let warn = |text: String| own.warn(text);
+    take_up(own.host, own.dir.state(), &own.plan.id, &own.plan.site, &warn).await?;
+    Ok(())
+}
+
+/// Settles every unfinished run of a deploy directory, under the lock.
+pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
+    let patience = Duration::from_secs(10);
+    let holder = || holder(state, "");
+    let _lock = lock::take(&site.deploy_dir, patience, holder, |_| {}).await?;
+    take_up(host, state, "", site, &|_| {}).await
+}
+
+async fn take_up<H: Host>(
+    host: &H,
+    state: &Path,
+    own: &str,
+    site: &Site,
+    warn: &dyn Fn(String),
+) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for id in unfinished(state, own) {
+        let dir = RunDir::of(state, &id);
         if dir.is_alive() {
             continue;
         }
@@ -25,15 +47,15 @@ pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
         let Some(plan) = journal.history().plan().cloned() else {
             continue;
         };
-        if plan.site.deploy_dir != own.plan.site.deploy_dir {
+        if plan.site.deploy_dir != site.deploy_dir {
             continue;
         }
-        own.warn(format!("the run {id} was interrupted; settling it first"));
-        let host = own.host.at(&plan.site);
-        let outcome = Box::pin(run::resume(&host, &dir, journal)).await?;
-        own.warn(format!("the run {id} is settled: {}", told(&outcome)));
+        warn(format!("the run {id} was interrupted; settling it first"));
+        let outcome = Box::pin(run::resume(&host.at(&plan.site), &dir, journal)).await?;
+        warn(format!("the run {id} is settled: {}", told(&outcome)));
+        outcomes.push(outcome);
     }
-    Ok(())
+    Ok(outcomes)
 }
 
 fn told(outcome: &Outcome) -> String {
