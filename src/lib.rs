@@ -6,5 +6,6 @@
 pub mod archive;
 pub mod error;
 pub mod event;
+pub mod host;
 pub mod plan;
 pub mod secret;
