@@ -3,6 +3,7 @@
 //! It refuses to know what a name stands for.
 
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -13,7 +14,8 @@ pub fn escape(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         text.push_str(&chunk.valid().replace('\\', r"\\"));
         for byte in chunk.invalid() {
-            text.push_str(&format!(r"\x{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, r"\x{byte:02x}");
         }
     }
     text

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use super::dir::{Dir, Mark};
 use super::name;
 use super::scope::{Part, Scope};
-use super::{Act, cannot};
 use crate::archive::EntryKind;
-use crate::event::Failure;
 
 /// One path on the way.
 pub struct Found<'a> {
@@ -26,19 +24,20 @@ pub struct Found<'a> {
     pub mark: Mark,
 }
 
-/// Visits every path of `part` below `root`. A directory that cannot be opened goes to `refused`,
-/// which may let the walk go on without it.
-pub fn walk(
+/// Visits every path of `part` below `root`. What cannot be looked at goes to `refused`, which may
+/// let the walk go on without it.
+pub fn walk<E>(
     root: &Path,
     scope: &Scope,
     part: Part,
-    visit: &mut dyn FnMut(&Found) -> Result<(), Failure>,
-    refused: &mut dyn FnMut(&str, io::Error) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let dir = Dir::open(root).map_err(|e| cannot(Act::Read, &root.display(), &e))?;
-    let mark = dir
-        .mark()
-        .map_err(|e| cannot(Act::Read, &root.display(), &e))?;
+    visit: &mut dyn FnMut(&Found) -> Result<(), E>,
+    refused: &mut dyn FnMut(&str, io::Error) -> Result<(), E>,
+) -> Result<(), E> {
+    let opened = Dir::open(root).and_then(|dir| Ok((dir.mark()?, dir)));
+    let (mark, dir) = match opened {
+        Ok(both) => both,
+        Err(error) => return refused(".", error),
+    };
     let mut walk = Walk {
         scope,
         part,
@@ -56,17 +55,18 @@ pub fn walk(
     walk.inside(&dir, ".", Path::new(""), scope.root())
 }
 
-struct Walk<'a> {
+struct Walk<'a, E> {
     scope: &'a Scope,
     part: Part,
-    visit: &'a mut dyn FnMut(&Found) -> Result<(), Failure>,
-    refused: &'a mut dyn FnMut(&str, io::Error) -> Result<(), Failure>,
+    visit: &'a mut dyn FnMut(&Found) -> Result<(), E>,
+    refused: &'a mut dyn FnMut(&str, io::Error) -> Result<(), E>,
 }
 
-impl Walk<'_> {
-    fn inside(&mut self, dir: &Dir, at: &str, raw: &Path, part: Part) -> Result<(), Failure> {
+impl<E> Walk<'_, E> {
+    fn inside(&mut self, dir: &Dir, at: &str, raw: &Path, part: Part) -> Result<(), E> {
         let names: Vec<OsString> = match dir.names() {
             Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return (self.refused)(at, error),
         };
         for each in names {
@@ -87,7 +87,7 @@ impl Walk<'_> {
         path: &str,
         raw: &Path,
         part: Part,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), E> {
         let mark = match dir.look(each) {
             Ok(Some(mark)) => mark,
             Ok(None) => return Ok(()),
