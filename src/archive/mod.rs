@@ -12,6 +12,8 @@ pub mod restore;
 pub mod retention;
 pub mod space;
 mod squeeze;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 pub mod write;
 

@@ -175,14 +175,20 @@ fn long(entry: &mut tar::Entry<'_, Outlet>) -> io::Result<Vec<u8>> {
 }
 
 fn describe(header: &Header, ahead: Ahead) -> io::Result<Entry> {
-    let name = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
+    let name = ahead
+        .name
+        .unwrap_or_else(|| header.path_bytes().into_owned());
     let path = inside(&name)?;
     let number = |n: u64| u32::try_from(n).map_err(|_| refused("it has an impossible owner"));
     let kind = match header.entry_type() {
         EntryType::Regular => EntryKind::File,
         EntryType::Directory => EntryKind::Dir,
         EntryType::Symlink => EntryKind::Link,
-        _ => return Err(refused(&format!("`{path}` in it is no file, directory or link"))),
+        _ => {
+            return Err(refused(&format!(
+                "`{path}` in it is no file, directory or link"
+            )));
+        }
     };
     let target = (kind == EntryKind::Link).then(|| {
         let short = || header.link_name_bytes().unwrap_or_default().into_owned();

@@ -105,7 +105,9 @@ fn view(description: &Description, scope: &Scope) -> Result<Scope, Failure> {
         .with_data(&description.data)
         .excluding(&description.exclude)?;
     let listed = description.tree.iter().map(|e| e.path.as_str());
-    let hidden: Vec<&str> = listed.filter(|p| view.part_of(p) != Part::Release).collect();
+    let hidden: Vec<&str> = listed
+        .filter(|p| view.part_of(p) != Part::Release)
+        .collect();
     Ok(view.with_own(hidden))
 }
 
@@ -126,7 +128,10 @@ fn expect_whole(archive: &Path, description: &Description) -> Result<(), Failure
     if (bytes, &sha256) == (said.bytes, &said.sha256) {
         return Ok(());
     }
-    Err(broken(archive, &format!("its SHA-256 is {sha256}, described as {}", said.sha256)))
+    Err(broken(
+        archive,
+        &format!("its SHA-256 is {sha256}, described as {}", said.sha256),
+    ))
 }
 
 fn look_again(description: &Description, after: &Snapshot, report: &Report) -> Result<(), Failure> {

@@ -14,25 +14,21 @@ use crate::host::tree::dir::Dir;
 use crate::host::tree::{Act, cannot};
 
 /// The timestamps to drop of a list, newest first: all usable ones beyond the newest `keep`, and
-/// broken ones older than every usable one that stays. What is protected stays and counts.
+/// broken ones older than those. What is protected stays, whatever its age.
 #[must_use]
 pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
-    let is_protected = |l: &Listed| protect.contains(&l.timestamp.as_str());
     let usable = list.iter().filter(|l| l.description.is_ok());
-    let stay: HashSet<&str> = usable
-        .enumerate()
-        .filter(|(i, l)| *i < keep || is_protected(l))
-        .map(|(_, l)| l.timestamp.as_str())
-        .collect();
-    let oldest = stay.iter().min().copied();
+    let newest: HashSet<&str> = usable.take(keep).map(|l| l.timestamp.as_str()).collect();
+    let oldest = newest.iter().min().copied();
+    let goes = |l: &&Listed| match &l.description {
+        Ok(_) => !newest.contains(l.timestamp.as_str()),
+        Err(Unusable::Foreign(_)) => false,
+        Err(Unusable::Broken(_)) => oldest.is_some_and(|o| l.timestamp.as_str() < o),
+    };
     list.iter()
-        .filter(|l| !is_protected(l))
-        .filter(|l| match &l.description {
-            Ok(_) => !stay.contains(l.timestamp.as_str()),
-            Err(Unusable::Foreign(_)) => false,
-            Err(Unusable::Broken(_)) => oldest.is_some_and(|o| l.timestamp.as_str() < o),
-        })
+        .filter(goes)
         .map(|l| l.timestamp.clone())
+        .filter(|t| !protect.contains(&t.as_str()))
         .collect()
 }
 

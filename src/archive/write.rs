@@ -15,9 +15,7 @@ use super::gather::{Gathered, Stop, gather};
 use super::naming::{self, Role};
 use super::pipe::pipe;
 use super::squeeze::squeeze;
-use super::{
-    ArchiveFact, DESCRIPTION_VERSION, Description, Purpose, Release, space, verify,
-};
+use super::{ArchiveFact, DESCRIPTION_VERSION, Description, Purpose, Release, space, verify};
 use crate::event::Failure;
 use crate::host::tree::dir::Dir;
 use crate::host::tree::{Act, Scope, Snapshot, cannot};
@@ -95,7 +93,10 @@ fn torn(path: &str) -> Failure {
 }
 
 fn make_backup_dir(path: &Path) -> Result<(), Failure> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|e| {
         let failure = Failure::new(format!("cannot create `{}`", path.display())).because(&e);
         failure.hint("create it for the SSH user, set another `backup_dir`, or set `sudo: always`")
@@ -130,7 +131,12 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn partial(&self, role: Role) -> String {
-        naming::partial(&self.base, &self.timestamp, role, self.request.deployment_id)
+        naming::partial(
+            &self.base,
+            &self.timestamp,
+            role,
+            self.request.deployment_id,
+        )
     }
 
     fn path(&self, name: &str) -> PathBuf {

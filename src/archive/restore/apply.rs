@@ -7,9 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Report;
 use super::plan::Plan;
 use super::stage::{self, Staged};
-use super::Report;
 use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
@@ -132,7 +132,10 @@ impl Site {
             &mut self.report.kept
         } else {
             let shown = self.root.join(&entry.path);
-            let what = format!("`{}` cannot become what it was in the backup", shown.display());
+            let what = format!(
+                "`{}` cannot become what it was in the backup",
+                shown.display()
+            );
             return Err(Failure::new(what)
                 .because("it is a directory that holds data or excluded files")
                 .hint("move what is in it away and run the rollback again"));
@@ -172,7 +175,9 @@ impl Site {
                 let mut source = from.file(waiting)?;
                 let seconds = Mark::of_file(&source)?.mtime_ns / 1_000_000_000;
                 let mtime = u64::try_from(seconds).unwrap_or(0);
-                fill(&dir, &last, entry, mtime, |to| io::copy(&mut source, to).map(|_| ()))
+                fill(&dir, &last, entry, mtime, |to| {
+                    io::copy(&mut source, to).map(|_| ())
+                })
             }
             other => other,
         }
@@ -185,7 +190,10 @@ impl Site {
         let temporary = temporary(&last);
         dir.remove(&temporary)?;
         dir.make_link(&temporary, &target.unwrap_or_default())?;
-        if dir.look(&temporary)?.is_some_and(|m| (m.uid, m.gid) != (entry.uid, entry.gid)) {
+        if dir
+            .look(&temporary)?
+            .is_some_and(|m| (m.uid, m.gid) != (entry.uid, entry.gid))
+        {
             dir.own_link(&temporary, entry.uid, entry.gid)?;
         }
         dir.rename(&temporary, &dir, &last)

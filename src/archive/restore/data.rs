@@ -98,9 +98,10 @@ fn dressed(now: Option<&Mark>, entry: &Entry) -> Changed {
 fn link(site: &mut Site, entry: &Entry) -> io::Result<Changed> {
     let (dir, last) = site.parent(&entry.path)?;
     let now = dir.look(&last)?;
-    if now.as_ref().is_some_and(|m| {
-        m.kind == EntryKind::Link && (m.uid, m.gid) == (entry.uid, entry.gid)
-    }) && Some(name::escape(&dir.link_target(&last)?)) == entry.target
+    if now
+        .as_ref()
+        .is_some_and(|m| m.kind == EntryKind::Link && (m.uid, m.gid) == (entry.uid, entry.gid))
+        && Some(name::escape(&dir.link_target(&last)?)) == entry.target
     {
         return Ok(Changed::No);
     }

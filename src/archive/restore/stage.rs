@@ -87,7 +87,10 @@ fn expect_same_size(archive: &Path, want: &Entry, item: &Item) -> Result<(), Fai
     }
     Err(broken(
         archive,
-        &format!("`{}` in it is not the file that the description lists", want.path),
+        &format!(
+            "`{}` in it is not the file that the description lists",
+            want.path
+        ),
     ))
 }
 

@@ -67,7 +67,7 @@ pub fn sweep(root: &Path, rel: &str) -> io::Result<()> {
     };
     let parents: PathBuf = parents.iter().collect();
     match Dir::open(root)?.descend(&parents) {
-        Ok(dir) => dir.remove(&temporary(last)),
+        Ok(dir) => dir.remove_all(&temporary(last)),
         // No such directory, or a link instead of one: nothing of ours is there.
         Err(_) => Ok(()),
     }
