@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod error;
 pub mod event;
+pub mod face;
 pub mod plan;
 pub mod request;
 pub mod secret;

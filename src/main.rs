@@ -1,3 +1,5 @@
 //! The binary: one expression. Everything it does lives in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    landfall::face::run()
+}
