@@ -27,7 +27,7 @@ pub async fn run() -> u8 {
     let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut sinks = Sink::of_actions(variable);
     let origin = request::of_workflow(variable);
-    let report = match request::from_environment(vars, workspace()) {
+    let report = match request::from_environment(vars, &workspace()) {
         Ok(request) => {
             sinks.extend(slack(&request));
             carry_out(&request, origin, &mut log).await

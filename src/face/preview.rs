@@ -22,7 +22,7 @@ pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) ->
     let report = Report::of_plan(plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
-        lines.push(format!("{:?}", plan.goal));
+        lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     }
     match look(request).await {
         Ok(seen) => lines.extend(seen),

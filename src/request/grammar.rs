@@ -50,7 +50,9 @@ pub(super) fn number(text: &str, bounds: RangeInclusive<u64>) -> Read<u64> {
             } else {
                 format!("{} is not a whole number", shown(text))
             };
-            Failure::new(fault).hint(format!("give digits alone, {least} to {most}"))
+            Failure::new(fault).hint(format!(
+                "give a whole number from {least} to {most}, in digits alone"
+            ))
         })
 }
 
@@ -224,7 +226,7 @@ pub(super) fn url(text: &str) -> Read<String> {
     let text = one_line(text)?;
     // What stands before an `@` may be a password.
     let subject = if text.contains('@') {
-        "the URL".to_owned()
+        "it".to_owned()
     } else {
         shown(text)
     };
@@ -242,7 +244,7 @@ pub(super) fn secret_url(text: &str) -> Read<&str> {
         fault => fault,
     };
     fault.map_or(Ok(text), |fault| {
-        Err(Failure::new(format!("the URL {fault}"))
+        Err(Failure::new(format!("it {fault}"))
             .hint("give the webhook's https URL as its maker shows it"))
     })
 }

@@ -54,15 +54,11 @@ fn entries(yaml: &str) -> Result<Vec<Value>, Vec<Failure>> {
         Ok(Value::Array(_)) => Err(vec![Failure::new("the list is empty").hint(hint)]),
         Ok(_) => Err(vec![Failure::new("the YAML is not a list").hint(hint)]),
         Err(error) => {
-            let first_line = error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned();
+            let told = error.to_string();
+            let first_line = told.lines().next().unwrap_or_default();
             Err(vec![
                 Failure::new("it is not YAML")
-                    .because(first_line)
+                    .because(first_line.trim_start_matches("error: "))
                     .hint(hint),
             ])
         }
@@ -160,7 +156,8 @@ impl<'a> Reader<'a> {
     }
 
     fn probe(&mut self, entry: &Map<String, Value>) -> Option<Probe> {
-        let given: Vec<_> = { PROBES.iter() }
+        let given: Vec<_> = PROBES
+            .iter()
             .filter_map(|key| Some((*key, entry.get(*key)?)))
             .collect();
         let [(key, value)] = given.as_slice() else {
