@@ -98,7 +98,7 @@ pub(super) fn nearest<'a>(
         })
 }
 
-/// Typing errors between two names; a name cut short or drawn out counts as one and a half.
+/// Typing errors between two names; a name cut short or drawn out counts as two of them.
 fn strangeness(typed: &str, known: &str) -> usize {
     let errors = strsim::damerau_levenshtein(typed, known);
     let shares_a_beginning =

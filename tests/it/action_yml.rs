@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use landfall::request::{INPUTS, Input, OUTPUTS, Output, Unset};
 use serde_json::Value;
@@ -21,6 +22,9 @@ fn action() -> Value {
 /// Holds what stands between two markers of a file to what the code says, or writes it there.
 #[track_caller]
 fn between(file: &str, marker: &str, expected: &str) {
+    // Two tests write one file.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock();
     let path = top_level(file);
     let text = fs::read_to_string(&path).unwrap();
     let (open, close) = match file {
