@@ -37,7 +37,8 @@ impl Hop<'_> {
     }
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
+    (&["Host key verification failed"], unproven),
     (
         &["Could not resolve hostname", "Name or service not known"],
         unresolved,
@@ -117,6 +118,14 @@ fn is_about_jump(log: &str, jump: &Jump, target: &Target) -> bool {
 fn unresolved(hop: &Hop) -> Failure {
     Failure::new(format!("the name `{}` cannot be resolved", hop.host()))
         .hint("check the spelling of `host`, and that this name is public if the runner is hosted elsewhere")
+}
+
+fn unproven(hop: &Hop) -> Failure {
+    Failure::new(format!(
+        "{} does not prove to be who it should",
+        hop.named()
+    ))
+    .hint("compare `host_key` with what `ssh-keygen -lf` says on the server itself")
 }
 
 fn refused(hop: &Hop) -> Failure {
