@@ -263,6 +263,8 @@ impl<'a> Opening<'a> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
+            // A Ctrl-C at the terminal is ours to answer, with the connection still standing.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(no_ssh)

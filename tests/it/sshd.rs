@@ -1,5 +1,6 @@
 //! A real sshd on a free port of the loopback, with keys of its own, for the length of a test.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -76,19 +77,19 @@ impl Sshd {
         panic!("sshd does not start: {}", log(dir.path()));
     }
 
-    /// A public host key, `type base64`.
-    pub fn host_key(&self, kind: &str) -> String {
+    /// A public host key that all servers here have, `type base64`.
+    pub fn host_key(kind: &str) -> String {
         let line = fs::read_to_string(keys().join(kind).with_extension("pub")).unwrap();
         line.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
 
     /// A `known_hosts` line.
     pub fn line(&self, kind: &str) -> String {
-        format!("[127.0.0.1]:{} {}\n", self.port, self.host_key(kind))
+        format!("[127.0.0.1]:{} {}\n", self.port, Self::host_key(kind))
     }
 
     /// A host key's fingerprint, as `ssh-keygen` tells it.
-    pub fn fingerprint(&self, kind: &str) -> String {
+    pub fn fingerprint(kind: &str) -> String {
         let output = Command::new("ssh-keygen")
             .arg("-lf")
             .arg(keys().join(kind))
@@ -161,7 +162,7 @@ fn spawn(dir: &Path, port: u16) -> Child {
         let key = dir.join(kind);
         fs::copy(keys().join(kind), &key).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        config += &format!("HostKey {}\n", key.display());
+        let _ = writeln!(config, "HostKey {}", key.display());
     }
     fs::write(dir.join("config"), config).unwrap();
     let log = fs::File::create(dir.join("log")).unwrap();

@@ -3,6 +3,12 @@
 //! Not a test itself: the tests copy this program to their server as the agent. The plan says how
 //! it behaves: `timeout` notes, `lock_timeout` milliseconds between them, a wait for a word if
 //! there is a hook before the switch, and a sudden death at the end if `watch` is 13.
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a part of the tests: it fails loudly, and talks to them"
+)]
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -58,7 +64,7 @@ impl Work for StandIn {
             run: plan.id.clone(),
             seq: 0,
         };
-        journal.say(format!("pid {}", std::process::id()));
+        journal.say(format!("pid {} session {}", std::process::id(), session()));
         journal.say(format!("files {}", contents(&dir.files())));
         let secret = private.env_file.map(|s| s.expose().len());
         journal.say(format!("env_file {}", secret.unwrap_or_default()));
@@ -92,6 +98,17 @@ impl Work for StandIn {
             }
         }
     }
+}
+
+/// The session that this process belongs to, as the kernel tells it.
+fn session() -> String {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("there is /proc");
+    let after_name = stat.rsplit(") ").next().expect("it has fields");
+    after_name
+        .split(' ')
+        .nth(3)
+        .expect("it has a session")
+        .to_owned()
 }
 
 fn contents(tar: &Path) -> String {

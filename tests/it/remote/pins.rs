@@ -6,7 +6,7 @@ use std::process::Command;
 use landfall::error::Error;
 use landfall::event::Failure;
 use landfall::remote::ssh::Connection;
-use landfall::remote::target::{Jump, Target};
+use landfall::remote::target::{HostKeys, Jump, Target};
 
 use crate::sshd::{Sshd, keygen, user};
 
@@ -36,10 +36,10 @@ async fn a_server_is_known_by_a_line_of_any_type_a_hashed_line_or_a_fingerprint(
     let server = Sshd::start(&[]);
     for kind in ["ed25519", "ecdsa", "rsa"] {
         enters(&server.target(&server.line(kind))).await;
-        enters(&server.target(&server.fingerprint(kind))).await;
+        enters(&server.target(&Sshd::fingerprint(kind))).await;
     }
     enters(&server.target(&hashed(&server.line("rsa")))).await;
-    let mixed = strangers_line("ed25519") + &server.fingerprint("ecdsa");
+    let mixed = strangers_line("ed25519") + &Sshd::fingerprint("ecdsa");
     enters(&server.target(&mixed)).await;
 }
 
@@ -79,7 +79,7 @@ async fn a_refused_host_key_shows_the_keys_that_were_presented_and_the_pinned_on
         );
         let told = failure.because.join("\n");
         for (kind, label) in [("ed25519", "ED25519"), ("ecdsa", "ECDSA"), ("rsa", "RSA")] {
-            let line = format!("presented: {label} {}", server.fingerprint(kind));
+            let line = format!("presented: {label} {}", Sshd::fingerprint(kind));
             assert!(told.contains(&line), "{line}\n{told}");
         }
         assert!(told.contains("pinned: "), "{told}");
@@ -91,8 +91,8 @@ async fn a_refused_host_key_shows_the_keys_that_were_presented_and_the_pinned_on
 async fn a_revoked_key_is_refused_though_a_fingerprint_pins_it() {
     let server = Sshd::start(&[]);
     let revoked =
-        ["ed25519", "ecdsa", "rsa"].map(|kind| format!("@revoked * {}\n", server.host_key(kind)));
-    let pins = revoked.concat() + &server.fingerprint("ed25519");
+        ["ed25519", "ecdsa", "rsa"].map(|kind| format!("@revoked * {}\n", Sshd::host_key(kind)));
+    let pins = revoked.concat() + &Sshd::fingerprint("ed25519");
     refusal(&server.target(&pins)).await;
     assert_eq!(server.logins(), 0);
 }
@@ -115,6 +115,22 @@ async fn without_a_pin_the_keys_are_shown_as_the_input_that_would_pin_them() {
     assert_eq!(server.logins(), 0);
 }
 
+#[tokio::test]
+async fn a_server_that_this_machine_does_not_know_is_refused_without_pins_too() {
+    let server = Sshd::start(&[]);
+    let mut target = server.target("");
+    target.host_keys = HostKeys::Own;
+    let failure = refusal(&target).await;
+    let port = server.port;
+    assert_eq!(
+        failure.what,
+        format!("`[127.0.0.1]:{port}` is not known to this machine by the key it presents")
+    );
+    let hints = failure.hints.join("\n");
+    assert!(hints.contains(&server.line("ed25519")), "{hints}");
+    assert_eq!(server.logins(), 0);
+}
+
 fn through(gate: &Sshd, server: &Sshd, pins: &str) -> Target {
     let mut target = server.target(pins);
     target.jump = Some(Jump {
@@ -128,7 +144,7 @@ fn through(gate: &Sshd, server: &Sshd, pins: &str) -> Target {
 #[tokio::test]
 async fn a_jump_host_is_gone_through_once_both_servers_are_known() {
     let (gate, server) = (Sshd::start(&[]), Sshd::start(&[]));
-    for pins in [server.line("ed25519"), server.fingerprint("rsa")] {
+    for pins in [server.line("ed25519"), Sshd::fingerprint("rsa")] {
         enters(&through(&gate, &server, &pins)).await;
     }
     assert!(gate.logins() >= 2);
