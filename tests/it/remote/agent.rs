@@ -365,6 +365,9 @@ async fn starting_a_run_twice_attaches_to_it() {
         one,
         "a run that is over is told, not repeated"
     );
+    let journal = fs::read_to_string(place.run_dir(&plan).journal()).unwrap();
+    assert_eq!(journal.lines().count(), one.len());
+    assert_eq!(fs::metadata(place.run_dir(&plan).log()).unwrap().len(), 0);
     let left = fs::read_dir(place.run_dir(&plan).path()).unwrap();
     let staged = left.filter(|e| {
         e.as_ref()

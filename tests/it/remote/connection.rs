@@ -39,6 +39,17 @@ fn directory(master: u32) -> PathBuf {
     Path::new(&*words[at + 1]).parent().unwrap().to_owned()
 }
 
+/// What a private directory holds while its connection stands.
+const WHILE_OPEN: [&str; 3] = ["control", "in-use", "log"];
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
 /// The processes whose command line names a path.
 fn processes_naming(path: &Path) -> Vec<String> {
     let path = path.to_string_lossy().into_owned();
@@ -93,12 +104,7 @@ async fn the_key_is_gone_as_soon_as_the_door_is_open() {
     let server = Sshd::start(&[]);
     let connection = open(&server.pinned()).await;
     let dir = directory(connection.master().unwrap());
-    let mut names: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["control", "in-use", "log"]);
+    assert_eq!(names_in(&dir), WHILE_OPEN);
 }
 
 #[tokio::test]
@@ -202,7 +208,12 @@ async fn a_key_opens_the_door_in_every_format_and_with_its_passphrase() {
         .close();
     for key in [&pem, &pkcs8, &openssh] {
         let target = server.target_with(key, Some("it's a \"secret\" $1"), &pins);
-        open(&target).await.close();
+        let connection = open(&target).await;
+        assert_eq!(
+            names_in(&directory(connection.master().unwrap())),
+            WHILE_OPEN
+        );
+        connection.close();
         let wrong = server.target_with(key, Some("hunter2"), &pins);
         assert_eq!(
             refusal(&wrong).await.what,
