@@ -49,7 +49,12 @@ pub async fn examine(request: &Request, show: Show) -> Result<u8, Error> {
         findings.push(Finding {
             what,
             well,
-            seen: seen.lines().next_back().unwrap_or_default().trim().to_owned(),
+            seen: seen
+                .lines()
+                .next_back()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             mend: if well { String::new() } else { mend },
         });
     }

@@ -19,8 +19,8 @@ use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, json, table};
 use crate::remote::agent::Agent;
-use crate::report::standing::Standing;
 use crate::report::Report;
+use crate::report::standing::Standing;
 use crate::request::{self, Notify, Request};
 
 /// Carries a command out; the exit code of the contract.
@@ -43,7 +43,10 @@ async fn run(request: &Request, show: Show) -> u8 {
     let origin = request::of_operator(|name| std::env::var(name).ok());
     let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
     log.mask(Masks::of(&private));
-    request.warnings.iter().for_each(|warning| log.warn(warning));
+    request
+        .warnings
+        .iter()
+        .for_each(|warning| log.warn(warning));
     let report = if request.only_shows() {
         preview::show(request, &plan, &mut log).await
     } else {
@@ -60,7 +63,10 @@ async fn tell(report: &Report, request: &Request, show: Show, log: &mut Log<Stde
         Notify::Never => webhook::Notify::Never,
     };
     let webhook = request.slack_webhook_url.clone().map(Webhook::new);
-    let sinks: Vec<Sink> = webhook.map(|w| Sink::Slack(w, notify)).into_iter().collect();
+    let sinks: Vec<Sink> = webhook
+        .map(|w| Sink::Slack(w, notify))
+        .into_iter()
+        .collect();
     output::tell(report, &sinks, log).await;
     if show == Show::Json {
         print(&json::pretty(&log.scrubbed(report)).unwrap_or_default());
@@ -130,9 +136,8 @@ fn shown<T: DeserializeOwned>(
         print(&json::pretty(&value).unwrap_or_default());
         return Ok(exit::OK);
     }
-    let read = serde_json::from_value(value).map_err(|e| {
-        Error::Agent(Failure::new("the agent's answer cannot be read").because(e))
-    })?;
+    let read = serde_json::from_value(value)
+        .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
     print(&text(&read));
     Ok(exit::OK)
 }
@@ -152,7 +157,11 @@ fn verified(value: Value, show: Show) -> Result<u8, Error> {
         })
         .collect();
     shown(value, show, |_: &Value| lines.join("\n"))?;
-    Ok(if whole && !all.is_empty() { exit::OK } else { exit::ROLLED_BACK })
+    Ok(if whole && !all.is_empty() {
+        exit::OK
+    } else {
+        exit::ROLLED_BACK
+    })
 }
 
 fn who() -> String {
@@ -166,7 +175,10 @@ pub fn told(error: &Error) -> u8 {
     log.say(&format!("error: {}", error.heading()));
     for failure in error.failures() {
         log.say(&format!("  {failure}"));
-        failure.hints.iter().for_each(|hint| log.say(&format!("    hint: {hint}")));
+        failure
+            .hints
+            .iter()
+            .for_each(|hint| log.say(&format!("    hint: {hint}")));
     }
     exit_code(error.status())
 }

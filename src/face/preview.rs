@@ -46,7 +46,9 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
             transport.name()
         ));
         let complaints = output.complaints();
-        return Err(Error::Connect(complaints.iter().fold(failure, Failure::because)));
+        return Err(Error::Connect(
+            complaints.iter().fold(failure, Failure::because),
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().map(ToOwned::to_owned).collect())
