@@ -76,7 +76,9 @@ fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {
         masks.add(text);
-        passphrase.iter().for_each(|s| masks.add(s));
+        if let Some(passphrase) = passphrase {
+            masks.add(passphrase);
+        }
     }
     request.slack_webhook_url.iter().for_each(|s| masks.add(s));
     masks
