@@ -225,8 +225,10 @@ pub trait Host: Sized {
 
     /// Makes sure that the deploy directory is there and can be written.
     async fn check_site(&self) -> Result<()>;
-    /// Makes sure that there is room for a backup and for images.
+    /// Makes sure that there is room for a backup.
     async fn check_room(&self, exclude: &[String]) -> Result<()>;
+    /// Makes sure that there is room for an image of about this many bytes.
+    async fn check_image_room(&self, bytes: u64) -> Result<()>;
     /// Lays the plan's files beside the old ones; the directory to ask Compose about.
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf>;
     /// Removes the stage.

@@ -115,6 +115,11 @@ impl Host for Server {
         site::check_room(&self.site, exclude)
     }
 
+    async fn check_image_room(&self, bytes: u64) -> Result<()> {
+        let root = self.docker().await?.root().await?;
+        site::check_image_room(&root, bytes)
+    }
+
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
         site::lay_stage(plan, private, run)
     }

@@ -58,6 +58,25 @@ pub fn check_room(site: &Site, exclude: &[String]) -> Result<()> {
     Err(space::full(&site.deploy_dir, &site.backup_dir, &scope))
 }
 
+/// Makes sure that an image of about this many bytes fits where Docker keeps images.
+///
+/// Where that cannot be looked at, as on an engine in a machine of its own, nothing is refused.
+pub fn check_image_room(root: &Path, bytes: u64) -> Result<()> {
+    let Ok(free) = space::free_space(root) else {
+        return Ok(());
+    };
+    if !root.is_dir() || free.bytes >= bytes {
+        return Ok(());
+    }
+    let (free, needed) = (space::in_words(free.bytes), space::in_words(bytes));
+    let shown = root.display();
+    Err(Failure::new(format!(
+        "`{shown}` has {free} free, too little for the image"
+    ))
+    .because(format!("the image that runs now takes {needed}"))
+    .hint("free disk space on the server: `docker system df`, `docker image prune`"))
+}
+
 /// Lays the files that came with the plan beside the old ones; the directory to ask Compose about.
 pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
     let mut contents = contents(plan, private, run)?;
