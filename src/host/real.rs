@@ -132,8 +132,17 @@ impl Host for Server {
         site::put_files(plan, private, run)
     }
 
-    async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+    async fn backup(
+        &self,
+        plan: &Plan,
+        order: &Order<'_>,
+        run: &RunDir,
+    ) -> Result<(Description, Vec<String>)> {
         site::backup(plan, order, run)
+    }
+
+    async fn clear_partial(&self, current_id: &str) -> Result<()> {
+        site::clear_partial(&self.site, current_id)
     }
 
     fn archive_path(&self, description: &Description) -> PathBuf {

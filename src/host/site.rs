@@ -216,7 +216,7 @@ fn scope(site: &Site) -> Result<Scope> {
 }
 
 /// Archives the deploy directory.
-pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<(Description, Vec<String>)> {
     let site = &plan.site;
     let scope = parts_of(site, order.parts)?.excluding(&plan.backups.exclude)?;
     let written = write::write(&write::Request {
@@ -231,7 +231,17 @@ pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Descriptio
         progress: &|_| {},
     })?;
     run.keep(name::SNAPSHOT, &written.snapshot)?;
-    Ok(written.description)
+    let torn = written.torn.iter();
+    let torn = torn.map(|p| format!("`{p}` was written while it was archived; it may be torn"));
+    let unread = written.unread.iter();
+    let unread = unread.map(|p| format!("`{p}` cannot be read, so the backup lacks it"));
+    let warnings = torn.chain(unread).collect();
+    Ok((written.description, warnings))
+}
+
+/// Removes what dead runs left half-written in the backup directory.
+pub fn clear_partial(site: &Site, current_id: &str) -> Result<()> {
+    retention::clear_partial(&site.backup_dir, &site.deploy_dir, current_id).map(|_| ())
 }
 
 /// Reconciles the deploy directory to a backup; the paths that differed.
