@@ -1,0 +1,4 @@
+//! Landfall as its users run it, on real servers: one module a behaviour, one test a promise.
+#![allow(clippy::unwrap_used, reason = "a scene that cannot go on has failed")]
+
+mod harness;
