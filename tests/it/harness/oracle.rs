@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use super::app::App;
+use super::poll::{seconds, until};
 
 /// A container as the engine knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +108,20 @@ impl App {
             tree: self.whole_tree(),
             plumbing: self.plumbing(),
         }
+    }
+
+    /// Must have nothing left on the server of a run that is over: no agent, no login.
+    #[track_caller]
+    pub fn nothing_lingers(&self) {
+        until("the agent on the server to end", seconds(10), || {
+            let agents = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'landfall-[0-9a-f]* agent'";
+            let output = self.slot.try_sh_as("root", agents, b"");
+            (output.stdout.starts_with(b"0")).then_some(())
+        });
+        let logins = self
+            .slot
+            .sh("ls -d /home/*/.docker /root/.docker 2>/dev/null || true");
+        assert_eq!(logins, "", "a login was left on the server");
     }
 
     /// Must be untouched: the very same containers, images, files.
@@ -228,7 +243,8 @@ fn seen(container: &Value) -> Seen {
         image_id: text(&container["Image"]),
         config_hash: label(container, "config-hash"),
         state: text(&container["State"]["Status"]),
-        health: text(&container["State"]["Health"]["Status"]),
+        // A healthcheck's first run comes an interval late; the application itself is asked elsewhere.
+        health: text(&container["State"]["Health"]["Status"]).replace("starting", "healthy"),
         started: text(&container["State"]["StartedAt"]),
     }
 }

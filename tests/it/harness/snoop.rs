@@ -15,7 +15,7 @@ use super::http;
 /// Asks the application again and again.
 pub struct Client {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<Vec<Option<u16>>>,
+    task: JoinHandle<Vec<Option<String>>>,
 }
 
 impl Client {
@@ -27,7 +27,7 @@ impl Client {
         let task = thread::spawn(move || {
             let mut answers = Vec::new();
             while !ends.load(Ordering::Relaxed) {
-                answers.push(http::get(port, "/version").map(|(status, _)| status));
+                answers.push(version(port));
                 thread::sleep(Duration::from_millis(20));
             }
             answers
@@ -35,11 +35,39 @@ impl Client {
         Self { stop, task }
     }
 
-    /// The status of every answer, in order; nothing where there was none.
-    pub fn answers(self) -> Vec<Option<u16>> {
+    /// The version that each answer named, in order; nothing where there was no answer.
+    pub fn answers(self) -> Vec<Option<String>> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.join().unwrap()
     }
+
+    /// Must have been answered, and never by this version.
+    #[track_caller]
+    pub fn never_saw(self, version: &str) {
+        let answers = self.answers();
+        assert!(answers.iter().any(Option::is_some), "nothing ever answered");
+        let hit = answers.iter().flatten().any(|seen| seen == version);
+        assert!(!hit, "`{version}` served a client");
+    }
+
+    /// Must have been answered every time.
+    #[track_caller]
+    pub fn never_waited(self) {
+        let answers = self.answers();
+        let missed = answers.iter().filter(|a| a.is_none()).count();
+        assert_eq!(
+            missed,
+            0,
+            "of {} requests, {missed} were not answered",
+            answers.len()
+        );
+    }
+}
+
+fn version(port: u16) -> Option<String> {
+    let (_, body) = http::get(port, "/version")?;
+    let identity: serde_json::Value = serde_json::from_str(&body).ok()?;
+    Some(identity["version"].as_str()?.to_owned())
 }
 
 /// Reads the arguments and the environment of every process on the server, again and again.
