@@ -22,13 +22,15 @@ pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) ->
     let report = Report::of_plan(plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
-        lines.push(format!("{:?}", plan.goal));
+        lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     }
     match look(request).await {
         Ok(seen) => lines.extend(seen),
         Err(error) => return report.stopped(&error),
     }
-    lines.iter().for_each(|line| log.say(line));
+    for line in &lines {
+        log.say(line);
+    }
     report.planned(lines)
 }
 
@@ -46,7 +48,9 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
             transport.name()
         ));
         let complaints = output.complaints();
-        return Err(Error::Connect(complaints.iter().fold(failure, Failure::because)));
+        return Err(Error::Connect(
+            complaints.iter().fold(failure, Failure::because),
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().map(ToOwned::to_owned).collect())
@@ -60,11 +64,10 @@ fn script(site: &Site) -> String {
         Some(name) => format!("docker compose -p {}", quote(name)),
         None => "docker compose".to_owned(),
     };
-    let files: String = site
+    let files = site
         .compose_files
         .iter()
-        .map(|file| format!(" -f {}", quote(file)))
-        .collect();
+        .fold(String::new(), |files, file| files + " -f " + &quote(file));
     [
         format!("cd {dir} || exit 1"),
         "echo \"On the server: $(uname -sm), user $(id -un)\"".to_owned(),

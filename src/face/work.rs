@@ -28,14 +28,16 @@ impl Work for Saga {
             let host = Server::new(&plan.site)?;
             run::begin(plan, private, &host, &dir).await
         };
-        match LocalSet::new().run_until(work).await {
+        match Box::pin(LocalSet::new().run_until(work)).await {
             Ok(outcome) => ExitCode::from(exit_code(outcome.status())),
             Err(failure) => last_words(&failure),
         }
     }
 
     async fn look(&self, state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
-        LocalSet::new().run_until(look::look(state, what, args)).await
+        LocalSet::new()
+            .run_until(look::look(state, what, args))
+            .await
     }
 }
 

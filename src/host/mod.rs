@@ -208,7 +208,7 @@ pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
 pub type Lines<'a> = &'a dyn Fn(&str);
 
 /// How `up` treats containers whose configuration did not change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreate {
     /// Leave them.
     Changed,
@@ -220,6 +220,7 @@ pub enum Recreate {
 #[allow(async_fn_in_trait, reason = "the agent runs on one thread")]
 pub trait Host: Sized {
     /// The same server, for another plan's site.
+    #[must_use]
     fn at(&self, site: &Site) -> Self;
 
     /// Makes sure that the deploy directory is there and can be written.
@@ -231,8 +232,7 @@ pub trait Host: Sized {
     /// Removes the stage.
     async fn strike_stage(&self, run: &RunDir) -> Result<()>;
     /// Puts the plan's files in place; those that differ from what was there.
-    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir)
-    -> Result<Vec<String>>;
+    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>>;
     /// Archives the deploy directory.
     async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description>;
     /// Where a backup's archive lies.

@@ -41,7 +41,9 @@ pub fn check(site: &Site) -> Result<()> {
     access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| {
         Failure::new(format!("`{shown}` cannot be written"))
             .because(e)
-            .hint(format!("give it to the SSH user: `sudo chown -R <user> {shown}`"))
+            .hint(format!(
+                "give it to the SSH user: `sudo chown -R <user> {shown}`"
+            ))
             .hint("or let Landfall use sudo: `sudo: always`")
     })
 }
@@ -67,7 +69,7 @@ pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf
         .map(|file| NewFile {
             path: &file.path,
             mode: file.mode,
-            content: file.content.as_mut(),
+            content: file.bytes.as_mut(),
         })
         .collect();
     tree::mirror(&plan.site.deploy_dir, &run.stage(), &mut files)
@@ -88,7 +90,7 @@ pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Str
             Ok(_) => None,
             Err(_) => Some((home.uid(), home.gid())),
         };
-        let content = file.content.as_mut();
+        let content = file.bytes.as_mut();
         if tree::put_file(dir, &file.path, content, file.mode, owner)? != Put::Untouched {
             changed.push(file.path.clone());
         }
@@ -100,7 +102,7 @@ pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Str
 struct Content {
     path: String,
     mode: u32,
-    content: Box<dyn tree::put::Content>,
+    bytes: Box<dyn tree::put::Content>,
 }
 
 /// The env file, and the files of the tar stream that came with the plan.
@@ -113,7 +115,7 @@ fn contents(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Content>
         contents.push(Content {
             path: path.clone(),
             mode: ENV_MODE,
-            content: Box::new(Cursor::new(text.expose().as_bytes().to_vec())),
+            bytes: Box::new(Cursor::new(text.expose().as_bytes().to_vec())),
         });
     }
     Ok(contents)
@@ -135,7 +137,7 @@ fn unpack(plan: &Plan, run: &RunDir, contents: &mut Vec<Content>) -> Result<()> 
         contents.push(Content {
             path: planned.path.clone(),
             mode: planned.mode,
-            content: Box::new(part.map_err(cannot)?),
+            bytes: Box::new(part.map_err(cannot)?),
         });
     }
     if contents.len() < plan.files.len() {
@@ -169,7 +171,9 @@ impl std::io::Read for Part {
         use std::os::unix::fs::FileExt;
         let left = usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
-        let read = self.file.read_at(&mut buffer[..wanted], self.start + self.at)?;
+        let read = self
+            .file
+            .read_at(&mut buffer[..wanted], self.start + self.at)?;
         self.at += read as u64;
         Ok(read)
     }

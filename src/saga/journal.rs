@@ -70,7 +70,8 @@ impl Journal {
             run: self.run.clone(),
             event,
         };
-        let line = line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))?;
+        let line =
+            line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))?;
         self.write(&line, durable)
             .map_err(|e| Failure::new("cannot append to the journal").because(e))?;
         self.seq += 1;
@@ -119,7 +120,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
         bytes: 0,
     };
     for line in content.split_inclusive(|b| *b == b'\n') {
-        let ends_here = whole.bytes as usize + line.len() == content.len();
+        let ends_here = whole.bytes + line.len() as u64 == content.len() as u64;
         match parse_line(line) {
             Some(record) => whole.records.push(refuse_newer(record)?),
             None if ends_here => break,
@@ -141,8 +142,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
 pub fn parse_line(line: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (sum, json) = text.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    if crc32fast::hash(json.as_bytes()) != sum {
+    if checksum(json) != sum {
         return None;
     }
     serde_json::from_str(json).ok()
@@ -150,10 +150,11 @@ pub fn parse_line(line: &[u8]) -> Option<Record> {
 
 fn line_of(record: &Record) -> serde_json::Result<String> {
     let json = serde_json::to_string(record)?;
-    Ok(format!(
-        "{:08x} {json}\n",
-        crc32fast::hash(json.as_bytes())
-    ))
+    Ok(format!("{} {json}\n", checksum(&json)))
+}
+
+fn checksum(json: &str) -> String {
+    format!("{:08x}", crc32fast::hash(json.as_bytes()))
 }
 
 fn refuse_newer(record: Record) -> Result<Record, Failure> {

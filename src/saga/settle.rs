@@ -18,7 +18,14 @@ use crate::saga::{lock, run};
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
     let warn = |text: String| own.warn(text);
-    take_up(own.host, own.dir.state(), &own.plan.id, &own.plan.site, &warn).await?;
+    take_up(
+        own.host,
+        own.dir.state(),
+        &own.plan.id,
+        &own.plan.site,
+        &warn,
+    )
+    .await?;
     Ok(())
 }
 
@@ -91,17 +98,28 @@ fn is_finished(state: &Path, id: &str) -> bool {
 #[must_use]
 pub fn holder(state: &Path, own: &str) -> String {
     let alive = |id: &String| RunDir::of(state, id).is_alive();
-    let mut plans = unfinished(state, own).into_iter().filter(alive).filter_map(|id| {
-        let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
-        let waits = |e: &Event| matches!(e, Event::Note { note: Note::Waiting { .. }, .. });
-        if journal.last().is_some_and(|r| waits(&r.event)) {
-            return None;
-        }
-        journal.into_iter().find_map(|r| match r.event {
-            Event::Planned { plan } => Some((*plan, r.at)),
-            _ => None,
-        })
-    });
+    let mut plans = unfinished(state, own)
+        .into_iter()
+        .filter(alive)
+        .filter_map(|id| {
+            let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
+            let waits = |e: &Event| {
+                matches!(
+                    e,
+                    Event::Note {
+                        note: Note::Waiting { .. },
+                        ..
+                    }
+                )
+            };
+            if journal.last().is_some_and(|r| waits(&r.event)) {
+                return None;
+            }
+            journal.into_iter().find_map(|r| match r.event {
+                Event::Planned { plan } => Some((*plan, r.at)),
+                _ => None,
+            })
+        });
     plans.next().map_or_else(
         || "somebody whose journal lies in another backup directory".into(),
         |(plan, since)| {
@@ -112,12 +130,8 @@ pub fn holder(state: &Path, own: &str) -> String {
 }
 
 fn who(plan: &Plan) -> String {
-    let mut text = format!("run {}", plan.id);
-    if let Some(actor) = &plan.origin.actor {
-        text.push_str(&format!(" by {actor}"));
-    }
-    if let Some(url) = &plan.origin.run_url {
-        text.push_str(&format!(" ({url})"));
-    }
-    text
+    let actor = plan.origin.actor.iter().map(|actor| format!(" by {actor}"));
+    let url = plan.origin.run_url.iter().map(|url| format!(" ({url})"));
+    let details: String = actor.chain(url).collect();
+    format!("run {}{details}", plan.id)
 }

@@ -49,20 +49,26 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
-    let protect: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
+    let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
-    for timestamp in retention::to_drop(&listed, keep, &protect) {
+    for timestamp in retention::to_drop(&listed, keep, &needed_ones) {
         run.host.drop_backup(&timestamp).await?;
         backup::release_images(run.host, &project, &timestamp).await?;
-        run.say(format!("removed the backup {timestamp}, beyond the newest {keep}"));
+        run.say(format!(
+            "removed the backup {timestamp}, beyond the newest {keep}"
+        ));
     }
     Ok(())
 }
 
 /// Keeps the directories of the newest finished runs.
 fn forget_old_runs(dir: &RunDir) {
-    let Some(runs) = dir.path().parent() else { return };
-    let Ok(entries) = fs::read_dir(runs) else { return };
+    let Some(runs) = dir.path().parent() else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(runs) else {
+        return;
+    };
     let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
     names.sort();
     let excess = names.len().saturating_sub(RUNS);

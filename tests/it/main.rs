@@ -1,13 +1,25 @@
-//! Landfall as its users run it, on real servers: one module a behaviour, one test a promise.
-#![allow(clippy::unwrap_used, reason = "a scene that cannot go on has failed")]
+//! What the binary promises: one test binary, one module a behaviour, one test a promise.
+//!
+//! The modules that need the laboratory lease one of its servers; see `harness`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod action_yml;
 mod archive;
+mod command_line;
 mod connection;
 mod deployment;
 mod features;
 mod harness;
+mod inputs;
 mod misbehaviour;
 mod promises;
 mod refusal;
+mod remote;
 mod rights;
+mod sshd;
 mod variants;
