@@ -383,7 +383,7 @@ fn so_does_one_with_another_backup_dir_and_another_user() {
     third
         .ends("refused", 2)
         .says(&["another deployment holds `/srv/app`", "lock_timeout"]);
-    app.is_again(&before);
+    assert_eq!(app.release(), before);
     first.let_go();
     first.wait().ends("deployed", 0);
     second.wait().ends("deployed", 0);

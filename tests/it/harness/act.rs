@@ -127,7 +127,7 @@ impl<'a> Act<'a> {
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn run(self) -> Done<'a> {
+    pub fn run(self) -> Done {
         self.start().wait()
     }
 
@@ -239,11 +239,6 @@ impl<'a> Started<'a> {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// The run's processes on this machine, itself included, by their arguments.
-    pub fn processes(&self) -> Vec<String> {
-        processes(&self.act.mark())
-    }
-
     /// Waits until it has printed a text.
     #[track_caller]
     pub fn until_it_says(&mut self, text: &str, within: Duration) {
@@ -291,7 +286,7 @@ impl<'a> Started<'a> {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn wait(mut self) -> Done<'a> {
+    pub fn wait(mut self) -> Done {
         let status = until("Landfall to end", seconds(LONGEST), || {
             let ended = self.child.try_wait().unwrap();
             if ended.is_none() && self.began.elapsed() > seconds(LONGEST - 5) {
@@ -305,7 +300,6 @@ impl<'a> Started<'a> {
         let read = |name| std::fs::read_to_string(self.act.file(name)).unwrap_or_default();
         let outputs = self.act.file("output");
         Done {
-            app: self.act.app,
             code: status.code(),
             outputs: if outputs.exists() {
                 runner::outputs(&outputs)

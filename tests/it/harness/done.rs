@@ -5,11 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::app::App;
-
 /// A run that has ended.
-pub struct Done<'a> {
-    pub app: &'a App,
+pub struct Done {
     /// None if a signal ended it.
     pub code: Option<i32>,
     /// As the runner reads them.
@@ -26,7 +23,7 @@ pub struct Done<'a> {
     pub leftovers: Vec<String>,
 }
 
-impl Done<'_> {
+impl Done {
     /// Must have ended with this status and exit code, and left nothing on this machine.
     #[track_caller]
     pub fn ends(&self, status: &str, code: i32) -> &Self {

@@ -89,9 +89,11 @@ impl App {
         }
     }
 
-    /// Must be the same release again: images, configuration, tags, files, networks, no leftovers.
+    /// Must be the same release again: images, configuration, tags, files, networks, no leftovers;
+    /// and nothing of the run left either.
     #[track_caller]
     pub fn is_again(&self, before: &Release) {
+        self.nothing_lingers();
         let now = self.release();
         same("the services", &before.services, &now.services);
         same("the tags", &before.tags, &now.tags);
