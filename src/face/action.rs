@@ -32,7 +32,11 @@ pub async fn run() -> u8 {
             sinks.extend(slack(&request));
             carry_out(&request, origin, &mut log).await
         }
-        Err(faults) => Report::of_origin(origin).stopped(&refused(faults).await),
+        Err(faults) => {
+            let error = refused(faults).await;
+            tell_faults(&error, &mut log);
+            Report::of_origin(origin).stopped(&error)
+        }
     };
     output::tell(&report, &sinks, &mut log).await;
     exit_code(report.status)
@@ -50,7 +54,7 @@ async fn carry_out(
         .iter()
         .for_each(|warning| log.warn(warning));
     if request.only_shows() {
-        return preview::show(request, &plan, log).await;
+        return preview::show(request, &plan).await;
     }
     drive::carry_out(request, &plan, &private, log).await
 }
@@ -60,6 +64,14 @@ async fn refused(faults: Faults) -> Error {
     match faults.only_host_key_missing {
         Some(asked) => shown_keys(&asked).await.unwrap_or_else(|error| error),
         None => Error::Input(faults.all),
+    }
+}
+
+/// Every fault in a line of its own: the annotation is one block.
+fn tell_faults(error: &Error, log: &mut Log<Stdout>) {
+    log.say(&format!("{}:", error.heading()));
+    for failure in error.failures() {
+        log.say(&format!("  {}", request::one_line(failure)));
     }
 }
 
