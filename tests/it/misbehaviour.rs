@@ -173,7 +173,7 @@ fn a_first_deployment_that_fails_ends_with_nothing_running_and_the_directory_as_
 fn a_crash_at_start_is_noticed_long_before_the_deadline() {
     let app = App::running("v1");
     app.latest("exits-at-start");
-    let done = app.deploy().input("health_timeout", "120").run();
+    let done = app.deploy().input("health_timeout", "100").run();
     done.ends("rolled_back", 1);
     assert!(
         done.took.as_secs() < 30,

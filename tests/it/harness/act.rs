@@ -21,6 +21,9 @@ const LONGEST: u64 = 240;
 /// What a run answers to by its environment, so that its children can be told.
 pub const MARK: &str = "LANDFALL_IT_RUN";
 
+/// A hook that says that it is there and waits until it may go on.
+const HOLD: &str = "touch /tmp/held; until [ -e /tmp/go ]; do sleep 0.05; done";
+
 /// What the runner's event file holds.
 const EVENT: &str =
     r#"{"head_commit":{"message":"Light the lamp\n\nIt was dark.","author":{"name":"Ana"}}}"#;
@@ -119,10 +122,7 @@ impl<'a> Act<'a> {
 
     /// Holds the run on the server between backup and switch until it is let go.
     pub fn held(self) -> Self {
-        self.input(
-            "pre_deploy",
-            "touch /tmp/held; until [ -e /tmp/go ]; do sleep 0.05; done; rm -f /tmp/held /tmp/go",
-        )
+        self.input("pre_deploy", HOLD)
     }
 
     /// Runs it to its end.
@@ -134,6 +134,9 @@ impl<'a> Act<'a> {
     /// Starts it.
     #[track_caller]
     pub fn start(self) -> Started<'a> {
+        if self.inputs.get("pre_deploy").is_some_and(|hook| hook == HOLD) {
+            self.app.slot.sh("rm -f /tmp/held /tmp/go");
+        }
         let log = self.file("log");
         let printed = File::create(&log).unwrap();
         let child = self
@@ -271,7 +274,7 @@ impl<'a> Started<'a> {
     /// Lets a held run go on.
     #[track_caller]
     pub fn let_go(&self) {
-        self.act.app.slot.sh("touch /tmp/go && chmod 666 /tmp/go");
+        self.act.app.slot.sh("touch /tmp/go");
     }
 
     /// Sends it a signal, such as `TERM`.
