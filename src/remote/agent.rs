@@ -170,10 +170,9 @@ async fn look(
         .into_iter()
         .filter(|arch| binaries.file(*arch).is_some())
         .collect();
-    let inside = site.backup_dir.starts_with(&site.deploy_dir);
     let script = probe::script(Question {
         state,
-        not_without: inside.then_some(&*site.deploy_dir),
+        not_without: Some(&site.deploy_dir),
         sudo,
         archs: &archs,
     });

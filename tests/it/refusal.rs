@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use crate::harness::act::{Act, landfall};
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::slot::Slot;
 use crate::harness::snoop::Client;
 
 /// Runs it over v1, which must go on as if nothing had been; the message must hold these words.
@@ -34,7 +35,7 @@ fn a_wrong_registry_password_is_refused() {
 fn an_unknown_tag_is_refused() {
     let app = App::running("v1");
     let act = app.deploy().image(&compose::beacon("v99"));
-    is_refused(&app, act, &["registry.lab:5000/beacon:v99", "image"]);
+    is_refused(&app, act, &["registry.lab:5000/beacon:v99", "check the name and the tag"]);
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn a_backup_disk_without_room_for_the_backup_is_refused() {
 }
 
 #[test]
-fn a_backup_disk_without_room_for_anything_is_refused() {
+fn a_backup_disk_without_room_for_the_agent_is_refused() {
     let app = App::running("v1");
     app.slot.sh("rm -rf /srv/app-backups");
     app.slot.lab("small", &["/srv/app-backups", "1m"]);
@@ -81,7 +82,7 @@ fn a_compose_file_with_a_syntax_error_is_refused() {
     let app = App::running("v1");
     let broken = format!("{}  oops: [\n", compose::web(&compose::beacon("v2")));
     let act = app.deploy().ship("compose.yaml", &broken);
-    is_refused(&app, act, &["compose.yaml", "yaml"]);
+    is_refused(&app, act, &["yaml: line", "docker compose config"]);
 }
 
 #[test]
@@ -131,7 +132,19 @@ fn a_user_without_rights_is_refused() {
     let app = App::running("v1");
     app.latest("v2");
     let act = app.deploy().input("user", "stranger");
-    is_refused(&app, act, &["stranger", "docker"]);
+    is_refused(&app, act, &["stranger", "chown stranger", "sudo"]);
+}
+
+#[test]
+fn a_user_who_may_not_use_docker_is_refused() {
+    let app = App::at(Slot::lease(), "stranger", "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app.slot.sh("install -d -o stranger -g stranger -m 700 /srv/app-backups");
+    app.latest("v1");
+    let before = app.untouched();
+    let done = app.deploy().run();
+    done.ends("refused", 2).says(&["stranger", "usermod -aG docker"]);
+    app.is_untouched(&before);
 }
 
 #[test]
@@ -152,7 +165,7 @@ fn a_wrong_host_key_is_refused_and_the_presented_keys_are_shown() {
         .split_whitespace()
         .find(|w| w.starts_with("SHA256:"))
         .unwrap();
-    is_refused(&app, act, &["host_key", presented]);
+    is_refused(&app, act, &["presents none of the pinned host keys", presented]);
 }
 
 #[test]

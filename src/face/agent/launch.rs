@@ -61,7 +61,8 @@ fn receive(dir: &RunDir, from: &mut impl BufRead) -> Result<Arrived, Failure> {
     let cargo: Cargo = serde_json::from_str(&line)
         .map_err(|e| Failure::new("the length of the files cannot be read").because(e))?;
     let staged = format!(".files-{}", std::process::id());
-    let stored = store(dir.fresh(&staged)?, from, cargo.tar_bytes);
+    let room = format!("see that `{}` has room: `df -h {0}`", dir.state().display());
+    let stored = store(dir.fresh(&staged)?, from, cargo.tar_bytes).map_err(|f| f.hint(room));
     if let Err(failure) = stored {
         let _ = fs::remove_file(dir.path().join(staged));
         return Err(failure);

@@ -162,10 +162,10 @@ impl App {
         output.status.success().then(|| text.trim().to_owned())
     }
 
-    /// Names of files in the backup directory, sorted.
+    /// Names of files in the backup directory, sorted; Landfall's own corner aside.
     #[track_caller]
     pub fn backup_files(&self) -> Vec<String> {
-        let script = format!("ls -A {} 2>/dev/null || true", self.backups());
+        let script = format!("ls {} 2>/dev/null || true", self.backups());
         self.lines(&script).into_iter().collect()
     }
 
