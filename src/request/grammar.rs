@@ -237,16 +237,23 @@ pub(super) fn url(text: &str) -> Read<String> {
     }
 }
 
-/// A URL that is itself a secret: the same grammar, and https alone.
+/// A URL that is itself a secret: the same grammar, and https wherever somebody could listen in.
 pub(super) fn secret_url(text: &str) -> Read<&str> {
-    let fault = match fault_of_url(text) {
-        _ if text.starts_with("http://") => Some("is not https".to_owned()),
-        fault => fault,
-    };
+    let fault = fault_of_url(text).or_else(|| {
+        let url = reqwest::Url::parse(text).ok()?;
+        let overheard = url.scheme() == "http" && !is_this_machine(&url);
+        overheard.then(|| "is not https".to_owned())
+    });
     fault.map_or(Ok(text), |fault| {
         Err(Failure::new(format!("it {fault}"))
             .hint("give the webhook's https URL as its maker shows it"))
     })
+}
+
+fn is_this_machine(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|a| a.is_loopback())
 }
 
 fn fault_of_url(text: &str) -> Option<String> {

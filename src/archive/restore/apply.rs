@@ -43,6 +43,9 @@ impl Site {
         for (entry, then) in plan.remove.iter().rev() {
             self.remove(entry, *then)?;
         }
+        for entry in &plan.all_dirs {
+            self.doing(Act::Write, &entry.path, |s| s.take_over(entry))?;
+        }
         for entry in &plan.dirs {
             self.doing(Act::Write, &entry.path, |s| s.make_dir(&entry.path))?;
             self.report.replaced.push(entry.path.clone());
@@ -157,6 +160,24 @@ impl Site {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
             other => other.map(|()| true),
         }
+    }
+
+    /// Makes an empty directory of somebody else's our own again: the engine makes one for every
+    /// bind mount whose source is missing, and only root can give it away.
+    fn take_over(&mut self, entry: &Entry) -> io::Result<()> {
+        let us = rustix::process::geteuid();
+        if us.is_root() || entry.uid != us.as_raw() || entry.path == "." {
+            return Ok(());
+        }
+        let (dir, last) = match self.parent(&entry.path) {
+            Err(error) if is_gone(&error) => return Ok(()),
+            other => other?,
+        };
+        let theirs = |mark: &Mark| mark.kind == EntryKind::Dir && mark.uid != entry.uid;
+        if dir.look(&last)?.as_ref().is_some_and(theirs) && dir.remove_dir(&last).is_ok() {
+            dir.make_dir(&last, 0o700)?;
+        }
+        Ok(())
     }
 
     fn make_dir(&mut self, path: &str) -> io::Result<()> {

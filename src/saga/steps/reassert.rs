@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::archive::{Release, Running};
+use crate::archive::{Reference, Release, Running};
 use crate::event::{Failure, FailureKind};
 use crate::host::judge::{Verdict, Vouched, judge};
 use crate::host::reference;
@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Puts back what ran before this run, exactly, and verifies it.
 pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
-    mean(run, release).await?;
     bring_up(run, release).await?;
+    mean(run, release.references.iter()).await?;
     remove_others(run, release).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
@@ -30,8 +30,9 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
 
 /// Brings a backup's release up in place of what runs, and verifies its images.
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    mean(run, release).await?;
     bring_up(run, release).await?;
+    let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
+    mean(run, release.references.iter().filter(|r| !runs(r))).await?;
     remove_others(run, release).await?;
     unmean(run, release).await?;
     same_again(run, release, Hashes::Trusted).await
@@ -44,23 +45,34 @@ enum Hashes {
     Trusted,
 }
 
-/// Lets every reference that meant something mean it again; an image that is gone is pulled by digest.
-async fn mean<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    for known in &release.references {
-        if reference::parse(&known.reference).digest.is_some() {
-            continue;
-        }
-        let now = run.host.image(&known.reference).await?.map(|i| i.id);
-        match &known.image_id {
-            Some(id) if now.as_ref() == Some(id) => {}
-            Some(id) => {
-                have(run, id, known.digest.as_deref()).await?;
-                run.host.tag(id, &known.reference).await?;
-            }
-            None => {}
+/// Lets references that meant something mean it again; an image that is gone is pulled by digest.
+async fn mean<H: Host>(
+    run: &Run<'_, H>,
+    references: impl Iterator<Item = &Reference>,
+) -> Result<()> {
+    for known in references {
+        if let Some(id) = &known.image_id {
+            point(run, &known.reference, id, known.digest.as_deref()).await?;
         }
     }
     Ok(())
+}
+
+/// Lets a reference mean an image; one that names a digest or an ID cannot mean another.
+async fn point<H: Host>(
+    run: &Run<'_, H>,
+    to: &str,
+    id: &str,
+    digest: Option<&str>,
+) -> Result<()> {
+    if stage::is_image_id(to) || reference::parse(to).digest.is_some() {
+        return have(run, id, digest).await;
+    }
+    if run.host.image(to).await?.is_some_and(|now| now.id == id) {
+        return Ok(());
+    }
+    have(run, id, digest).await?;
+    run.host.tag(id, to).await
 }
 
 /// Lets go of references that meant nothing; the containers that used them are gone by now.
@@ -86,26 +98,73 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
     pulled.await.map(|_| ())
 }
 
+/// Lets Compose bring up what does not run as recorded. Each reference means what ran under it
+/// meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
 async fn bring_up<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     mend_leftovers(run, &release.project).await?;
-    if release.services.is_empty() {
-        return Ok(());
+    for layer in layers(&release.services) {
+        for service in &layer {
+            let (image, digest) = (&service.image, service.digest.as_deref());
+            point(run, image, &service.image_id, digest).await?;
+        }
+        bring_up_layer(run, &release.project, &layer).await?;
     }
-    let names: Vec<String> = release.services.iter().map(|s| s.service.clone()).collect();
-    let say = |line: &str| run.say(line);
-    run.host
-        .up(&release.project, &names, Recreate::Changed, &say)
-        .await?;
-    renew_mounts(run, &release.project, &names).await?;
     stop_what_did_not_run(run, release).await
 }
 
+async fn bring_up_layer<H: Host>(
+    run: &Run<'_, H>,
+    project: &str,
+    layer: &[&Running],
+) -> Result<()> {
+    let standing = run.host.containers(project).await?;
+    let now = stage::running(run.host, &standing).await?;
+    let names = |services: &[&Running]| services.iter().map(|s| s.service.clone()).collect();
+    let mut wrong = layer.to_vec();
+    wrong.retain(|was| !now.iter().any(|is| runs_alike(was, is)));
+    if !wrong.is_empty() {
+        let (say, wrong): (_, Vec<String>) = (|line: &str| run.say(line), names(&wrong));
+        run.host
+            .up(project, &wrong, Recreate::Changed, &say)
+            .await?;
+    }
+    let layer: Vec<String> = names(layer);
+    renew_mounts(run, project, &layer, &standing).await
+}
+
+/// Groups services so that in each group every reference means one image.
+fn layers(services: &[Running]) -> Vec<Vec<&Running>> {
+    let mut layers: Vec<Vec<&Running>> = Vec::new();
+    for service in services {
+        let contradicts = |s: &&Running| s.image == service.image && s.image_id != service.image_id;
+        match layers.iter_mut().find(|l| !l.iter().any(contradicts)) {
+            Some(layer) => layer.push(service),
+            None => layers.push(vec![service]),
+        }
+    }
+    layers
+}
+
+fn runs_alike(was: &Running, is: &Running) -> bool {
+    let of = |s: &Running| {
+        (
+            s.service.clone(),
+            s.image_id.clone(),
+            s.config_hash.clone(),
+            s.replicas,
+            s.running,
+        )
+    };
+    of(was) == of(is)
+}
+
 /// Replaces the containers of services that mount a file which changed under them and that
-/// Compose saw no reason to replace: a bind mount keeps the old file.
+/// Compose saw no reason to replace, so that they still stand: a bind mount keeps the old file.
 pub async fn renew_mounts<H: Host>(
     run: &Run<'_, H>,
     project: &str,
     services: &[String],
+    standing: &[Container],
 ) -> Result<()> {
     let changed: Vec<String> = run.dir.recall(name::CHANGED)?.unwrap_or_default();
     if changed.is_empty() {
@@ -114,15 +173,9 @@ pub async fn renew_mounts<H: Host>(
     let config = run.host.config(&run.plan.site.deploy_dir).await?;
     let mut stale = mounting(run, &config, &changed);
     stale.retain(|s| services.is_empty() || services.contains(s));
-    let before = run.before()?.containers;
     let containers = run.host.containers(project).await?;
-    let kept = |c: &Container| before.iter().any(|b| b.id == c.id);
-    let undoing = run.undoing;
-    stale.retain(|s| {
-        containers
-            .iter()
-            .any(|c| &c.service == s && (kept(c) || undoing))
-    });
+    let still = |c: &Container| standing.iter().any(|s| s.id == c.id);
+    stale.retain(|s| containers.iter().any(|c| &c.service == s && still(c)));
     if stale.is_empty() {
         return Ok(());
     }
@@ -320,6 +373,25 @@ fn differs(release: &Release, what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_that_ran_different_images_under_one_reference_come_up_one_after_the_other() {
+        let ran = |service: &str, image: &str, id: &str| Running {
+            service: service.into(),
+            image: image.into(),
+            image_id: id.into(),
+            ..Running::default()
+        };
+        let services = [
+            ran("db", "postgres", "p"),
+            ran("web", "app:latest", "new"),
+            ran("worker", "app:latest", "old"),
+        ];
+        let layers = layers(&services);
+        let names = |l: &Vec<&Running>| l.iter().map(|s| s.service.clone()).collect::<Vec<_>>();
+        let layers: Vec<_> = layers.iter().map(names).collect();
+        assert_eq!(layers, [vec!["db", "web"], vec!["worker"]]);
+    }
 
     #[test]
     fn only_twelve_hex_digits_before_an_underscore_are_a_leftover() {

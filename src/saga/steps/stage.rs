@@ -196,7 +196,9 @@ pub async fn record<H: Host>(
     })
 }
 
-fn is_image_id(reference: &str) -> bool {
+/// Says whether a container was made from an image's ID rather than from a reference.
+#[must_use]
+pub fn is_image_id(reference: &str) -> bool {
     reference.starts_with("sha256:")
 }
 
@@ -246,7 +248,8 @@ fn is_well(container: &Container) -> bool {
             .health
             .as_ref()
             .is_none_or(|h| h.status != HealthStatus::Unhealthy),
-        State::Exited => container.exit_code == 0,
+        // What Docker would start again was stopped by somebody; it did not run once and end well.
+        State::Exited => container.exit_code == 0 && !container.always_restarts,
         _ => false,
     }
 }

@@ -19,11 +19,12 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     build(run, &wanted).await?;
     give_references(run).await?;
     reassert::mend_leftovers(run, project).await?;
+    let standing = run.host.containers(project).await?;
     let say = |line: &str| run.say(line);
     run.host
         .up(project, &wanted.services, Recreate::Changed, &say)
         .await?;
-    reassert::renew_mounts(run, project, &wanted.services).await?;
+    reassert::renew_mounts(run, project, &wanted.services, &standing).await?;
     runs_what_was_pulled(run, project).await
 }
 
