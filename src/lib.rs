@@ -6,7 +6,18 @@
 pub mod archive;
 pub mod error;
 pub mod event;
+pub mod face;
 pub mod host;
+pub mod masks;
+pub mod output;
 pub mod plan;
+pub mod remote;
+pub mod report;
+pub mod request;
 pub mod saga;
 pub mod secret;
+
+/// Runs the binary: these arguments, the program's name first.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    face::run(args)
+}

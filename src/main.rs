@@ -1,3 +1,7 @@
 //! The binary: one expression. Everything it does lives in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    landfall::run(std::env::args_os())
+}

@@ -2,6 +2,21 @@
 //!
 //! It refuses to know Docker: what ran is told to it, and it writes it down.
 
+pub mod catalogue;
+mod frame;
+mod gather;
+pub mod naming;
+mod pipe;
+mod read;
+pub mod restore;
+pub mod retention;
+pub mod space;
+mod squeeze;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+pub mod write;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};

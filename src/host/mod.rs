@@ -10,6 +10,8 @@ pub mod http;
 pub mod judge;
 pub mod real;
 pub mod reference;
+pub mod site;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +22,7 @@ use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::plan::{Expect, Plan, Private, Site};
-use crate::saga::facts::RunDir;
+use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
 
@@ -232,11 +234,17 @@ pub trait Host: Sized {
     async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir)
     -> Result<Vec<String>>;
     /// Archives the deploy directory.
-    async fn backup(&self, plan: &Plan, order: &Order<'_>) -> Result<Description>;
+    async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description>;
     /// Where a backup's archive lies.
     fn archive_path(&self, description: &Description) -> PathBuf;
     /// Reconciles the deploy directory to a backup; the paths that differed.
-    async fn restore(&self, description: &Description, data: Data) -> Result<Vec<String>>;
+    async fn restore(
+        &self,
+        description: &Description,
+        parts: &Parts,
+        data: Data,
+        run: &RunDir,
+    ) -> Result<Vec<String>>;
     /// The backups there are, newest first.
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// The newest good backup that differs from what runs.

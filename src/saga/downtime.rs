@@ -13,6 +13,8 @@ use crate::plan::Expect;
 
 /// How often the URL is asked.
 const LOOK: Duration = Duration::from_millis(50);
+/// An answer that takes longer than this was an interruption to whoever asked.
+const SLOW: Duration = Duration::from_millis(200);
 
 /// A task that asks a URL again and again and adds up the gaps between its answers.
 pub struct Sampler {
@@ -29,17 +31,14 @@ impl Sampler {
         let total = Rc::clone(&gaps);
         let task = tokio::task::spawn_local(async move {
             let mut last_answer = Instant::now();
-            let mut interrupted = false;
             loop {
-                match http::ask(&client, &url, &Expect::default()).await {
-                    Ok(_) if interrupted => {
-                        total.set(total.get() + last_answer.elapsed());
-                        interrupted = false;
+                let asked = Instant::now();
+                let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
+                if answer.is_ok() {
+                    let gap = last_answer.elapsed();
+                    if gap > LOOK * 2 + SLOW || asked.elapsed() > SLOW {
+                        total.set(total.get() + gap);
                     }
-                    Ok(_) => {}
-                    Err(_) => interrupted = true,
-                }
-                if !interrupted {
                     last_answer = Instant::now();
                 }
                 tokio::time::sleep(LOOK).await;

@@ -3,7 +3,7 @@
 //! A fact is on disk before anything relies on it, so an undo finds it after a crash. The file
 //! refuses to know which step asks.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,19 @@ impl RunDir {
     #[must_use]
     pub fn stage(&self) -> PathBuf {
         self.0.join("stage")
+    }
+
+    /// The file whose kernel lock the agent of this run holds for as long as it lives.
+    #[must_use]
+    pub fn alive(&self) -> PathBuf {
+        self.0.join("alive")
+    }
+
+    /// Says whether the agent of this run lives.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        File::open(self.alive())
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// A word that the runner has left, and the reason it gave.
@@ -131,6 +144,15 @@ pub struct Source {
     pub platform: Option<String>,
 }
 
+/// Which paths below the deploy directory belong to whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// What containers write.
+    pub data: Vec<String>,
+    /// What the release answers for wherever it lies: what this deployment ships.
+    pub own: Vec<String>,
+}
+
 /// What was pulled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pulled {
@@ -148,6 +170,10 @@ pub mod name {
     pub const WANTED: &str = "wanted";
     /// [`super::Pulled`].
     pub const PULLED: &str = "pulled";
+    /// [`super::Parts`].
+    pub const PARTS: &str = "parts";
+    /// The tree as the backup saw it, so that a restore reads only what moved.
+    pub const SNAPSHOT: &str = "snapshot";
     /// The [`crate::archive::Description`] of this run's backup.
     pub const BACKUP: &str = "backup";
     /// The [`crate::archive::Description`] that a rollback restores.

@@ -141,8 +141,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
 pub fn parse_line(line: &[u8]) -> Option<Record> {
     let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (sum, json) = text.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    if crc32fast::hash(json.as_bytes()) != sum {
+    if checksum(json) != sum {
         return None;
     }
     serde_json::from_str(json).ok()
@@ -150,10 +149,11 @@ pub fn parse_line(line: &[u8]) -> Option<Record> {
 
 fn line_of(record: &Record) -> serde_json::Result<String> {
     let json = serde_json::to_string(record)?;
-    Ok(format!(
-        "{:08x} {json}\n",
-        crc32fast::hash(json.as_bytes())
-    ))
+    Ok(format!("{} {json}\n", checksum(&json)))
+}
+
+fn checksum(json: &str) -> String {
+    format!("{:08x}", crc32fast::hash(json.as_bytes()))
 }
 
 fn refuse_newer(record: Record) -> Result<Record, Failure> {

@@ -34,6 +34,8 @@ pub fn facts(dir: &RunDir) {
         name::BEFORE,
         name::WANTED,
         name::PULLED,
+        name::PARTS,
+        name::SNAPSHOT,
         name::BACKUP,
         name::TARGET,
         name::CHANGED,
@@ -47,7 +49,7 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
-    let protect: Vec<String> = needed.iter().map(|l| l.timestamp.clone()).collect();
+    let protect: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
     for timestamp in retention::to_drop(&listed, keep, &protect) {
         run.host.drop_backup(&timestamp).await?;

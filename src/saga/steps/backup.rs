@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::archive::{Purpose, Release};
 use crate::event::Note;
 use crate::host::{Access, Config, Host, Result};
-use crate::saga::facts::{Before, name};
+use crate::saga::facts::{Before, Parts, name};
 use crate::saga::steps::{Run, reassert};
 
 /// What a backup is to hold.
@@ -19,19 +19,21 @@ pub struct Order<'a> {
     pub purpose: Purpose,
     /// What runs.
     pub release: &'a Release,
-    /// What containers write, relative to the deploy directory.
-    pub data: Vec<String>,
+    /// Which paths belong to whom.
+    pub parts: &'a Parts,
 }
 
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
+    let parts = parts(run, &before).await?;
+    run.dir.keep(name::PARTS, &parts)?;
     let order = Order {
         purpose: if run.is_rollback() { Purpose::Safety } else { Purpose::Deploy },
         release: &before.release,
-        data: data(run, &before).await?,
+        parts: &parts,
     };
-    let description = run.host.backup(run.plan, &order).await?;
+    let description = run.host.backup(run.plan, &order, run.dir).await?;
     run.dir.keep(name::BACKUP, &description)?;
     keep_images(run, &before, &description.timestamp).await?;
     (run.tell)(Note::Backup {
@@ -55,24 +57,28 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     Ok(())
 }
 
-/// What containers write. A rollback asks the configuration that runs, and the target's word.
-async fn data<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Vec<String>> {
+/// What containers write, and what the release answers for all the same. A rollback asks the
+/// configuration that runs, and takes the target's word.
+async fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     if !run.is_rollback() {
         let wanted = run.wanted()?;
-        return Ok(data_below(dir, &wanted.config, &wanted.shipped));
+        return Ok(Parts {
+            data: data_below(dir, &wanted.config, &wanted.shipped),
+            own: wanted.shipped,
+        });
     }
     let target = run.target()?;
-    let answers_for: Vec<String> = target.tree.iter().map(|e| e.path.clone()).collect();
+    let own: Vec<String> = target.tree.iter().map(|e| e.path.clone()).collect();
     let mut data = target.data;
     if !before.containers.is_empty()
         && let Ok(config) = run.host.config(dir).await
     {
-        data.extend(data_below(dir, &config, &answers_for));
+        data.extend(data_below(dir, &config, &own));
     }
     data.sort();
     data.dedup();
-    Ok(data)
+    Ok(Parts { data, own })
 }
 
 /// The read-write bind mounts strictly below the deploy directory.

@@ -21,7 +21,7 @@ use crate::archive::Description;
 use crate::event::{Failure, Note, Step};
 use crate::host::{Container, Host, Login, Result};
 use crate::plan::{Goal, Plan, Private};
-use crate::saga::facts::{Before, Pulled, RunDir, Wanted, name};
+use crate::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
 use crate::saga::lock::Lock;
 
 /// What every step has at hand.
@@ -116,6 +116,11 @@ impl<H: Host> Run<'_, H> {
     /// What was pulled.
     pub fn pulled(&self) -> Result<Pulled> {
         Ok(self.dir.recall(name::PULLED)?.unwrap_or_default())
+    }
+
+    /// Which paths belong to whom.
+    pub fn parts(&self) -> Result<Parts> {
+        self.needed(name::PARTS)
     }
 
     /// The backup that this run made.

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::archive::catalogue;
+use crate::archive::Description;
+use crate::archive::catalogue::{self, Listed};
 use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result};
 use crate::plan::Goal;
@@ -21,12 +22,10 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     lock::refuse_frozen(run.dir.state())?;
     let engine = run.host.engine().await?;
     refuse_hopeless(&engine)?;
-    let (docker, compose) = (engine.docker, engine.compose.to_string());
     match &run.plan.goal {
         Goal::Deploy { .. } => run.host.check_room(&run.plan.backups.exclude).await?,
         Goal::Rollback { to, .. } => choose_target(run, to).await?,
     }
-    (run.tell)(Note::Server { docker, compose });
     Ok(())
 }
 
@@ -46,6 +45,32 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
     Ok(())
 }
 
+/// Tells what the server is and which project it is about.
+pub async fn tell_server<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
+    let engine = run.host.engine().await?;
+    (run.tell)(Note::Server {
+        docker: engine.docker,
+        compose: engine.compose.to_string(),
+        project: project.to_owned(),
+    });
+    Ok(())
+}
+
+/// The project that the newest whole backup describes.
+pub fn last_project(listed: &[Listed]) -> Result<String> {
+    let mut described = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    described.next().map(|d| d.release.project.clone()).ok_or_else(|| {
+        Failure::new("there is no backup to go back to")
+            .hint("the first backup is made by the first deployment over a running release")
+    })
+}
+
+fn usable(chosen: &Listed) -> Result<Description> {
+    chosen.description.clone().map_err(|why| {
+        Failure::new(format!("backup `{}` cannot be used", chosen.timestamp)).because(why)
+    })
+}
+
 /// Compose 1 leaves the application down when it recreates a container on a newer engine.
 fn refuse_hopeless(engine: &Engine) -> Result<()> {
     let major = engine.docker.split('.').next().and_then(|n| n.parse::<u32>().ok());
@@ -63,20 +88,21 @@ fn refuse_hopeless(engine: &Engine) -> Result<()> {
 /// Chooses the backup that a rollback goes to, and records what it replaces.
 async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     let listed = run.host.backups().await?;
-    let project = catalogue::project(&listed);
+    let project = last_project(&listed)?;
     let before = stage::record(run.host, &project, Vec::new()).await?;
     let chosen = if to == "latest" {
         run.host.latest(&listed, &before.release).await?
     } else {
         catalogue::find(&listed, to)?
     };
-    let target = catalogue::usable(chosen)?.clone();
+    let target = usable(chosen)?;
     let references = target.release.references.iter();
     let references = references.map(|r| r.reference.clone()).collect();
     let before = stage::record(run.host, &target.release.project, references).await?;
     (run.tell)(Note::Target {
         timestamp: target.timestamp.clone(),
     });
+    tell_server(run, &before.release.project).await?;
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::TARGET, &target)
 }

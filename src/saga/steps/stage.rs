@@ -10,7 +10,7 @@ use crate::host::reference;
 use crate::host::{Config, Container, Host, Image, Result, ServiceConfig, State};
 use crate::plan::Goal;
 use crate::saga::facts::{Before, Source, Wanted, name};
-use crate::saga::steps::Run;
+use crate::saga::steps::{Run, preflight};
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -22,6 +22,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
     let before = record(run.host, &wanted.config.project, references).await?;
+    preflight::tell_server(run, &wanted.config.project).await?;
     warn_of_policies(run, &wanted);
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::WANTED, &wanted)

@@ -1,0 +1,215 @@
+//! Which backups there are, and which of them a rollback goes back to.
+//!
+//! It goes by names, never by the file system's times, and refuses to open an archive.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::naming::{self, Role};
+use super::verify::read_description;
+use super::{Description, Entry, Purpose, Release};
+use crate::event::Failure;
+use crate::host::tree::{Act, cannot, diff};
+
+/// A backup in a backup directory, usable or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its name's timestamp.
+    pub timestamp: String,
+    /// What it is, or why it cannot be used.
+    pub description: Result<Description, Unusable>,
+    /// The archive's path, whether it is there or not.
+    pub archive: PathBuf,
+    /// The archive's size; 0 if it is not there.
+    pub bytes: u64,
+}
+
+/// Why a backup cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// It was taken of this other directory, which has the same base name.
+    Foreign(PathBuf),
+    /// Something is missing or damaged.
+    Broken(String),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign(dir) => write!(f, "it was taken of `{}`", dir.display()),
+            Self::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What runs now, to compare backups with.
+#[derive(Debug, Clone, Copy)]
+pub struct Current<'a> {
+    /// What runs.
+    pub release: &'a Release,
+    /// The deploy directory's manifest, sorted by path.
+    pub tree: &'a [Entry],
+}
+
+/// The backups of `deploy_dir` in `backup_dir`, newest first by their names. Foreign files are not
+/// listed; a directory that does not exist holds none.
+pub fn list(backup_dir: &Path, deploy_dir: &Path) -> Result<Vec<Listed>, Failure> {
+    let base = naming::base(deploy_dir);
+    let mut found: BTreeMap<String, Vec<Role>> = BTreeMap::new();
+    for name in names(backup_dir)? {
+        if let Some((timestamp, role)) = naming::parse(&base, &name) {
+            found.entry(timestamp.to_owned()).or_default().push(role);
+        }
+    }
+    let newest_first = found.into_iter().rev();
+    Ok(newest_first
+        .map(|(timestamp, roles)| look(backup_dir, deploy_dir, timestamp, &roles))
+        .collect())
+}
+
+/// The names in a backup directory; none if there is no such directory.
+pub(crate) fn names(backup_dir: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |e: io::Error| cannot(Act::Read, &backup_dir.display(), &e);
+    let entries = match std::fs::read_dir(backup_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        // Names of ours are plain text.
+        if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn look(backup_dir: &Path, deploy_dir: &Path, timestamp: String, roles: &[Role]) -> Listed {
+    let base = naming::base(deploy_dir);
+    let path = |role| backup_dir.join(naming::file(&base, &timestamp, role));
+    let archive = path(Role::Archive);
+    let bytes = archive
+        .symlink_metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map(|m| m.len());
+    let description = if roles.contains(&Role::Description) {
+        read_description(&path(Role::Description))
+            .map_err(|failure| Unusable::Broken(failure.to_string()))
+            .and_then(|d| usable(d, &timestamp, deploy_dir, bytes))
+    } else {
+        Err(Unusable::Broken("it has no description".to_owned()))
+    };
+    Listed {
+        timestamp,
+        description,
+        archive,
+        bytes: bytes.unwrap_or(0),
+    }
+}
+
+fn usable(
+    description: Description,
+    timestamp: &str,
+    deploy_dir: &Path,
+    bytes: Option<u64>,
+) -> Result<Description, Unusable> {
+    if !same_place(&description.deploy_dir, deploy_dir) {
+        return Err(Unusable::Foreign(description.deploy_dir));
+    }
+    let said = description.archive.bytes;
+    let why = match bytes {
+        None => "its archive is missing".to_owned(),
+        Some(is) if is != said => format!("its archive has {is} bytes, described as {said}"),
+        Some(_) if description.timestamp != timestamp => {
+            format!("its description is of {}", description.timestamp)
+        }
+        Some(_) => return Ok(description),
+    };
+    Err(Unusable::Broken(why))
+}
+
+fn same_place(one: &Path, other: &Path) -> bool {
+    let real = |p: &Path| p.canonicalize().ok();
+    one == other || real(one).is_some_and(|r| Some(r) == real(other))
+}
+
+/// The usable backup of a timestamp; the failure lists those that exist.
+pub fn find<'a>(list: &'a [Listed], timestamp: &str) -> Result<&'a Listed, Failure> {
+    let found = list.iter().find(|l| l.timestamp == timestamp);
+    match found.map(|l| (l, &l.description)) {
+        Some((listed, Ok(_))) => Ok(listed),
+        Some((_, Err(why))) => Err(Failure::new(format!("backup `{timestamp}` cannot be used"))
+            .because(why)
+            .hint(choices(list))),
+        None => Err(Failure::new(format!("there is no backup `{timestamp}`")).hint(choices(list))),
+    }
+}
+
+fn choices(list: &[Listed]) -> String {
+    let usable: Vec<&str> = list
+        .iter()
+        .filter(|l| l.description.is_ok())
+        .map(|l| l.timestamp.as_str())
+        .collect();
+    if usable.is_empty() {
+        "deploy first: there is no usable backup yet".to_owned()
+    } else {
+        format!("choose one of those that exist: {}", usable.join(", "))
+    }
+}
+
+/// The newest backup that `latest` means: taken before a deployment, of a release that ran well,
+/// and not what is running. The failure tells why each was passed over.
+pub fn latest<'a>(list: &'a [Listed], current: &Current) -> Result<&'a Listed, Failure> {
+    let mut passed_over = Vec::new();
+    for listed in list {
+        match objection(listed, current) {
+            None => return Ok(listed),
+            Some(why) => passed_over.push(format!("{}: {why}", listed.timestamp)),
+        }
+    }
+    let mut failure = Failure::new("there is no good backup that differs from what is running");
+    if passed_over.is_empty() {
+        return Err(failure
+            .because("there is no backup at all")
+            .hint("deploy first: a deployment makes one"));
+    }
+    failure.because = passed_over;
+    Err(failure.hint("name one by `backup_timestamp`; `landfall backups` lists them"))
+}
+
+/// Why a backup is not what `latest` means.
+fn objection(listed: &Listed, current: &Current) -> Option<String> {
+    let description = match &listed.description {
+        Ok(description) => description,
+        Err(why) => return Some(why.to_string()),
+    };
+    if description.purpose == Purpose::Safety {
+        return Some("it is the safety copy of a rollback".to_owned());
+    }
+    if description.release.services.is_empty() {
+        return Some("nothing ran when it was taken".to_owned());
+    }
+    if !description.release.is_good() {
+        let bad = description.release.services.iter().filter(|s| !s.well);
+        let bad: Vec<String> = bad.map(|s| format!("`{}`", s.service)).collect();
+        return Some(format!("{} did not run well in it", bad.join(", ")));
+    }
+    (!differs(description, current)).then(|| "it is what is running".to_owned())
+}
+
+fn differs(description: &Description, current: &Current) -> bool {
+    let running = |release: &Release| -> Vec<(String, String, String)> {
+        let services = release.services.iter();
+        let mut all: Vec<_> = services
+            .map(|s| (s.service.clone(), s.image_id.clone(), s.config_hash.clone()))
+            .collect();
+        all.sort();
+        all
+    };
+    running(&description.release) != running(current.release)
+        || !diff(&description.tree, current.tree).is_empty()
+}

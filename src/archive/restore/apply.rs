@@ -1,0 +1,250 @@
+//! Carries out a restore's plan, one name at a time through open directories.
+//!
+//! It refuses to decide what is right, and to go through a link.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Report;
+use super::plan::Plan;
+use super::stage::{self, Staged};
+use crate::archive::{Entry, EntryKind};
+use crate::event::Failure;
+use crate::host::tree::dir::{self, Dir, Mark};
+use crate::host::tree::put::temporary;
+use crate::host::tree::{Act, cannot, name};
+
+/// A tree that is being restored.
+pub(crate) struct Site {
+    /// Where it is.
+    pub root: PathBuf,
+    /// What has been done to it.
+    pub report: Report,
+    top: Dir,
+    /// Directories whose names changed.
+    touched: BTreeSet<String>,
+}
+
+impl Site {
+    pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
+        let top = Dir::open(root).map_err(|e| cannot(Act::Write, &root.display(), &e))?;
+        Ok(Self {
+            root: root.to_owned(),
+            report: Report::default(),
+            top,
+            touched: BTreeSet::new(),
+        })
+    }
+
+    /// Carries out a plan whose files have been staged.
+    pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) -> Result<(), Failure> {
+        for (entry, then) in plan.remove.iter().rev() {
+            self.remove(entry, *then)?;
+        }
+        for entry in &plan.dirs {
+            self.doing(Act::Write, &entry.path, |s| s.make_dir(&entry.path))?;
+            self.report.replaced.push(entry.path.clone());
+        }
+        for entry in &plan.files {
+            self.doing(Act::Write, &entry.path, |s| s.place(entry, staged))?;
+            self.report.replaced.push(entry.path.clone());
+        }
+        for entry in &plan.links {
+            self.doing(Act::Write, &entry.path, |s| s.link(entry))?;
+            self.report.replaced.push(entry.path.clone());
+        }
+        for entry in &plan.dress {
+            self.doing(Act::Write, &entry.path, |s| s.dress(entry))?;
+            self.report.replaced.push(entry.path.clone());
+        }
+        // Deepest first, and after everything below them has been changed.
+        for entry in plan.all_dirs.iter().rev() {
+            self.doing(Act::Write, &entry.path, |s| s.dress(entry))?;
+        }
+        Ok(())
+    }
+
+    /// Brings changed names to the disk and clears the stage.
+    pub(crate) fn finish(mut self) -> Result<Report, Failure> {
+        self.doing(Act::Remove, ".", |s| stage::clear(&s.root))?;
+        for path in std::mem::take(&mut self.touched) {
+            self.doing(Act::Write, &path, |s| match s.enter(&path) {
+                // Removed since, or no directory any more.
+                Err(error) if is_gone(&error) => Ok(()),
+                other => other?.sync(),
+            })?;
+        }
+        self.report.replaced.sort();
+        self.report.removed.sort();
+        self.report.kept.sort();
+        Ok(self.report)
+    }
+
+    /// Makes the directory in which files wait.
+    pub(crate) fn make_staging(&self, name: &OsStr) -> io::Result<Dir> {
+        open_up(&self.top)?;
+        self.top.remove_all(name)?;
+        self.top.make_dir(name, 0o700)?;
+        self.top.enter(name)
+    }
+
+    /// Runs one change and tells its failure with the path that it was about.
+    pub(crate) fn doing<T>(
+        &mut self,
+        act: Act,
+        path: &str,
+        change: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> Result<T, Failure> {
+        change(self).map_err(|e| cannot(act, &self.root.join(path).display(), &e))
+    }
+
+    /// Opens the directory at a path.
+    pub(crate) fn enter(&self, path: &str) -> io::Result<Dir> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        self.top.descend(&name::to_path(path).ok_or_else(invalid)?)
+    }
+
+    /// Opens the directory that an entry lies in, for changes, and gives the entry's name there.
+    /// Directories that no manifest lists (those of data) are made if they are missing.
+    pub(crate) fn parent(&mut self, path: &str) -> io::Result<(Dir, OsString)> {
+        let (at, last) = name::split(path);
+        let last = name::to_path(last).unwrap_or_default().into_os_string();
+        let dir = match self.enter(at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (above, missing) = self.parent(at)?;
+                above.make_dir(&missing, 0o755)?;
+                above.enter(&missing)?
+            }
+            other => other?,
+        };
+        open_up(&dir)?;
+        self.touched.insert(at.to_owned());
+        Ok((dir, last))
+    }
+
+    fn remove(&mut self, entry: &Entry, then: Option<&Entry>) -> Result<(), Failure> {
+        let done = self.doing(Act::Remove, &entry.path, |s| s.unlink(entry))?;
+        let list = if done {
+            &mut self.report.removed
+        } else if then.is_none() {
+            &mut self.report.kept
+        } else {
+            let shown = self.root.join(&entry.path);
+            let what = format!(
+                "`{}` cannot become what it was in the backup",
+                shown.display()
+            );
+            return Err(Failure::new(what)
+                .because("it is a directory that holds data or excluded files")
+                .hint("move what is in it away and run the rollback again"));
+        };
+        // What something else takes the place of is told as replaced.
+        if then.is_none() {
+            list.push(entry.path.clone());
+        }
+        Ok(())
+    }
+
+    /// Removes a name; says no if it is a directory that must stay for what is in it.
+    fn unlink(&mut self, entry: &Entry) -> io::Result<bool> {
+        let (dir, last) = self.parent(&entry.path)?;
+        if entry.kind != EntryKind::Dir {
+            return dir.remove(&last).map(|()| true);
+        }
+        match dir.remove_dir(&last) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn make_dir(&mut self, path: &str) -> io::Result<()> {
+        let (dir, last) = self.parent(path)?;
+        dir.make_dir(&last, 0o700)
+    }
+
+    fn place(&mut self, entry: &Entry, staged: &Staged) -> io::Result<()> {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let from = staged.dir.as_ref().ok_or_else(missing)?;
+        let waiting = staged.names.get(entry.path.as_str()).ok_or_else(missing)?;
+        let (dir, last) = self.parent(&entry.path)?;
+        match from.rename(waiting, &dir, &last) {
+            // Another file system is mounted in the tree: written there, then renamed.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut source = from.file(waiting)?;
+                let seconds = Mark::of_file(&source)?.mtime_ns / 1_000_000_000;
+                let mtime = u64::try_from(seconds).unwrap_or(0);
+                fill(&dir, &last, entry, mtime, |to| {
+                    io::copy(&mut source, to).map(|_| ())
+                })
+            }
+            other => other,
+        }
+    }
+
+    /// Makes a link in place of whatever is there, a directory aside.
+    pub(crate) fn link(&mut self, entry: &Entry) -> io::Result<()> {
+        let (dir, last) = self.parent(&entry.path)?;
+        let target = entry.target.as_deref().and_then(name::unescape);
+        let temporary = temporary(&last);
+        dir.remove(&temporary)?;
+        dir.make_link(&temporary, &target.unwrap_or_default())?;
+        if dir
+            .look(&temporary)?
+            .is_some_and(|m| (m.uid, m.gid) != (entry.uid, entry.gid))
+        {
+            dir.own_link(&temporary, entry.uid, entry.gid)?;
+        }
+        dir.rename(&temporary, &dir, &last)
+    }
+
+    /// Gives a path the permissions and the owner that the backup knows.
+    pub(crate) fn dress(&mut self, entry: &Entry) -> io::Result<()> {
+        if entry.kind == EntryKind::Dir {
+            let dir = self.enter(&entry.path)?;
+            return dir.dress(entry.mode, entry.uid, entry.gid);
+        }
+        let (at, last) = name::split(&entry.path);
+        let last = name::to_path(last).unwrap_or_default().into_os_string();
+        let dir = self.enter(at)?;
+        match entry.kind {
+            EntryKind::Link => dir.own_link(&last, entry.uid, entry.gid),
+            _ => dir::dress_file(&dir.file(&last)?, entry.mode, entry.uid, entry.gid),
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::NotFound | Kind::NotADirectory)
+}
+
+/// Lets ourselves change a directory that its own permissions keep us from changing; they are put
+/// right at the end.
+pub(crate) fn open_up(dir: &Dir) -> io::Result<()> {
+    let mark = dir.mark()?;
+    let us = rustix::process::geteuid();
+    if us.is_root() || mark.uid != us.as_raw() || mark.mode & 0o700 == 0o700 {
+        return Ok(());
+    }
+    dir.dress(mark.mode | 0o700, mark.uid, mark.gid)
+}
+
+/// Writes a file beside its place, flushes it and renames it there.
+pub(crate) fn fill(
+    dir: &Dir,
+    last: &OsStr,
+    entry: &Entry,
+    mtime: u64,
+    write: impl FnOnce(&mut std::fs::File) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = temporary(last);
+    dir.remove(&temporary)?;
+    let mut file = dir.create(&temporary)?;
+    write(&mut file)?;
+    dir::dress_file(&file, entry.mode, entry.uid, entry.gid)?;
+    dir::set_mtime(&file, mtime)?;
+    file.sync_all()?;
+    dir.rename(&temporary, dir, last)
+}

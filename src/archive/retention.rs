@@ -1,0 +1,80 @@
+//! Which backups go, and their going.
+//!
+//! It refuses to drop a backup that is protected, one that is another directory's, and any file
+//! that is not a backup's.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::catalogue::{Listed, Unusable, names};
+use super::naming::{self, Role};
+use crate::event::Failure;
+use crate::host::tree::dir::Dir;
+use crate::host::tree::{Act, cannot};
+
+/// The timestamps to drop of a list, newest first: all usable ones beyond the newest `keep`, and
+/// broken ones older than those. What is protected stays, whatever its age.
+#[must_use]
+pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
+    let usable = list.iter().filter(|l| l.description.is_ok());
+    let newest: HashSet<&str> = usable.take(keep).map(|l| l.timestamp.as_str()).collect();
+    let oldest = newest.iter().min().copied();
+    let goes = |l: &&Listed| match &l.description {
+        Ok(_) => !newest.contains(l.timestamp.as_str()),
+        Err(Unusable::Foreign(_)) => false,
+        Err(Unusable::Broken(_)) => oldest.is_some_and(|o| l.timestamp.as_str() < o),
+    };
+    list.iter()
+        .filter(goes)
+        .map(|l| l.timestamp.clone())
+        .filter(|t| !protect.contains(&t.as_str()))
+        .collect()
+}
+
+/// Removes backups of `deploy_dir`. The description goes first: a half-dropped backup is none.
+pub fn drop<S: AsRef<str>>(
+    backup_dir: &Path,
+    deploy_dir: &Path,
+    timestamps: &[S],
+) -> Result<(), Failure> {
+    if timestamps.is_empty() {
+        return Ok(());
+    }
+    let base = naming::base(deploy_dir);
+    let dir = open(backup_dir)?;
+    for role in [Role::Description, Role::Archive] {
+        for timestamp in timestamps {
+            let name = naming::file(&base, timestamp.as_ref(), role);
+            dir.remove(OsStr::new(&name))
+                .map_err(|e| cannot(Act::Remove, &backup_dir.join(&name).display(), &e))?;
+        }
+        dir.sync()
+            .map_err(|e| cannot(Act::Write, &backup_dir.display(), &e))?;
+    }
+    Ok(())
+}
+
+/// Removes the half-written files of runs older than `current_id`, and says which.
+pub fn clear_partial(
+    backup_dir: &Path,
+    deploy_dir: &Path,
+    current_id: &str,
+) -> Result<Vec<String>, Failure> {
+    let base = naming::base(deploy_dir);
+    let mut left = names(backup_dir)?;
+    left.retain(|name| naming::parse_partial(&base, name).is_some_and(|id| id < current_id));
+    if left.is_empty() {
+        return Ok(left);
+    }
+    let dir = open(backup_dir)?;
+    for name in &left {
+        dir.remove(OsStr::new(name))
+            .map_err(|e| cannot(Act::Remove, &backup_dir.join(name).display(), &e))?;
+    }
+    Ok(left)
+}
+
+fn open(backup_dir: &Path) -> Result<Dir, Failure> {
+    Dir::open(backup_dir).map_err(|e| cannot(Act::Read, &backup_dir.display(), &e))
+}

@@ -1,0 +1,248 @@
+//! Which backups there are, which one is meant, and which ones go.
+
+use std::fs;
+
+use super::*;
+use crate::archive::catalogue::{Current, Listed, Unusable, find, latest, list};
+use crate::archive::retention::{clear_partial, drop, to_drop};
+
+fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
+    let timestamp = format!("20251017_1430{second:02}");
+    Listed {
+        description: Ok(Description {
+            v: 1,
+            timestamp: timestamp.clone(),
+            created_at: moment(second),
+            deployment_id: "id".to_owned(),
+            purpose,
+            deploy_dir: "/opt/mcp".into(),
+            release: release(image_id),
+            archive: crate::archive::ArchiveFact::default(),
+            tree: Vec::new(),
+            data: Vec::new(),
+            exclude: Vec::new(),
+            origin: Origin::default(),
+        }),
+        archive: PathBuf::new(),
+        bytes: 0,
+        timestamp,
+    }
+}
+
+fn broken(second: u32) -> Listed {
+    Listed {
+        description: Err(Unusable::Broken("it has no description".to_owned())),
+        ..listed(second, "", Purpose::Deploy)
+    }
+}
+
+fn stamps(list: &[Listed]) -> Vec<&str> {
+    list.iter().map(|l| l.timestamp.as_str()).collect()
+}
+
+#[test]
+fn backups_are_listed_by_name_newest_first_and_foreign_files_are_not() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    for _ in 0..3 {
+        scene.back_up();
+    }
+    for foreign in [
+        "notes.txt",
+        "mcp-backup-latest.tar.gz",
+        "other-backup-20251017_143025.json",
+    ] {
+        fs::write(scene.backups().join(foreign), "").unwrap();
+    }
+    fs::create_dir(scene.backups().join(".landfall")).unwrap();
+    let now = std::time::SystemTime::now() + std::time::Duration::from_secs(999);
+    let oldest = scene.backups().join("mcp-backup-20251017_143025.json");
+    fs::File::options()
+        .write(true)
+        .open(&oldest)
+        .unwrap()
+        .set_modified(now)
+        .unwrap();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    assert_eq!(
+        stamps(&all),
+        ["20251017_143027", "20251017_143026", "20251017_143025"]
+    );
+    assert!(all.iter().all(|l| l.description.is_ok() && l.bytes > 0));
+    assert_eq!(
+        list(&scene.home.path().join("none"), &scene.deploy()).unwrap(),
+        []
+    );
+}
+
+#[test]
+fn a_backup_that_is_not_whole_is_listed_with_the_reason() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    let written: Vec<Written> = (0..5).map(|_| scene.back_up()).collect();
+    let path = |i: usize, end: &str| {
+        scene.backups().join(format!(
+            "mcp-backup-{}{end}",
+            written[i].description.timestamp
+        ))
+    };
+    fs::remove_file(path(0, ".json")).unwrap();
+    fs::remove_file(path(1, ".tar.gz")).unwrap();
+    fs::write(path(2, ".tar.gz"), "short").unwrap();
+    let text = fs::read_to_string(path(3, ".json")).unwrap();
+    let elsewhere = text.replace(scene.deploy().to_str().unwrap(), "/srv/mcp");
+    fs::write(path(3, ".json"), elsewhere).unwrap();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let why = |i: usize| all[4 - i].description.as_ref().unwrap_err().to_string();
+    assert_eq!(why(0), "it has no description");
+    assert_eq!(why(1), "its archive is missing");
+    assert!(why(2).contains("its archive has 5 bytes"), "{}", why(2));
+    assert_eq!(why(3), "it was taken of `/srv/mcp`");
+    assert!(all[0].description.is_ok());
+
+    let error = find(&all, &all[4].timestamp).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("cannot be used: it has no description"),
+        "{error}"
+    );
+    let error = find(&all, "20200101_000000").unwrap_err();
+    assert_eq!(
+        error.hints,
+        [format!(
+            "choose one of those that exist: {}",
+            all[0].timestamp
+        )]
+    );
+    assert_eq!(find(&all, &all[0].timestamp).unwrap(), &all[0]);
+}
+
+fn chosen<'a>(list: &'a [Listed], running: &str) -> Result<&'a str, Failure> {
+    let current = Current {
+        release: &release(running),
+        tree: &[],
+    };
+    latest(list, &current).map(|l| l.timestamp.as_str())
+}
+
+#[test]
+fn latest_is_the_newest_good_backup_that_is_not_what_runs() {
+    let mut bad = listed(8, "sha256:crashed", Purpose::Deploy);
+    bad.description.as_mut().unwrap().release.services[0].well = false;
+    let all = [
+        broken(9),
+        bad,
+        listed(7, "sha256:safety", Purpose::Safety),
+        listed(6, "sha256:running", Purpose::Deploy),
+        listed(5, "sha256:good", Purpose::Deploy),
+        listed(4, "sha256:older", Purpose::Deploy),
+    ];
+    assert_eq!(chosen(&all, "sha256:running").unwrap(), "20251017_143005");
+    assert_eq!(chosen(&all, "sha256:good").unwrap(), "20251017_143006");
+    let error = chosen(&all[..4], "sha256:running").unwrap_err();
+    assert_eq!(
+        error.because,
+        [
+            "20251017_143009: it has no description",
+            "20251017_143008: `api` did not run well in it",
+            "20251017_143007: it is the safety copy of a rollback",
+            "20251017_143006: it is what is running",
+        ]
+    );
+    let error = chosen(&[], "x").unwrap_err();
+    assert_eq!(error.because, ["there is no backup at all"]);
+}
+
+#[test]
+fn a_backup_whose_tree_differs_is_not_what_runs() {
+    let scene = Scene::with(&[("compose.yaml", "old")]);
+    let written = scene.back_up();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let running = release("sha256:one");
+    let choose = |tree: &[Entry]| {
+        let current = Current {
+            release: &running,
+            tree,
+        };
+        latest(&all, &current).map(|l| l.timestamp.clone())
+    };
+    choose(&scene.tree()).unwrap_err();
+    fs::write(scene.at("compose.yaml"), "new").unwrap();
+    assert_eq!(
+        choose(&scene.tree()).unwrap(),
+        written.description.timestamp
+    );
+}
+
+#[test]
+fn the_newest_stay_and_so_does_what_is_protected() {
+    let all = [
+        listed(9, "a", Purpose::Safety),
+        broken(8),
+        listed(7, "b", Purpose::Deploy),
+        listed(6, "c", Purpose::Deploy),
+        broken(5),
+        listed(4, "d", Purpose::Deploy),
+        Listed {
+            description: Err(Unusable::Foreign("/srv/mcp".into())),
+            ..listed(3, "", Purpose::Deploy)
+        },
+    ];
+    let drops = |keep, protect: &[&str]| to_drop(&all, keep, protect);
+    assert_eq!(
+        drops(2, &[]),
+        ["20251017_143006", "20251017_143005", "20251017_143004"]
+    );
+    assert_eq!(
+        drops(2, &["20251017_143004"]),
+        ["20251017_143006", "20251017_143005"]
+    );
+    assert_eq!(drops(9, &[]), [""; 0]);
+    assert_eq!(to_drop(&[broken(1)], 3, &[]), [""; 0]);
+}
+
+#[test]
+fn dropped_backups_are_gone_and_nothing_else_is() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    for _ in 0..3 {
+        scene.back_up();
+    }
+    fs::write(scene.backups().join("notes.txt"), "").unwrap();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    drop(&scene.backups(), &scene.deploy(), &to_drop(&all, 1, &[])).unwrap();
+    assert_eq!(
+        scene.kept(),
+        [
+            "mcp-backup-20251017_143027.json",
+            "mcp-backup-20251017_143027.tar.gz",
+            "notes.txt"
+        ]
+    );
+    drop(&scene.backups(), &scene.deploy(), &["20251017_143025"]).unwrap();
+}
+
+#[test]
+fn a_drop_that_dies_half_way_leaves_no_backup_that_looks_whole() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    let timestamp = scene.back_up().description.timestamp;
+    crate::host::tree::dir::faults::after(Some(1));
+    let done = drop(&scene.backups(), &scene.deploy(), &[&timestamp]);
+    crate::host::tree::dir::faults::after(None);
+    done.unwrap_err();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    assert!(all[0].description.is_err());
+}
+
+#[test]
+fn what_dead_runs_left_half_written_is_cleared_and_what_this_run_writes_is_not() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    scene.back_up();
+    let old = ".mcp-backup-20251016_000000.tar.gz.partial-20251016_000000-aaaaaa";
+    let ours = ".mcp-backup-20251018_000000.tar.gz.partial-20251018_000000-bbbbbb";
+    for name in [old, ours] {
+        fs::write(scene.backups().join(name), "").unwrap();
+    }
+    let cleared =
+        clear_partial(&scene.backups(), &scene.deploy(), "20251018_000000-bbbbbb").unwrap();
+    assert_eq!(cleared, [old]);
+    assert_eq!(scene.kept().len(), 3);
+}

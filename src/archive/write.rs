@@ -1,0 +1,255 @@
+//! Writes a backup: a tar.gz of the deploy directory, read back and checked, then its description.
+//!
+//! The description comes last, so a backup that has one is whole. It refuses to know what runs:
+//! that is told to it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::gather::{Gathered, Stop, gather};
+use super::naming::{self, Role};
+use super::pipe::pipe;
+use super::squeeze::squeeze;
+use super::{ArchiveFact, DESCRIPTION_VERSION, Description, Purpose, Release, space, verify};
+use crate::event::Failure;
+use crate::host::tree::dir::Dir;
+use crate::host::tree::{Act, Scope, Snapshot, cannot};
+use crate::plan::Origin;
+
+/// What a backup is to be made of.
+pub struct Request<'a> {
+    /// The directory to archive, absolute.
+    pub deploy_dir: &'a Path,
+    /// Where to; created for its owner alone if it is missing.
+    pub backup_dir: &'a Path,
+    /// What belongs to the release, what is data and what is left out.
+    pub scope: &'a Scope,
+    /// The run that asks for it.
+    pub deployment_id: &'a str,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What runs at this moment.
+    pub release: &'a Release,
+    /// Who asked for the run.
+    pub origin: &'a Origin,
+    /// The moment that names it; the next free second if that is taken.
+    pub at: DateTime<Utc>,
+    /// Told how many bytes have been read so far.
+    pub progress: &'a dyn Fn(u64),
+}
+
+/// A backup that stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// What is in it; also in the file beside it.
+    pub description: Description,
+    /// The archive's path.
+    pub archive: PathBuf,
+    /// Data that changed while it was read: what the backup holds of it may be torn.
+    pub torn: Vec<String>,
+    /// Data that could not be read: the backup lacks it, and a restore leaves it alone.
+    pub unread: Vec<String>,
+    /// The tree as it was, so that a restore need not read again what never moved.
+    pub snapshot: Snapshot,
+}
+
+/// Writes a backup and checks what it wrote. Whatever goes wrong, nothing half-written stays.
+///
+/// A file of the release that changes while it is read is read once more, then it is an error;
+/// data that does is archived as far as it goes and noted.
+pub fn write(request: &Request) -> Result<Written, Failure> {
+    make_backup_dir(request.backup_dir)?;
+    let dir = Dir::open(request.backup_dir)
+        .map_err(|e| cannot(Act::Write, &request.backup_dir.display(), &e))?;
+    let draft = Draft {
+        request,
+        dir,
+        base: naming::base(request.deploy_dir),
+        timestamp: free_timestamp(request)?,
+    };
+    let written = match draft.attempt() {
+        Err(Stop::Torn(_)) => draft.attempt(),
+        other => other,
+    };
+    if written.is_err() {
+        draft.clear();
+    }
+    written.map_err(|stop| match stop {
+        Stop::Torn(path) => torn(&path),
+        Stop::Full => space::full(request.deploy_dir, request.backup_dir, request.scope),
+        Stop::Failed(failure) => failure,
+    })
+}
+
+fn torn(path: &str) -> Failure {
+    Failure::new(format!("`{path}` changes while it is being archived"))
+        .because("it changed on the second try too")
+        .hint("name it in `backup_exclude`, stop what writes it, or mount it into its container for writing so that it counts as data")
+}
+
+fn make_backup_dir(path: &Path) -> Result<(), Failure> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|e| {
+        let failure = Failure::new(format!("cannot create `{}`", path.display())).because(&e);
+        failure.hint("create it for the SSH user, set another `backup_dir`, or set `sudo: always`")
+    })
+}
+
+/// The first second from the asked one on that names no file yet.
+fn free_timestamp(request: &Request) -> Result<String, Failure> {
+    let base = naming::base(request.deploy_dir);
+    let taken = |stamp: &str| {
+        [Role::Archive, Role::Description].iter().any(|role| {
+            let path = request.backup_dir.join(naming::file(&base, stamp, *role));
+            path.symlink_metadata().is_ok()
+        })
+    };
+    let mut moments = (0..3600).map(|s| naming::stamp(request.at + TimeDelta::seconds(s)));
+    moments.find(|stamp| !taken(stamp)).ok_or_else(|| {
+        let at = naming::stamp(request.at);
+        Failure::new(format!("no name is free for a backup of {at}"))
+            .because("every second of the hour after it is taken")
+            .hint("check the server's clock")
+    })
+}
+
+/// A backup on its way.
+struct Draft<'a> {
+    request: &'a Request<'a>,
+    dir: Dir,
+    base: String,
+    timestamp: String,
+}
+
+impl Draft<'_> {
+    fn partial(&self, role: Role) -> String {
+        naming::partial(
+            &self.base,
+            &self.timestamp,
+            role,
+            self.request.deployment_id,
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.request.backup_dir.join(name)
+    }
+
+    fn attempt(&self) -> Result<Written, Stop> {
+        let (gathered, fact) = self.pack()?;
+        let description = self.describe(&gathered, fact);
+        let mismatches = verify::check(&self.path(&self.partial(Role::Archive)), &description)?;
+        if !mismatches.is_empty() {
+            let mut failure = Failure::new("the archive just written does not hold what was read");
+            failure.because = mismatches.into_iter().take(10).collect();
+            let failure = failure.hint("check the server's disk and memory");
+            return Err(Stop::Failed(failure));
+        }
+        self.publish(&description)?;
+        Ok(Written {
+            archive: self.path(&description.archive.file),
+            description,
+            torn: gathered.torn,
+            unread: gathered.unread,
+            snapshot: gathered.snapshot,
+        })
+    }
+
+    /// Reads in this thread and compresses in others.
+    fn pack(&self) -> Result<(Gathered, ArchiveFact), Stop> {
+        let name = self.partial(Role::Archive);
+        let failed = |e: io::Error| Stop::of(&self.path(&name), &e);
+        self.dir.remove(name.as_ref()).map_err(failed)?;
+        let file = self.dir.create(name.as_ref()).map_err(failed)?;
+        let (inlet, outlet) = pipe();
+        let (gathered, squeezed) = thread::scope(|threads| {
+            let squeezing = threads.spawn(|| squeeze(outlet, file));
+            let gathered = gather(self.request, inlet);
+            let panicked = |_| Err(io::Error::other("the compressing thread panicked"));
+            (gathered, squeezing.join().unwrap_or_else(panicked))
+        });
+        // A full disk shows on this side first, as a pipe that closed.
+        let (bytes, sha256) = squeezed.map_err(failed)?;
+        let gathered = gathered?;
+        let fact = ArchiveFact {
+            file: naming::file(&self.base, &self.timestamp, Role::Archive),
+            bytes,
+            sha256,
+            entries: gathered.entries,
+        };
+        Ok((gathered, fact))
+    }
+
+    fn describe(&self, gathered: &Gathered, archive: ArchiveFact) -> Description {
+        let scope = self.request.scope;
+        let unread = gathered.unread.iter().filter_map(|p| as_glob(p));
+        Description {
+            v: DESCRIPTION_VERSION,
+            timestamp: self.timestamp.clone(),
+            created_at: self.request.at,
+            deployment_id: self.request.deployment_id.to_owned(),
+            purpose: self.request.purpose,
+            deploy_dir: self.request.deploy_dir.to_owned(),
+            release: self.request.release.clone(),
+            archive,
+            tree: gathered.snapshot.entries().to_vec(),
+            data: scope.data().to_vec(),
+            exclude: scope.patterns().iter().cloned().chain(unread).collect(),
+            origin: self.request.origin.clone(),
+        }
+    }
+
+    /// Gives the archive its name, and then the description.
+    fn publish(&self, description: &Description) -> Result<(), Stop> {
+        let archive = &description.archive.file;
+        let failed = |e: io::Error| Stop::of(&self.path(archive), &e);
+        let text = self.partial(Role::Description);
+        self.dir.remove(text.as_ref()).map_err(failed)?;
+        let file = self.dir.create(text.as_ref()).map_err(failed)?;
+        inscribe(file, description).map_err(failed)?;
+        let partial = self.partial(Role::Archive);
+        self.dir
+            .rename_to_free(partial.as_ref(), archive.as_ref())
+            .map_err(failed)?;
+        self.dir.sync().map_err(failed)?;
+        let name = naming::file(&self.base, &self.timestamp, Role::Description);
+        let named = self.dir.rename_to_free(text.as_ref(), name.as_ref());
+        if let Err(error) = named.and_then(|()| self.dir.sync()) {
+            // Without its description it is no backup; the error to tell is the one at hand.
+            let _ = self.dir.remove(archive.as_ref());
+            return Err(failed(error));
+        }
+        Ok(())
+    }
+
+    /// Removes what an attempt left. What cannot be removed is cleared by a later run.
+    fn clear(&self) {
+        for role in [Role::Archive, Role::Description] {
+            let _ = self.dir.remove(self.partial(role).as_ref());
+        }
+    }
+}
+
+fn inscribe(file: File, description: &Description) -> io::Result<()> {
+    let mut to = io::BufWriter::new(file);
+    serde_json::to_writer_pretty(&mut to, description)?;
+    to.write_all(b"\n")?;
+    to.into_inner()?.sync_all()
+}
+
+/// The glob of one path, or of the nearest directory around it whose name can be a glob.
+fn as_glob(path: &str) -> Option<String> {
+    let mut at = path;
+    while at.contains('\\') {
+        at = at.rsplit_once('/')?.0;
+    }
+    Some(format!("/{}", globset::escape(at)))
+}

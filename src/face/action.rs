@@ -1,0 +1,101 @@
+//! The GitHub Action: inputs from the environment, the log to standard output, results to the
+//! runner's files.
+//!
+//! It refuses to know how a run is carried out.
+
+use std::ffi::OsString;
+use std::io::Stdout;
+use std::path::PathBuf;
+
+use chrono::Utc;
+
+use crate::error::{Error, exit_code};
+use crate::event::Failure;
+use crate::face::target::target;
+use crate::face::{drive, preview};
+use crate::remote::ssh::Connection;
+use crate::output::log::{Log, Style};
+use crate::masks::Masks;
+use crate::output::webhook::{self, Webhook};
+use crate::output::{self, Sink};
+use crate::report::Report;
+use crate::request::{self, Faults, Mode, Notify, Request};
+
+/// Runs the action; the exit code of the contract.
+pub async fn run() -> u8 {
+    let mut log = Log::new(std::io::stdout(), Style::Github);
+    let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let mut sinks = Sink::of_actions(variable);
+    let origin = request::of_workflow(variable);
+    let report = match request::from_environment(vars, workspace()) {
+        Ok(request) => {
+            sinks.extend(slack(&request));
+            carry_out(&request, origin, &mut log).await
+        }
+        Err(faults) => Report::of_origin(origin).stopped(&refused(faults).await),
+    };
+    output::tell(&report, &sinks, &mut log).await;
+    exit_code(report.status)
+}
+
+async fn carry_out(
+    request: &Request,
+    origin: crate::plan::Origin,
+    log: &mut Log<Stdout>,
+) -> Report {
+    let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
+    log.mask(masks(request, &private));
+    request.warnings.iter().for_each(|warning| log.warn(warning));
+    if request.only_shows() {
+        return preview::show(request, &plan, log).await;
+    }
+    drive::carry_out(request, &plan, &private, log).await
+}
+
+/// Every fault; where only the host key is missing, the keys that the server shows.
+async fn refused(faults: Faults) -> Error {
+    match faults.only_host_key_missing {
+        Some(asked) => shown_keys(&asked).await.unwrap_or_else(|error| error),
+        None => Error::Input(faults.all),
+    }
+}
+
+/// Connecting without a pin fails with the keys that the server shows.
+async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
+    match Connection::open(&target(asked)?).await {
+        Ok(_) => Ok(Error::Connect(Failure::new("`host_key` is missing"))),
+        Err(error) => Err(error),
+    }
+}
+
+fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
+    let mut masks = Masks::of(private);
+    if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity) {
+        masks.add(text);
+        passphrase.iter().for_each(|s| masks.add(s));
+    }
+    request.slack_webhook_url.iter().for_each(|s| masks.add(s));
+    masks
+}
+
+fn slack(request: &Request) -> Option<Sink> {
+    let webhook = Webhook::new(request.slack_webhook_url.clone()?);
+    let quiet = request.only_shows() && request.mode == Mode::Status;
+    let notify = match request.notify {
+        _ if quiet => webhook::Notify::Never,
+        Notify::Always => webhook::Notify::Always,
+        Notify::Failure => webhook::Notify::Failure,
+        Notify::Never => webhook::Notify::Never,
+    };
+    Some(Sink::Slack(webhook, notify))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The checked-out repository.
+fn workspace() -> PathBuf {
+    variable("GITHUB_WORKSPACE").map_or_else(|| PathBuf::from("."), PathBuf::from)
+}
+

@@ -1,0 +1,183 @@
+//! The face that the runner sees on the server: start, follow, ask, look.
+//!
+//! `start` launches `run` in a session of its own and then follows it, so a run outlives every
+//! connection. The verbs speak JSON lines, one of [`Line`] each. This face refuses to know what a
+//! run does: that is its [`Work`].
+
+mod follow;
+mod launch;
+
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::{setsid, umask};
+
+use crate::error::exit;
+use crate::event::Failure;
+use crate::plan::{Plan, Private};
+use crate::remote::rundir::{RunDir, Word};
+use crate::remote::wire::Line;
+
+/// What an agent does once it stands.
+pub trait Work {
+    /// Carries out a plan, appending every record to the run's journal.
+    fn run(&self, plan: Plan, private: Private, dir: RunDir) -> impl Future<Output = ExitCode>;
+
+    /// Looks at something and tells it as JSON.
+    fn look(
+        &self,
+        state: &Path,
+        what: &str,
+        args: &[String],
+    ) -> impl Future<Output = Result<serde_json::Value, Failure>>;
+}
+
+#[derive(Parser)]
+#[command(name = "landfall agent", disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Reads plan, secrets and files from standard input, starts the run, and follows it.
+    Start(Which),
+    /// Is the run itself; only `start` calls it.
+    Run(Which),
+    /// Prints a run's records as they come.
+    Follow {
+        #[command(flatten)]
+        which: Which,
+        /// The first record to print.
+        #[arg(long)]
+        from: u64,
+    },
+    /// Leaves a word for a run, the reason on standard input.
+    Ask {
+        #[command(flatten)]
+        which: Which,
+        /// The word.
+        #[arg(long)]
+        word: Word,
+    },
+    /// Prints something about this server as JSON.
+    Look {
+        /// The state directory.
+        #[arg(long)]
+        state: PathBuf,
+        /// What to look at.
+        #[arg(long)]
+        what: String,
+        /// What that needs to know.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+}
+
+/// Which run.
+#[derive(clap::Args)]
+struct Which {
+    /// The state directory, `<backup_dir>/.landfall`.
+    #[arg(long)]
+    state: PathBuf,
+    /// The deployment's id.
+    #[arg(long)]
+    id: String,
+}
+
+impl Which {
+    fn dir(&self) -> Result<RunDir, Failure> {
+        RunDir::new(&self.state, &self.id)
+    }
+}
+
+/// Answers the runner.
+pub async fn agent(args: &[String], work: &impl Work) -> ExitCode {
+    let words = std::iter::once("landfall agent").chain(args.iter().map(String::as_str));
+    let args = match Args::try_parse_from(words) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(exit::REFUSED);
+        }
+    };
+    umask(Mode::RWXG | Mode::RWXO);
+    let answered = match args.verb {
+        Verb::Start(which) => which.dir().and_then(|dir| launch::start(&dir)),
+        Verb::Follow { which, from } => which.dir().and_then(|dir| follow::known(&dir, from)),
+        Verb::Ask { which, word } => which.dir().and_then(|dir| ask(&dir, word)),
+        Verb::Run(which) => return run(&which, work).await,
+        Verb::Look { state, what, args } => return look(work, &state, &what, &args).await,
+    };
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => refuse(refused),
+    }
+}
+
+fn refuse(refused: Failure) -> ExitCode {
+    let _ = print(&Line::Refused { refused });
+    ExitCode::from(exit::REFUSED)
+}
+
+/// Prints one line; an error means that nobody listens any more.
+fn print(line: &Line) -> io::Result<()> {
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The run itself, detached: it leads its own session, holds its claim, and works.
+async fn run(which: &Which, work: &impl Work) -> ExitCode {
+    let begun = which.dir().and_then(|dir| {
+        // Fails only for a process that leads its group already, which is as good.
+        let _ = setsid();
+        let claim = dir.claim()?;
+        let (plan, private) = read_plan(&mut io::stdin().lock())?;
+        Ok((dir, claim, plan, private))
+    });
+    match begun {
+        Ok((dir, _claim, plan, private)) => work.run(plan, private, dir).await,
+        Err(refused) => refuse(refused),
+    }
+}
+
+/// Reads the two lines that a run begins with.
+fn read_plan(from: &mut impl BufRead) -> Result<(Plan, Private), Failure> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let plan = serde_json::from_str(&line)
+        .map_err(|e| Failure::new("the plan cannot be read").because(e))?;
+    let mut line = zeroize::Zeroizing::new(String::new());
+    from.read_line(&mut line)?;
+    // The parser's message may quote what it read, so it is not told.
+    let private = serde_json::from_str(&line)
+        .map_err(|_| Failure::new("what belongs to the plan cannot be read"))?;
+    Ok((plan, private))
+}
+
+fn ask(dir: &RunDir, word: Word) -> Result<(), Failure> {
+    if !dir.path().is_dir() {
+        return Err(follow::unknown(dir));
+    }
+    let reason = io::read_to_string(io::stdin().lock())?;
+    Ok(dir.say(word, &reason)?)
+}
+
+async fn look(work: &impl Work, state: &Path, what: &str, args: &[String]) -> ExitCode {
+    let (answer, code) = match work.look(state, what, args).await {
+        Ok(answer) => (answer, exit::OK),
+        Err(failure) => (
+            serde_json::to_value(&failure).unwrap_or_default(),
+            exit::REFUSED,
+        ),
+    };
+    let told = writeln!(io::stdout(), "{answer}");
+    ExitCode::from(told.map_or(exit::REFUSED, |()| code))
+}

@@ -1,0 +1,129 @@
+//! What an operator asks of a server: history, status, backups, a freeze. Answers are JSON.
+//!
+//! It runs on the server, with the same rights as the agent. Nothing here changes a release,
+//! except `settle`, which takes up what a dead agent left.
+
+use std::path::Path;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+
+use crate::archive::verify;
+use crate::archive::{Description, catalogue};
+use crate::event::{Failure, Outcome};
+use crate::host::Host;
+use crate::host::real::Server;
+use crate::plan::Site;
+use crate::report::{Report, standing::Standing};
+use crate::saga::facts::RunDir;
+use crate::saga::lock::{self, Freeze};
+use crate::saga::steps::preflight::last_project;
+use crate::saga::steps::stage;
+use crate::saga::{journal, settle};
+
+/// Answers one question; the first argument is the site as JSON.
+pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
+    let site = site(args)?;
+    let word = args.get(1).map_or("", String::as_str);
+    let by = args.get(2).map_or("somebody", String::as_str);
+    match what {
+        "history" => told(&history(state)),
+        "status" => told(&standing(state, &site).await?),
+        "backups" => told(&descriptions(&site).await?),
+        "verify" => verify_backups(&site, word).await,
+        "freeze" => freeze(state, word, by),
+        "thaw" => told(&lock::thaw(state)?),
+        "settle" => told(&settle_all(state, &site).await?),
+        _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
+            .hint("use the same version of Landfall on both sides")),
+    }
+}
+
+fn site(args: &[String]) -> Result<Site, Failure> {
+    let text = args.first().map_or("", String::as_str);
+    serde_json::from_str(text).map_err(|e| Failure::new("the site cannot be read").because(e))
+}
+
+fn told(value: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|e| Failure::new("the answer cannot be told").because(e))
+}
+
+/// Every run that this server knows, newest first.
+fn history(state: &Path) -> Vec<Report> {
+    let mut ids: Vec<String> = std::fs::read_dir(state.join("runs"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
+    ids.sort();
+    let journals = ids.iter().rev().filter_map(|id| {
+        let records = journal::read(&RunDir::of(state, id).journal()).ok()?;
+        (!records.is_empty()).then(|| Report::fold(&records))
+    });
+    journals.collect()
+}
+
+async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
+    let host = Server::new(site)?;
+    let config = host.config(&site.deploy_dir).await;
+    let project = match (&config, &site.project_name) {
+        (Ok(config), _) => config.project.clone(),
+        (Err(_), Some(name)) => name.clone(),
+        (Err(_), None) => last_project(&host.backups().await?)?,
+    };
+    let release = stage::record(&host, &project, Vec::new()).await?.release;
+    let listed = host.backups().await?;
+    let target = host.latest(&listed, &release).await.ok();
+    let unfinished = settle::unfinished(state, "");
+    let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
+    Ok(Standing {
+        v: Standing::VERSION,
+        deploy_dir: site.deploy_dir.clone(),
+        last: history(state).into_iter().next(),
+        holder: at_work.then(|| settle::holder(state, "")),
+        frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
+        rollback_target: target.map(|l| l.timestamp.clone()),
+        release,
+    })
+}
+
+async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {
+    let listed = Server::new(site)?.backups().await?;
+    Ok(listed.into_iter().filter_map(|l| l.description.ok()).collect())
+}
+
+/// Verifies one backup, or all of them.
+async fn verify_backups(site: &Site, timestamp: &str) -> Result<Value, Failure> {
+    let listed = Server::new(site)?.backups().await?;
+    let chosen: Vec<_> = match timestamp {
+        "" | "all" => listed.iter().collect(),
+        "latest" => listed.iter().take(1).collect(),
+        other => vec![catalogue::find(&listed, other)?],
+    };
+    let verdicts = chosen.into_iter().map(|backup| {
+        let verdict = verify::verify(&backup.archive);
+        json!({
+            "timestamp": backup.timestamp,
+            "whole": verdict.is_ok(),
+            "fault": verdict.err().map(|f| f.to_string()),
+        })
+    });
+    Ok(verdicts.collect())
+}
+
+fn freeze(state: &Path, message: &str, by: &str) -> Result<Value, Failure> {
+    let freeze = Freeze {
+        message: message.to_owned(),
+        by: by.to_owned(),
+        since: Utc::now(),
+    };
+    lock::freeze(state, &freeze)?;
+    told(&freeze)
+}
+
+/// Settles what dead agents left in this directory.
+async fn settle_all(state: &Path, site: &Site) -> Result<Vec<Outcome>, Failure> {
+    let host = Server::new(site)?;
+    settle::all(&host, state, site).await
+}

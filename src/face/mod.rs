@@ -1,0 +1,50 @@
+//! The faces: who calls this binary, and which part of it answers.
+//!
+//! A face reads arguments and prints; it refuses to know how anything is done.
+
+pub mod action;
+pub mod agent;
+pub mod callback;
+pub mod drive;
+pub mod look;
+pub mod preview;
+pub mod runner_checks;
+pub mod target;
+pub mod work;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::error::exit;
+
+/// Picks the face for these arguments, the program's name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Some(code) = callback::askpass() {
+        return code;
+    }
+    let args: Vec<String> = args
+        .into_iter()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    match args.split_first() {
+        Some((face, rest)) if face == "known-hosts" => callback::known_hosts_command(rest),
+        Some((face, rest)) if face == "agent" => blocking(agent::agent(rest, &work::Saga)),
+        None if in_actions() => blocking(async { ExitCode::from(action::run().await) }),
+        _ => ExitCode::from(exit::REFUSED),
+    }
+}
+
+/// Says whether the GitHub runner called.
+fn in_actions() -> bool {
+    std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true")
+}
+
+fn blocking(face: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_or(ExitCode::from(exit::REFUSED), |runtime| {
+        runtime.block_on(face)
+    })
+}

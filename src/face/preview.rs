@@ -1,0 +1,83 @@
+//! What would happen, shown; what runs, shown. Nothing on the server is touched.
+//!
+//! It looks with the shell's own commands, because placing the agent would be a touch.
+
+use std::io::Write;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::event::Failure;
+use crate::face::target::target;
+use crate::output::log::Log;
+use crate::plan::{Plan, Site};
+use crate::remote::transport::{Transport, quote};
+use crate::report::Report;
+use crate::request::{Mode, Place, Request};
+
+/// How long the look may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Shows a plan, or how the server stands, and reports it as planned.
+pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) -> Report {
+    let report = Report::of_plan(plan);
+    let mut lines: Vec<String> = Vec::new();
+    if request.mode != Mode::Status {
+        lines.push(format!("{:?}", plan.goal));
+    }
+    match look(request).await {
+        Ok(seen) => lines.extend(seen),
+        Err(error) => return report.stopped(&error),
+    }
+    lines.iter().for_each(|line| log.say(line));
+    report.planned(lines)
+}
+
+async fn look(request: &Request) -> Result<Vec<String>, Error> {
+    let transport = match &request.place {
+        Place::Here => Transport::Here,
+        Place::Server(asked) => Transport::there(target(asked)?).await?,
+    };
+    let output = transport.run(&script(&request.site), b"", LOOK).await?;
+    transport.hang_up().await;
+    if !output.is_success() {
+        let failure = Failure::new(format!(
+            "`{}` cannot be looked at on {}",
+            request.site.deploy_dir.display(),
+            transport.name()
+        ));
+        let complaints = output.complaints();
+        return Err(Error::Connect(complaints.iter().fold(failure, Failure::because)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().map(ToOwned::to_owned).collect())
+}
+
+/// One line of shell that reads and writes nothing.
+fn script(site: &Site) -> String {
+    let dir = quote(&site.deploy_dir.to_string_lossy());
+    let backups = quote(&site.backup_dir.to_string_lossy());
+    let compose = match &site.project_name {
+        Some(name) => format!("docker compose -p {}", quote(name)),
+        None => "docker compose".to_owned(),
+    };
+    let files: String = site
+        .compose_files
+        .iter()
+        .map(|file| format!(" -f {}", quote(file)))
+        .collect();
+    [
+        format!("cd {dir} || exit 1"),
+        "echo \"On the server: $(uname -sm), user $(id -un)\"".to_owned(),
+        "docker version --format 'Docker {{.Server.Version}}' || exit 1".to_owned(),
+        format!("{compose} version 2>/dev/null || docker-compose version --short || exit 1"),
+        "echo 'Running now:'".to_owned(),
+        format!("{compose}{files} ps -a 2>/dev/null || echo 'nothing that Compose knows of'"),
+        format!(
+            "echo \"Backups: $(ls -1 {backups} 2>/dev/null | grep -c 'backup-.*[.]tar[.]gz$')\""
+        ),
+        format!(
+            "if test -e {backups}/.landfall/frozen.json; then echo 'Deployments are frozen.'; fi"
+        ),
+    ]
+    .join("; ")
+}

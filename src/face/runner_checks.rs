@@ -1,0 +1,51 @@
+//! The smoke tests that only the runner can make, from outside.
+//!
+//! It refuses to know what becomes of the verdict.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::Failure;
+use crate::host::http;
+use crate::plan::{Checks, Probe, SmokeTest};
+
+/// How often a test that does not pass yet is made again.
+const LOOK: Duration = Duration::from_millis(250);
+/// What is kept back of the server's patience, for the word to arrive.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// Makes the tests until each has passed once, or until the server's patience is nearly over.
+pub async fn make(checks: &Checks, until: DateTime<Utc>) -> Result<Vec<String>, Failure> {
+    let patience = (until - Utc::now()).to_std().unwrap_or_default();
+    let client = http::client()?;
+    let mut passed = Vec::new();
+    let end = tokio::time::Instant::now() + patience.saturating_sub(MARGIN);
+    for test in checks.from_runner() {
+        passed.push(make_one(&client, test, end).await?);
+    }
+    Ok(passed)
+}
+
+async fn make_one(
+    client: &reqwest::Client,
+    test: &SmokeTest,
+    end: tokio::time::Instant,
+) -> Result<String, Failure> {
+    loop {
+        let answer = match &test.probe {
+            Probe::Http { url, expect } => http::ask(client, url, expect).await,
+            Probe::Tcp { address } => http::connect(address).await,
+            Probe::Service { .. } | Probe::Exec { .. } => {
+                Err(Failure::new("only the server can make this test"))
+            }
+        };
+        match answer {
+            Ok(seen) => return Ok(format!("check `{}` from the runner: {seen}", test.name)),
+            Err(failure) if tokio::time::Instant::now() >= end => {
+                return Err(Failure::new(format!("check `{}`: {failure}", test.name)));
+            }
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What an agent does on its server: the saga for a plan, a look for a question.
+//!
+//! The one place where the face meets the saga; it refuses to know connections.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::Value;
+use tokio::task::LocalSet;
+
+use crate::error::{exit, exit_code};
+use crate::event::Failure;
+use crate::face::agent::Work;
+use crate::face::look;
+use crate::host::real::Server;
+use crate::plan::{Plan, Private};
+use crate::remote::rundir;
+use crate::saga::facts::RunDir;
+use crate::saga::run;
+
+/// The work of the shipped binary.
+pub struct Saga;
+
+impl Work for Saga {
+    async fn run(&self, plan: Plan, private: Private, dir: rundir::RunDir) -> ExitCode {
+        let dir = RunDir::of(dir.state(), dir.id());
+        let work = async {
+            let host = Server::new(&plan.site)?;
+            run::begin(plan, private, &host, &dir).await
+        };
+        match LocalSet::new().run_until(work).await {
+            Ok(outcome) => ExitCode::from(exit_code(outcome.status())),
+            Err(failure) => last_words(&failure),
+        }
+    }
+
+    async fn look(&self, state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
+        LocalSet::new().run_until(look::look(state, what, args)).await
+    }
+}
+
+/// Goes to the agent's log, which a follower reads when the journal has no end.
+#[allow(clippy::print_stderr, reason = "the agent's standard error is its log")]
+fn last_words(failure: &Failure) -> ExitCode {
+    eprintln!("{failure}");
+    ExitCode::from(exit::UNKNOWN)
+}

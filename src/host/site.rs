@@ -1,0 +1,263 @@
+//! The deploy directory and its backups: the half of the server that is files.
+//!
+//! It refuses to know Docker and Compose; what belongs to containers is told to it.
+
+use std::fs::{self, File};
+use std::io::Cursor;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use crate::archive::catalogue::{self, Listed};
+use crate::archive::restore::{self as put_back, Data};
+use crate::archive::{Description, Release, retention, space, write};
+use crate::event::Failure;
+use crate::host::Result;
+use crate::host::tree::{self, NewFile, Put, Scope, Snapshot, Tree};
+use crate::plan::{Plan, Private, Site};
+use crate::saga::facts::{Parts, RunDir, name};
+use crate::saga::steps::backup::Order;
+
+/// The env file's permission bits.
+const ENV_MODE: u32 = 0o600;
+
+/// Makes sure that the deploy directory is there and can be written.
+pub fn check(site: &Site) -> Result<()> {
+    let dir = &site.deploy_dir;
+    let shown = dir.display();
+    let found = fs::metadata(dir).map_err(|e| {
+        let failure = Failure::new(format!("`{shown}` cannot be used")).because(&e);
+        match e.kind() {
+            std::io::ErrorKind::NotFound => failure.hint(format!(
+                "make it once: `sudo mkdir -p {shown} && sudo chown $USER {shown}`"
+            )),
+            _ => failure,
+        }
+    })?;
+    if !found.is_dir() {
+        return Err(Failure::new(format!("`{shown}` is not a directory")));
+    }
+    access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| {
+        Failure::new(format!("`{shown}` cannot be written"))
+            .because(e)
+            .hint(format!("give it to the SSH user: `sudo chown -R <user> {shown}`"))
+            .hint("or let Landfall use sudo: `sudo: always`")
+    })
+}
+
+/// Makes sure that a backup fits.
+pub fn check_room(site: &Site, exclude: &[String]) -> Result<()> {
+    let scope = scope(site)?.excluding(exclude)?;
+    let needed = space::estimate(&site.deploy_dir, &scope)?;
+    if space::free_space(&site.backup_dir)?.bytes >= needed {
+        return Ok(());
+    }
+    Err(space::full(&site.deploy_dir, &site.backup_dir, &scope))
+}
+
+/// Lays the files that came with the plan beside the old ones; the directory to ask Compose about.
+pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
+    let mut contents = contents(plan, private, run)?;
+    if contents.is_empty() {
+        return Ok(plan.site.deploy_dir.clone());
+    }
+    let mut files: Vec<NewFile<'_>> = contents
+        .iter_mut()
+        .map(|file| NewFile {
+            path: &file.path,
+            mode: file.mode,
+            content: file.content.as_mut(),
+        })
+        .collect();
+    tree::mirror(&plan.site.deploy_dir, &run.stage(), &mut files)
+}
+
+/// Removes the stage and what was unpacked for it.
+pub fn strike_stage(run: &RunDir) -> Result<()> {
+    tree::remove_mirror(&run.stage())
+}
+
+/// Puts the files of the plan in place; those that differ from what was there.
+pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
+    let dir = &plan.site.deploy_dir;
+    let home = fs::metadata(dir)?;
+    let mut changed = Vec::new();
+    for file in &mut contents(plan, private, run)? {
+        let owner = match fs::symlink_metadata(dir.join(&file.path)) {
+            Ok(_) => None,
+            Err(_) => Some((home.uid(), home.gid())),
+        };
+        let content = file.content.as_mut();
+        if tree::put_file(dir, &file.path, content, file.mode, owner)? != Put::Untouched {
+            changed.push(file.path.clone());
+        }
+    }
+    Ok(changed)
+}
+
+/// A file of the plan with its content.
+struct Content {
+    path: String,
+    mode: u32,
+    content: Box<dyn tree::put::Content>,
+}
+
+/// The env file, and the files of the tar stream that came with the plan.
+fn contents(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Content>> {
+    let mut contents = Vec::new();
+    if !plan.files.is_empty() {
+        unpack(plan, run, &mut contents)?;
+    }
+    if let (Some(path), Some(text)) = (&plan.env_file_path, &private.env_file) {
+        contents.push(Content {
+            path: path.clone(),
+            mode: ENV_MODE,
+            content: Box::new(Cursor::new(text.expose().as_bytes().to_vec())),
+        });
+    }
+    Ok(contents)
+}
+
+/// Finds each planned file in the tar stream; content is read where it lies.
+fn unpack(plan: &Plan, run: &RunDir, contents: &mut Vec<Content>) -> Result<()> {
+    let cannot = |e: std::io::Error| {
+        Failure::new("the files that came with the plan cannot be read").because(e)
+    };
+    let mut archive = tar::Archive::new(File::open(run.files()).map_err(cannot)?);
+    for entry in archive.entries().map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let path = entry.path().map_err(cannot)?.to_string_lossy().into_owned();
+        let Some(planned) = plan.files.iter().find(|f| f.path == path) else {
+            return Err(Failure::new(format!("`{path}` came without being planned")));
+        };
+        let part = Part::new(&run.files(), entry.raw_file_position(), entry.size());
+        contents.push(Content {
+            path: planned.path.clone(),
+            mode: planned.mode,
+            content: Box::new(part.map_err(cannot)?),
+        });
+    }
+    if contents.len() < plan.files.len() {
+        return Err(Failure::new("not every planned file came with the plan"));
+    }
+    Ok(())
+}
+
+/// A stretch of a file, read as a file of its own.
+struct Part {
+    file: File,
+    start: u64,
+    len: u64,
+    at: u64,
+}
+
+impl Part {
+    fn new(path: &Path, start: u64, len: u64) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        Ok(Self {
+            file,
+            start,
+            len,
+            at: 0,
+        })
+    }
+}
+
+impl std::io::Read for Part {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        use std::os::unix::fs::FileExt;
+        let left = usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..wanted], self.start + self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl std::io::Seek for Part {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        let at = match to {
+            std::io::SeekFrom::Start(at) => Some(at),
+            std::io::SeekFrom::End(by) => self.len.checked_add_signed(by),
+            std::io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+/// The whole of a deploy directory but for what is Landfall's own.
+fn scope(site: &Site) -> Result<Scope> {
+    Scope::of(&site.deploy_dir, &site.backup_dir)
+}
+
+/// Archives the deploy directory.
+pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+    let site = &plan.site;
+    let scope = parts_of(site, order.parts)?.excluding(&plan.backups.exclude)?;
+    let written = write::write(&write::Request {
+        deploy_dir: &site.deploy_dir,
+        backup_dir: &site.backup_dir,
+        scope: &scope,
+        deployment_id: &plan.id,
+        purpose: order.purpose,
+        release: order.release,
+        origin: &plan.origin,
+        at: chrono::Utc::now(),
+        progress: &|_| {},
+    })?;
+    run.keep(name::SNAPSHOT, &written.snapshot)?;
+    Ok(written.description)
+}
+
+/// Reconciles the deploy directory to a backup; the paths that differed.
+pub fn restore(
+    site: &Site,
+    description: &Description,
+    parts: &Parts,
+    data: Data,
+    run: &RunDir,
+) -> Result<Vec<String>> {
+    let archive = site.backup_dir.join(&description.archive.file);
+    let scope = parts_of(site, parts)?
+        .with_data(&description.data)
+        .excluding(&description.exclude)?;
+    let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
+    let options = put_back::Options {
+        data,
+        scope: &scope,
+        snapshot: snapshot.as_ref(),
+    };
+    let report = put_back::restore(&archive, description, &site.deploy_dir, &options)?;
+    let mut changed = report.replaced;
+    changed.extend(report.removed);
+    Ok(changed)
+}
+
+/// Which paths belong to containers, and which to the release all the same.
+fn parts_of(site: &Site, parts: &Parts) -> Result<Scope> {
+    Ok(scope(site)?.with_data(&parts.data).with_own(&parts.own))
+}
+
+/// The backups there are, newest first.
+pub fn backups(site: &Site) -> Result<Vec<Listed>> {
+    catalogue::list(&site.backup_dir, &site.deploy_dir)
+}
+
+/// The newest good backup that differs from what runs. What differs in data does not count.
+pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    let data = described.flat_map(|d| d.data.iter());
+    let tree = Tree::read(&site.deploy_dir, &scope(site)?.with_data(data))?;
+    let current = catalogue::Current {
+        release,
+        tree: &tree,
+    };
+    catalogue::latest(listed, &current)
+}
+
+/// Removes a backup.
+pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
+    retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
+}

@@ -1,0 +1,116 @@
+//! Looking at a directory tree and writing into it, safe from whoever may plant links there.
+//!
+//! It refuses to know Docker, archives and why a tree is looked at.
+
+pub mod difference;
+pub mod dir;
+pub mod mirror;
+pub mod name;
+#[cfg(test)]
+pub(crate) mod odd;
+pub mod put;
+pub mod scope;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
+pub mod walk;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+pub use difference::{Difference, diff};
+pub use mirror::{NewFile, mirror, remove_mirror};
+pub use put::{Put, put_file};
+pub use scope::{Part, Scope};
+pub use snapshot::Snapshot;
+
+use crate::archive::Entry;
+use crate::event::Failure;
+
+/// How much of a file is in memory at once.
+pub(crate) const BUFFER: usize = 64 * 1024;
+
+/// Reading trees.
+pub struct Tree;
+
+impl Tree {
+    /// Lists what the release answers for below `root`, sorted by path, every file with its
+    /// SHA-256. Links are named, never followed; data and what is left out are not listed.
+    pub fn read(root: &Path, scope: &Scope) -> Result<Vec<Entry>, Failure> {
+        Ok(Snapshot::take(root, scope)?.into_entries())
+    }
+}
+
+/// What was tried on a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Read,
+    Write,
+    Remove,
+}
+
+/// A failure that says what could not be done to which path, why, and what helps.
+pub(crate) fn cannot(act: Act, path: &dyn fmt::Display, error: &io::Error) -> Failure {
+    let verb = match act {
+        Act::Read => "read",
+        Act::Write => "write",
+        Act::Remove => "remove",
+    };
+    let failure = Failure::new(format!("cannot {verb} `{path}`")).because(error);
+    match remedy(act, error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn remedy(act: Act, error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    match (error.kind(), act) {
+        (Kind::PermissionDenied, Act::Read) => Some(
+            "give the SSH user the right to read it, set `sudo: always`, or name it in `backup_exclude`",
+        ),
+        (Kind::PermissionDenied, _) => {
+            Some("give the SSH user the right to change it, or set `sudo: always`")
+        }
+        (Kind::StorageFull | Kind::QuotaExceeded, _) => Some("free space on that file system"),
+        (Kind::ReadOnlyFilesystem, _) => Some("mount that file system for writing"),
+        (Kind::ResourceBusy, _) => {
+            Some("unmount what is mounted on it, or mount the directory around it instead")
+        }
+        (Kind::NotADirectory, _) => {
+            Some("replace what is on the way to it and is no directory, such as a symbolic link")
+        }
+        _ => None,
+    }
+}
+
+/// Lower-case hex of bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The size and hex SHA-256 of all that a reader gives, 64 KiB at a time.
+pub(crate) fn digest(mut content: impl Read) -> io::Result<(u64, String)> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER];
+    let mut size = 0;
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok((size, hex(&hash.finalize()))),
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                size += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

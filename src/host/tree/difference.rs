@@ -1,0 +1,223 @@
+//! What differs between two manifests, in words an operator understands.
+//!
+//! It refuses to know which of the two is right.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Entry, EntryKind};
+
+/// One path that is not the same before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The path.
+    pub path: String,
+    /// How it differs.
+    pub change: Change,
+}
+
+/// How a path differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is there only after.
+    Extra,
+    /// It is there only before.
+    Missing,
+    /// It is there in both, and these aspects of it changed; at least one.
+    Changed(Vec<Aspect>),
+}
+
+/// What can change about a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aspect {
+    /// From one kind to another.
+    Kind(EntryKind, EntryKind),
+    /// What is in the file.
+    Content,
+    /// Where the link points, before and after.
+    Target(String, String),
+    /// The permissions, before and after.
+    Mode(u32, u32),
+    /// User and group, before and after.
+    Owner((u32, u32), (u32, u32)),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.change {
+            Change::Extra => write!(f, "extra: {}", self.path),
+            Change::Missing => write!(f, "missing: {}", self.path),
+            Change::Changed(aspects) => {
+                let aspects: Vec<String> = aspects.iter().map(ToString::to_string).collect();
+                write!(f, "changed: {} ({})", self.path, aspects.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(before, after) => write!(f, "{} → {}", before.word(), after.word()),
+            Self::Content => f.write_str("content"),
+            Self::Target(before, after) => write!(f, "target {before} → {after}"),
+            Self::Mode(before, after) => write!(f, "mode {before:04o} → {after:04o}"),
+            Self::Owner(before, after) => write!(
+                f,
+                "owner {}:{} → {}:{}",
+                before.0, before.1, after.0, after.1
+            ),
+        }
+    }
+}
+
+impl EntryKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Dir => "directory",
+            Self::Link => "link",
+            Self::Other => "special file",
+        }
+    }
+}
+
+/// Compares two manifests, each sorted by path. What was a socket, pipe or device may be gone:
+/// no archive brings one back.
+#[must_use]
+pub fn diff(before: &[Entry], after: &[Entry]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return found,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(a), Some(b)) => a.path.cmp(&b.path),
+        };
+        let was = if order.is_le() { old.next() } else { None };
+        let is = if order.is_ge() { new.next() } else { None };
+        found.extend(compare(was, is));
+    }
+}
+
+fn compare(was: Option<&Entry>, is: Option<&Entry>) -> Option<Difference> {
+    let (path, change) = match (was, is) {
+        (Some(was), None) if was.kind == EntryKind::Other => return None,
+        (Some(was), None) => (&was.path, Change::Missing),
+        (None, Some(is)) => (&is.path, Change::Extra),
+        (Some(was), Some(is)) => (&was.path, Change::Changed(aspects(was, is))),
+        (None, None) => return None,
+    };
+    (change != Change::Changed(Vec::new())).then(|| Difference {
+        path: path.clone(),
+        change,
+    })
+}
+
+/// What differs between two entries of the same path.
+pub(crate) fn aspects(was: &Entry, is: &Entry) -> Vec<Aspect> {
+    if was.kind != is.kind {
+        return vec![Aspect::Kind(was.kind, is.kind)];
+    }
+    let mut found = Vec::new();
+    if was.kind == EntryKind::Other {
+        return found;
+    }
+    if (was.size, &was.sha256) != (is.size, &is.sha256) {
+        found.push(Aspect::Content);
+    }
+    if was.target != is.target {
+        let text = |e: &Entry| e.target.clone().unwrap_or_default();
+        found.push(Aspect::Target(text(was), text(is)));
+    }
+    // The permissions of a link mean nothing, and nothing can set them.
+    if was.mode != is.mode && was.kind != EntryKind::Link {
+        found.push(Aspect::Mode(was.mode, is.mode));
+    }
+    if (was.uid, was.gid) != (is.uid, is.gid) {
+        found.push(Aspect::Owner((was.uid, was.gid), (is.uid, is.gid)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn file(path: &str, sha: &str) -> Entry {
+        Entry {
+            path: path.to_owned(),
+            kind: EntryKind::File,
+            mode: 0o644,
+            uid: 1,
+            gid: 1,
+            size: 3,
+            sha256: Some(sha.to_owned()),
+            target: None,
+        }
+    }
+
+    fn said(before: &[Entry], after: &[Entry]) -> Vec<String> {
+        diff(before, after)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_told_in_words() {
+        let before = [
+            file(".env", "a"),
+            file("gone", "b"),
+            file("same", "c"),
+            file("x", "d"),
+        ];
+        let mut after = [
+            file(".env", "z"),
+            file("new.conf", "b"),
+            file("same", "c"),
+            file("x", "d"),
+        ];
+        after[3].mode = 0o600;
+        after[3].uid = 33;
+        assert_eq!(
+            said(&before, &after),
+            [
+                "changed: .env (content)",
+                "missing: gone",
+                "extra: new.conf",
+                "changed: x (mode 0644 → 0600, owner 1:1 → 33:1)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_changed_kind_says_only_that() {
+        let mut link = file("x", "a");
+        link.kind = EntryKind::Link;
+        link.sha256 = None;
+        link.target = Some("y".to_owned());
+        assert_eq!(
+            said(&[file("x", "a")], &[link]),
+            ["changed: x (file → link)"]
+        );
+    }
+
+    #[test]
+    fn a_socket_that_is_gone_is_no_difference() {
+        let mut socket = file("s", "a");
+        socket.kind = EntryKind::Other;
+        assert!(said(&[socket], &[]).is_empty());
+    }
+
+    #[test]
+    fn equal_trees_have_no_difference() {
+        let tree = [file("a", "1"), file("b", "2")];
+        assert!(said(&tree, &tree).is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! File names as text: reversible, whatever bytes they are made of.
+//!
+//! It refuses to know what a name stands for.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// Writes bytes as text: a backslash as two, a byte that is not UTF-8 as `\xNN`.
+#[must_use]
+pub fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(&chunk.valid().replace('\\', r"\\"));
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, r"\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Reads back what [`escape`] wrote; none if it cannot have written that.
+#[must_use]
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, taken) = match first {
+            b'\\' => escaped(after)?,
+            plain => (plain, 0),
+        };
+        bytes.push(byte);
+        rest = after.get(taken..)?;
+    }
+    Some(bytes)
+}
+
+/// The byte behind a backslash and how many bytes it took to say it.
+fn escaped(after: &[u8]) -> Option<(u8, usize)> {
+    match after {
+        [b'\\', ..] => Some((b'\\', 1)),
+        [b'x', high, low, ..] => {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            let value = digit(*high)? * 16 + digit(*low)?;
+            Some((u8::try_from(value).ok()?, 3))
+        }
+        _ => None,
+    }
+}
+
+/// The path that an escaped text stands for; none if it cannot be one.
+#[must_use]
+pub fn to_path(text: &str) -> Option<PathBuf> {
+    unescape(text).map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
+}
+
+/// The directory that an entry lies in and its last name: `a/b/c` is `c` in `a/b`, `a` is in `.`.
+#[must_use]
+pub fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or((".", path))
+}
+
+/// The path of a name in a directory; both may be `.`.
+#[must_use]
+pub fn join(dir: &str, name: &str) -> String {
+    if dir == "." {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    }
+}
+
+/// Says whether `path` is `dir` or lies below it.
+#[must_use]
+pub fn is_within(path: &str, dir: &str) -> bool {
+    dir == "."
+        || path
+            .strip_prefix(dir)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn every_name_comes_back_as_it_was() {
+        let names: [&[u8]; 6] = [
+            b"plain",
+            b"\xff\xfe",
+            br"back\slash",
+            br"\xff",
+            "grüße\n x".as_bytes(),
+            b"half \xc3",
+        ];
+        for name in names {
+            assert_eq!(unescape(&escape(name)).unwrap(), name);
+        }
+        assert_eq!(escape(b"a\xff\\b"), r"a\xff\\b");
+        let every: Vec<u8> = (0..=255).collect();
+        assert_eq!(unescape(&escape(&every)).unwrap(), every);
+    }
+
+    #[test]
+    fn what_was_never_written_is_not_read() {
+        for text in [r"\", r"\x", r"\xg0", r"\n", r"\x0"] {
+            assert_eq!(unescape(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_neighbour_with_the_same_beginning_is_not_within() {
+        assert!(is_within("data/x", "data"));
+        assert!(is_within("data", "data"));
+        assert!(!is_within("database", "data"));
+        assert!(is_within("anything", "."));
+    }
+}

@@ -1,0 +1,281 @@
+//! The step summary: one page of Markdown on how the run went and what to do next.
+//!
+//! It refuses to know how long a log may be: the page stays below GitHub's limit by dropping what
+//! matters least.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::clean;
+use super::markdown::{code, fenced, link, list, prose, table, text};
+use super::timeline;
+use crate::event::{Check, ServiceImage, Status};
+use crate::plan::Goal;
+use crate::report::{Report, span};
+
+/// GitHub drops a summary above this size, in bytes.
+const LIMIT: usize = 1024 * 1024;
+/// Lines of a service's log.
+const LOG_LINES: usize = 50;
+/// Where the ways back are described.
+const ROLLBACK_GUIDE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "#rollback");
+
+/// Appends the page to the runner's file.
+///
+/// # Errors
+/// When the file cannot be written, or when others have filled it already.
+pub fn write(path: &Path, report: &Report) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let taken = usize::try_from(file.metadata()?.len()).unwrap_or(LIMIT);
+    let room = LIMIT.saturating_sub(taken);
+    if room < 4_096 {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "the summary is full",
+        ));
+    }
+    file.write_all(page_within(report, room).as_bytes())
+}
+
+/// The page, at most a mebibyte of it.
+#[must_use]
+pub fn page(report: &Report) -> String {
+    page_within(report, LIMIT)
+}
+
+/// A part of the page.
+struct Section {
+    text: String,
+    keep: Keep,
+}
+
+/// How long a part is kept when the page is too long; the first goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Keep {
+    Logs,
+    Preview,
+    Timeline,
+    Tables,
+    Always,
+}
+
+fn page_within(report: &Report, room: usize) -> String {
+    let mut sections = sections(report, LOG_LINES);
+    for lines in [20, 5] {
+        if length(&sections) > room {
+            sections = self::sections(report, lines);
+        }
+    }
+    let mut dropped = false;
+    while length(&sections) + NOTE.len() > room {
+        let Some(least) = sections.iter().map(|s| s.keep).min() else {
+            break;
+        };
+        dropped = true;
+        sections.retain(|s| s.keep > least);
+    }
+    let mut page: String = sections.into_iter().map(|s| s.text).collect();
+    if dropped {
+        page.push_str(NOTE);
+    }
+    page
+}
+
+const NOTE: &str =
+    "_The page was too long; parts of it were left out. The job's log has them._\n\n";
+
+fn length(sections: &[Section]) -> usize {
+    sections.iter().map(|s| s.text.len()).sum()
+}
+
+fn sections(report: &Report, log_lines: usize) -> Vec<Section> {
+    let section = |keep, text| Section { text, keep };
+    let mut all = vec![
+        section(Keep::Always, outcome(report)),
+        section(Keep::Always, next_steps(report)),
+        section(Keep::Tables, services(report)),
+        section(Keep::Timeline, timeline(report)),
+        section(Keep::Tables, checks("Checks", &report.checks)),
+        section(
+            Keep::Tables,
+            checks("Checks after the rollback", &report.checks_after_rollback),
+        ),
+        section(Keep::Tables, warnings(&report.warnings)),
+        section(Keep::Preview, preview(&report.preview)),
+        section(Keep::Logs, logs(report, log_lines)),
+        section(Keep::Always, facts(report)),
+    ];
+    all.retain(|s| !s.text.is_empty());
+    all
+}
+
+fn outcome(report: &Report) -> String {
+    let sign = match report.status {
+        Status::Deployed | Status::Restored => "✅",
+        Status::Planned => "📝",
+        Status::RolledBack => "↩️",
+        Status::Refused => "🚫",
+        Status::RollbackFailed => "🚨",
+        Status::Unknown => "❔",
+    };
+    let faults = report.failures.iter().map(|f| prose(&f.to_string()));
+    let why = match (report.failures.len(), report.reason.as_str()) {
+        (2.., _) => list(&faults.collect::<Vec<_>>()) + "\n",
+        (_, "") => String::new(),
+        (_, reason) => prose(reason) + "\n\n",
+    };
+    format!("## {sign} {}\n\n{why}", prose(&report.headline()))
+}
+
+fn next_steps(report: &Report) -> String {
+    let mut steps: Vec<_> = report.hints.iter().map(|h| prose(h)).collect();
+    let command_given = report.hints.iter().any(|h| h.contains("`landfall "));
+    steps.extend(way_on(report).filter(|_| !command_given));
+    if steps.is_empty() {
+        return String::new();
+    }
+    format!("### What to do next\n\n{}\n", list(&steps))
+}
+
+/// The way back from here, or on, with the commands' words filled in.
+fn way_on(report: &Report) -> Option<String> {
+    let dir = report
+        .deploy_dir
+        .as_ref()
+        .map(|d| d.display().to_string())?;
+    match report.status {
+        Status::Deployed | Status::Restored => {
+            let backup = report.backup.as_ref()?;
+            let timestamp = &backup.timestamp;
+            let command =
+                format!("landfall rollback --deploy-dir {dir} --backup-timestamp {timestamp}");
+            Some(format!(
+                "To put back what ran before: `mode: rollback` with {}, or {} on the server ({}).",
+                code(&format!("backup_timestamp: {timestamp}")),
+                code(&command),
+                link("how", ROLLBACK_GUIDE)
+            ))
+        }
+        Status::RollbackFailed => Some(format!(
+            "A person is needed: mend the cause, then run {} on the server.",
+            code(&format!("landfall recover --deploy-dir {dir}"))
+        )),
+        Status::Unknown => Some(format!(
+            "Ask the server how it ended: {}.",
+            code(&format!("landfall status --deploy-dir {dir}"))
+        )),
+        Status::Planned | Status::RolledBack | Status::Refused => None,
+    }
+}
+
+fn services(report: &Report) -> String {
+    if report.images.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<_> = report.images.iter().map(service).collect();
+    let after = if report.went_well() { "After" } else { "Tried" };
+    let head = ["Service", "Image", "Before", after];
+    format!("### Services\n\n{}\n", table(&head, &rows))
+}
+
+fn service(image: &ServiceImage) -> Vec<String> {
+    let before = image
+        .previous_digest
+        .as_ref()
+        .or(image.previous_image_id.as_ref());
+    let after = image.digest.as_ref().unwrap_or(&image.image_id);
+    vec![
+        code(&image.service),
+        code(&image.image),
+        before.map_or_else(|| "–".to_owned(), |b| code(&clean::short(b))),
+        code(&clean::short(after)),
+    ]
+}
+
+fn timeline(report: &Report) -> String {
+    match timeline::chart(report) {
+        Some(chart) => format!("### Timeline\n\n{chart}\n"),
+        None => String::new(),
+    }
+}
+
+fn checks(title: &str, checks: &[Check]) -> String {
+    if checks.is_empty() {
+        return String::new();
+    }
+    let row = |check: &Check| {
+        vec![
+            if check.passed { "✅" } else { "❌" }.to_owned(),
+            code(&check.name),
+            text(&check.kind),
+            text(&check.detail),
+            span(check.ms),
+        ]
+    };
+    let rows: Vec<_> = checks.iter().map(row).collect();
+    let head = ["", "Check", "Kind", "Seen", "Took"];
+    format!("### {title}\n\n{}\n", table(&head, &rows))
+}
+
+fn warnings(warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        return String::new();
+    }
+    let told: Vec<_> = warnings.iter().map(|w| prose(w)).collect();
+    format!("### Warnings\n\n{}\n", list(&told))
+}
+
+fn preview(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("### What would happen\n\n{}\n\n", fenced(lines))
+}
+
+fn logs(report: &Report, most: usize) -> String {
+    if report.went_well() {
+        return String::new();
+    }
+    let told = report.logs.iter().map(|log| {
+        let from = log.lines.len().saturating_sub(most);
+        let lines = &log.lines[from..];
+        format!(
+            "### Last {} lines of {}\n\n{}\n\n",
+            lines.len(),
+            code(&log.service),
+            fenced(lines)
+        )
+    });
+    told.collect()
+}
+
+fn facts(report: &Report) -> String {
+    let mut facts = Vec::new();
+    if !report.id.is_empty() {
+        facts.push(format!("Deployment {}", code(&report.id)));
+    }
+    if let Some(Goal::Rollback { to, .. }) = &report.goal {
+        facts.push(format!("Rollback to {}", code(to)));
+    }
+    if let Some(backup) = &report.backup {
+        facts.push(format!("Backup {}", code(&backup.file)));
+    }
+    if let Some(ms) = report.downtime_ms {
+        facts.push(format!("Downtime {}", span(ms)));
+    }
+    if let Some(server) = &report.server {
+        let versions = format!("Docker {}, Compose {}", server.docker, server.compose);
+        facts.push(text(&versions));
+    }
+    if let Some(url) = &report.origin.url {
+        facts.push(link("Open the application", url));
+    }
+    match facts.as_slice() {
+        [] => String::new(),
+        facts => format!("{}\n\n", facts.join(" · ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

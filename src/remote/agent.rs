@@ -1,0 +1,297 @@
+//! The agent on its server: placed once, found again by its digest, started, asked.
+//!
+//! It refuses to know what the agent does there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::binary::{Arch, Binaries, Binary};
+use super::payload::Payload;
+use super::probe::{self, Answer, Place, Question, Sudo};
+use super::run::Run;
+use super::rundir::Word;
+use super::transport::{Ended, Output, Transport, quoted};
+use crate::error::Error;
+use crate::event::Failure;
+use crate::plan::{Plan, PlannedFile, Private, Site};
+
+/// How long one look at the server may take.
+const LOOK: Duration = Duration::from_secs(60);
+/// How long the copy may take, over a slow line too.
+const COPY: Duration = Duration::from_secs(600);
+/// How long a word to the agent may take, connecting again included.
+const ASK: Duration = Duration::from_secs(45);
+/// How many executables stay on the server.
+const KEEP: usize = 3;
+/// The executables' directory below the state directory.
+const BIN: &str = "bin";
+
+/// The agent on its server.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    transport: Arc<Transport>,
+    state: PathBuf,
+    command: Vec<String>,
+}
+
+/// The state directory of a site.
+#[must_use]
+pub fn state_dir(site: &Site) -> PathBuf {
+    site.backup_dir.join(".landfall")
+}
+
+impl Agent {
+    /// Sees to it that the server has the agent: one look, and one copy if it is not there yet.
+    pub async fn install(
+        transport: Arc<Transport>,
+        site: &Site,
+        sudo: Sudo,
+        binaries: &Binaries,
+    ) -> Result<Self, Error> {
+        let own = hashed_meanwhile(binaries);
+        let state = state_dir(site);
+        let answer = look(&transport, site, &state, sudo, binaries).await?;
+        let arch = supported(&answer).map_err(Error::Agent)?;
+        let binary = match own.await {
+            Ok(Some((of, binary))) if of == arch => binary,
+            _ => binaries.pick(arch).map_err(Error::Agent)?,
+        };
+        let there = there(&answer, site, sudo).map_err(Error::Agent)?;
+        let mut command: Vec<String> = Vec::new();
+        if answer.sudo == Some(true) {
+            command.extend(["sudo", "-n", "--"].map(str::to_owned));
+        }
+        if !there.contains(&(binary.size, binary.name())) {
+            copy(&transport, &state, &command, &binary, there).await?;
+        }
+        let program = state.join(BIN).join(binary.name());
+        command.push(program.to_string_lossy().into_owned());
+        command.push("agent".to_owned());
+        Ok(Self {
+            transport,
+            state,
+            command,
+        })
+    }
+
+    /// Starts a run, or attaches to it if this very run has been started already.
+    pub fn start(
+        &self,
+        plan: &Plan,
+        private: &Private,
+        files: impl IntoIterator<Item = (PlannedFile, PathBuf)>,
+    ) -> Result<Run, Error> {
+        let payload = Payload::pack(plan, private, files).map_err(Error::Local)?;
+        Ok(Run::begin(self.clone(), plan.id.clone(), Some(payload), 0))
+    }
+
+    /// Attaches to a run from a record on.
+    #[must_use]
+    pub fn attach(&self, id: &str, from: u64) -> Run {
+        Run::begin(self.clone(), id.to_owned(), None, from)
+    }
+
+    /// Leaves a word for the agent of a run; connects again as long as that takes sense.
+    pub async fn ask(&self, id: &str, word: Word, reason: &str) -> Result<(), Error> {
+        let script = self.script("ask", id, &["--word", word.word()]);
+        let begun = Instant::now();
+        loop {
+            match self.transport.run(&script, reason.as_bytes(), ASK).await {
+                Ok(output) if output.is_success() => return Ok(()),
+                Ok(output) => return Err(refused("the agent did not take the word", &output)),
+                Err(error) if begun.elapsed() > ASK => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
+        }
+    }
+
+    /// Asks the agent to look at something on the server; the answer is JSON.
+    pub async fn look(&self, what: &str, args: &[&str]) -> Result<serde_json::Value, Error> {
+        let state = self.state.to_string_lossy();
+        let mut words = self.words();
+        words.extend(["look", "--state", &*state, "--what", what, "--"]);
+        words.extend(args);
+        let output = self.transport.run(&quoted(words), b"", LOOK).await?;
+        let parsed = serde_json::from_slice(&output.stdout);
+        match parsed {
+            Ok(value) if output.is_success() => Ok(value),
+            Ok(value) => Err(Error::Agent(
+                serde_json::from_value(value)
+                    .unwrap_or_else(|_| failure("the agent could not look", &output)),
+            )),
+            Err(_) => Err(refused("the agent could not look", &output)),
+        }
+    }
+
+    /// The transport to its server.
+    #[must_use]
+    pub fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    /// The state directory on its server.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    fn words(&self) -> Vec<&str> {
+        self.command.iter().map(String::as_str).collect()
+    }
+
+    /// The command line of a verb about a run.
+    pub(super) fn script(&self, verb: &str, id: &str, more: &[&str]) -> String {
+        let state = self.state.to_string_lossy();
+        let mut words = self.words();
+        words.extend([verb, "--state", &*state, "--id", id]);
+        words.extend(more);
+        quoted(words)
+    }
+}
+
+/// Computes the likeliest executable's digest while the server is being looked at.
+fn hashed_meanwhile(binaries: &Binaries) -> tokio::task::JoinHandle<Option<(Arch, Binary)>> {
+    let binaries = binaries.clone();
+    tokio::task::spawn_blocking(move || {
+        let arch = Arch::parse(std::env::consts::ARCH)?;
+        Some((arch, binaries.pick(arch).ok()?))
+    })
+}
+
+async fn look(
+    transport: &Transport,
+    site: &Site,
+    state: &Path,
+    sudo: Sudo,
+    binaries: &Binaries,
+) -> Result<Answer, Error> {
+    let archs: Vec<_> = Arch::ALL
+        .into_iter()
+        .filter(|arch| binaries.file(*arch).is_some())
+        .collect();
+    let inside = site.backup_dir.starts_with(&site.deploy_dir);
+    let script = probe::script(Question {
+        state,
+        not_without: inside.then_some(&*site.deploy_dir),
+        sudo,
+        archs: &archs,
+    });
+    let output = transport.run(&script, b"", LOOK).await?;
+    let answer = probe::parse(&String::from_utf8_lossy(&output.stdout));
+    if answer.system.is_empty() {
+        return Err(refused("the server's shell does not answer", &output));
+    }
+    Ok(answer)
+}
+
+fn supported(answer: &Answer) -> Result<Arch, Failure> {
+    if answer.system != "Linux" {
+        return Err(Failure::new(format!(
+            "the server runs {}, and landfall deploys to Linux alone",
+            answer.system
+        )));
+    }
+    Arch::parse(&answer.machine).ok_or_else(|| {
+        Failure::new(format!(
+            "the server's processor is {}, and landfall runs on x86_64 and aarch64 alone",
+            answer.machine
+        ))
+    })
+}
+
+/// The executables that are there, or what stands in the way.
+fn there<'a>(answer: &'a Answer, site: &Site, sudo: Sudo) -> Result<&'a [(u64, String)], Failure> {
+    let deploy = site.deploy_dir.display();
+    match &answer.place {
+        Place::Ready(files) => Ok(files),
+        _ if sudo == Sudo::Always && answer.sudo == Some(false) => Err(Failure::new(format!(
+            "`sudo` asks user `{}` for a password, or refuses",
+            answer.user
+        ))
+        .hint(format!(
+            "let it pass without one (`{} ALL=(ALL) NOPASSWD: ALL` in `/etc/sudoers.d`), or set `sudo: auto`",
+            answer.user
+        ))),
+        Place::Without => Err(Failure::new(format!(
+            "the deploy directory `{deploy}` is not on the server"
+        ))
+        .hint(format!("make it there, with the compose file in it: `mkdir -p {deploy}`"))),
+        Place::Refused(why) => Err(no_place(answer, site, why)),
+    }
+}
+
+fn no_place(answer: &Answer, site: &Site, why: &str) -> Failure {
+    let (dir, user) = (site.backup_dir.display(), &answer.user);
+    let why = if why.is_empty() {
+        "it is not writable"
+    } else {
+        why
+    };
+    let failure = Failure::new(format!(
+        "user `{user}` cannot use the backup directory `{dir}`"
+    ))
+    .because(why)
+    .hint(format!(
+        "make it for that user, once, as root: `mkdir -p {dir} && chown {user} {dir}`"
+    ))
+    .hint("or name a directory of that user's own in `backup_dir`");
+    match answer.sudo {
+        Some(true) => failure,
+        _ => failure
+            .hint("or let that user run `sudo` without a password, and leave `sudo` at `auto`"),
+    }
+}
+
+/// Copies the executable, proves the copy, and removes what is older than the newest few.
+async fn copy(
+    transport: &Transport,
+    state: &Path,
+    role: &[String],
+    binary: &Binary,
+    there: &[(u64, String)],
+) -> Result<(), Error> {
+    let content = std::fs::read(&binary.path).map_err(|e| {
+        Error::Local(Failure::new(format!("`{}` cannot be read", binary.path.display())).because(e))
+    })?;
+    let dir = state.join(BIN);
+    let dir = dir.to_string_lossy();
+    let name = binary.name();
+    let mut words: Vec<&str> = role.iter().map(String::as_str).collect();
+    words.extend(["sh", "-c", PLACE, "sh", &*dir, &*name, &*binary.sha256]);
+    words.extend(
+        there
+            .iter()
+            .map(|(_, old)| old.as_str())
+            .filter(|old| *old != name)
+            .skip(KEEP - 1),
+    );
+    let output = transport.run(&quoted(words), &content, COPY).await?;
+    if output.is_success() {
+        return Ok(());
+    }
+    Err(Error::Agent(
+        failure(&format!("the agent cannot be copied to `{dir}`"), &output)
+            .hint(format!("see that `{dir}` has room: `df -h {dir}`")),
+    ))
+}
+
+/// Takes an executable from standard input: directory, name, digest, names to remove.
+const PLACE: &str = r#"umask 077; cd "$1" || exit 1; name=$2; sum=$3; shift 3; new=.new-$$; trap "rm -f $new" EXIT; cat > $new || exit 1; set -- "$(sha256sum $new | cut -c1-64)" "$@"; if [ "$1" != "$sum" ]; then echo "the copy arrived damaged" >&2; exit 1; fi; shift; chmod 700 $new && { sync $new 2>/dev/null || :; } && mv -f $new "$name" || exit 1; if [ $# -gt 0 ]; then rm -f -- "$@"; fi"#;
+
+/// A failure with what the server complained of.
+pub(super) fn failure(what: &str, output: &Output) -> Failure {
+    let failure = Failure::new(what);
+    let failure = match output.ended {
+        Ended::Exited(0) | Ended::Dropped => failure,
+        Ended::Exited(code) => failure.because(format!("the command ended with status {code}")),
+        Ended::Killed => failure.because("the command was killed"),
+    };
+    let complaints = output.complaints();
+    let last = complaints.len().saturating_sub(10);
+    complaints[last..].iter().fold(failure, Failure::because)
+}
+
+fn refused(what: &str, output: &Output) -> Error {
+    Error::Agent(failure(what, output))
+}

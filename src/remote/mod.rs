@@ -1,0 +1,23 @@
+//! The way to a server, as the runner walks it.
+//!
+//! [`target`] says where; [`ssh`] makes one connection, with the key of [`identity`] and the pins of
+//! [`hostkey`]; [`transport`] runs commands there or here; [`agent`] places and starts the agent;
+//! [`run`] listens to it in the words of [`wire`]. It refuses to know what the agent does.
+
+pub mod agent;
+pub mod binary;
+pub mod config;
+pub mod dir;
+pub mod explain;
+pub mod hostkey;
+pub mod identity;
+pub mod key;
+pub mod payload;
+pub mod presented;
+pub mod probe;
+pub mod run;
+pub mod rundir;
+pub mod ssh;
+pub mod target;
+pub mod transport;
+pub mod wire;

@@ -1,0 +1,248 @@
+//! One look at a server before the agent is there: what it is, as whom we act, what it has.
+//!
+//! The look is one line of POSIX shell; its answer is lines of `landfall: …`, so that whatever a
+//! login shell prints around them is no matter. It refuses to know what follows from the answer.
+
+use std::path::Path;
+
+use super::binary::Arch;
+use super::transport::quote;
+
+/// Whether commands on the server go through `sudo -n`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sudo {
+    /// Only if the user can't do without.
+    #[default]
+    Auto,
+    /// Unless the user is root.
+    Always,
+    /// In no case.
+    Never,
+}
+
+impl Sudo {
+    /// The word of the `sudo` input.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The state directory, which is made if it is not there.
+    pub state: &'a Path,
+    /// A directory that must be there already, or nothing is made.
+    pub not_without: Option<&'a Path>,
+    /// Whether sudo may be used.
+    pub sudo: Sudo,
+    /// The processors for which there is an executable.
+    pub archs: &'a [Arch],
+}
+
+/// What a server answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// `uname -s`.
+    pub system: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// The user's name.
+    pub user: String,
+    /// The user's number.
+    pub uid: u32,
+    /// Whether sudo works; none if it was not asked for.
+    pub sudo: Option<bool>,
+    /// The executables that are there, or why there is no place for one.
+    pub place: Place,
+}
+
+/// The directory of executables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// It is there, with these files, newest first: size and name.
+    Ready(Vec<(u64, String)>),
+    /// It could not be made.
+    Refused(String),
+    /// It was not made, since the directory it must not be made without is missing.
+    Without,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Refused(String::new())
+    }
+}
+
+/// What is done in the chosen role: make the directory, and list it.
+const MAKE: &str = r#"if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; mkdir -p "$1/bin" && chmod 700 "$1" && test -w "$1/bin" && ls -tln "$1/bin""#;
+
+/// The whole look, after the variables `state`, `without`, `mode` and `archs` are set.
+const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; machine=$(uname -m); uid=$(id -u); say system "$(uname -s)"; say machine "$machine"; say user "$uid" "$(id -un)"; if [ "$(uname -s)" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
+
+/// The script that asks.
+#[must_use]
+pub fn script(question: Question) -> String {
+    let archs: Vec<_> = question
+        .archs
+        .iter()
+        .flat_map(|arch| match arch {
+            Arch::X86 => ["x86_64", "amd64"],
+            Arch::Arm => ["aarch64", "arm64"],
+        })
+        .collect();
+    let text = |path: &Path| quote(&path.to_string_lossy());
+    format!(
+        "state={}; without={}; mode={}; archs={}; script={}; {LOOK}",
+        text(question.state),
+        question.not_without.map_or_else(|| "''".to_owned(), text),
+        question.sudo.word(),
+        quote(&archs.join(" ")),
+        quote(MAKE),
+    )
+}
+
+/// Reads the answer.
+#[must_use]
+pub fn parse(stdout: &str) -> Answer {
+    let mut answer = Answer::default();
+    let mut code = 1;
+    let mut made = Vec::new();
+    for line in stdout.lines() {
+        let Some((word, rest)) = line
+            .strip_prefix("landfall: ")
+            .map(|line| line.split_once(' ').unwrap_or((line, "")))
+        else {
+            continue;
+        };
+        match word {
+            "system" => rest.clone_into(&mut answer.system),
+            "machine" => rest.clone_into(&mut answer.machine),
+            "user" => {
+                let (uid, name) = rest.split_once(' ').unwrap_or((rest, ""));
+                answer.uid = uid.parse().unwrap_or(u32::MAX);
+                name.clone_into(&mut answer.user);
+            }
+            "sudo" => answer.sudo = Some(rest == "yes"),
+            "place" => code = rest.parse().unwrap_or(1),
+            "made" => made.push(rest),
+            _ => {}
+        }
+    }
+    answer.place = match code {
+        0 => Place::Ready(made.into_iter().filter_map(listed).collect()),
+        9 => Place::Without,
+        _ => Place::Refused(made.join(" ").trim().to_owned()),
+    };
+    answer
+}
+
+/// Size and name of a plain file in `ls -ln`'s form; the names are ours, without spaces.
+fn listed(line: &str) -> Option<(u64, String)> {
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let [mode, _, _, _, size, .., name] = words[..] else {
+        return None;
+    };
+    let ours = mode.starts_with('-') && name.starts_with("landfall-");
+    Some((size.parse().ok().filter(|_| ours)?, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::transport::Transport;
+    use super::*;
+    use std::time::Duration;
+
+    async fn ask(question: Question<'_>) -> Answer {
+        let script = script(question);
+        assert!(
+            !script.contains('\n'),
+            "some login shells take one line only"
+        );
+        let output = Transport::Here
+            .run(&script, b"", Duration::from_secs(10))
+            .await
+            .unwrap();
+        parse(&String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn about<'a>(
+        state: &'a Path,
+        not_without: Option<&'a Path>,
+        archs: &'a [Arch],
+    ) -> Question<'a> {
+        Question {
+            state,
+            not_without,
+            sudo: Sudo::Never,
+            archs,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_makes_the_directory_and_lists_our_executables_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("it's a place/.landfall");
+        let answer = ask(about(&state, None, &Arch::ALL)).await;
+        assert_eq!(
+            (answer.system.as_str(), answer.place),
+            ("Linux", Place::Ready(vec![]))
+        );
+        std::fs::write(state.join("bin/landfall-1"), b"old").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::write(state.join("bin/landfall-2"), b"newer").unwrap();
+        std::fs::write(state.join("bin/other"), b"").unwrap();
+        let found = vec![(5, "landfall-2".to_owned()), (3, "landfall-1".to_owned())];
+        assert_eq!(
+            ask(about(&state, None, &Arch::ALL)).await.place,
+            Place::Ready(found)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_deploy_directory_is_never_made_on_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let deploy = dir.path().join("app");
+        let state = deploy.join("backups/.landfall");
+        let answer = ask(about(&state, Some(&deploy), &Arch::ALL)).await;
+        assert_eq!(answer.place, Place::Without);
+        assert!(!deploy.exists());
+    }
+
+    #[tokio::test]
+    async fn a_server_of_another_kind_is_left_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join(".landfall");
+        ask(about(&state, None, &[])).await;
+        assert!(!state.exists());
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_made_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let answer = ask(about(&file.join(".landfall"), None, &Arch::ALL)).await;
+        let Place::Refused(why) = answer.place else {
+            panic!("{answer:?}");
+        };
+        assert!(why.contains("Not a directory"), "{why}");
+    }
+
+    #[test]
+    fn what_a_login_shell_prints_is_no_part_of_the_answer() {
+        let answer = parse(
+            "Welcome!\nlandfall: system Linux\nlandfall: user 1000 deploy\n** fortune **\nlandfall: sudo no\n",
+        );
+        assert_eq!(
+            (answer.user.as_str(), answer.uid, answer.sudo),
+            ("deploy", 1000, Some(false))
+        );
+    }
+}

@@ -1,0 +1,360 @@
+//! One SSH connection that everything shares, and that leaves nothing behind.
+//!
+//! The system's `ssh` makes the connection as our own child: it holds a session whose input is a
+//! pipe of ours, so it ends when we do, however we end. Commands run over its control socket. This
+//! file refuses to know what is run.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use openssh::Session;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::config::{self, Files};
+use super::dir::PrivateDir;
+use super::explain;
+use super::hostkey::{HostKey, HostPin};
+use super::identity;
+use super::presented;
+use super::target::{HostKeys, Identity, Target};
+use crate::error::Error;
+use crate::event::Failure;
+
+/// What the server's shell says once we are in.
+const GREETING: &str = "landfall-is-in";
+/// How long the login may take after the connection stands.
+const LOGIN: Duration = Duration::from_secs(20);
+/// How long `ssh` may take to end before it is killed.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// An authenticated connection; clones share it, the last one ends it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    session: Arc<Session>,
+    master: Master,
+    dir: Mutex<Option<PrivateDir>>,
+}
+
+/// The `ssh` process that holds the connection; ended when dropped.
+#[derive(Debug)]
+struct Master(Mutex<Child>);
+
+/// What one attempt to connect ended with, if not with a connection.
+enum Attempt {
+    In(Child),
+    Refused(String),
+    TooSlow,
+}
+
+impl Connection {
+    /// Connects and logs in. Errors are [`Error::Input`] before anything is contacted,
+    /// [`Error::Connect`] after.
+    pub async fn open(target: &Target) -> Result<Self, Error> {
+        let opening = Opening::prepare(target).await?;
+        opening.run().await
+    }
+
+    /// The session that commands run on.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.inner.session)
+    }
+
+    /// The process id of the local `ssh` that holds the connection; none once it has ended.
+    #[must_use]
+    pub fn master(&self) -> Option<u32> {
+        self.inner.master.id()
+    }
+
+    /// Says whether the connection still stands, as far as this machine knows.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.inner.master.is_running()
+    }
+
+    /// Says whether the connection is ending: a command that ended without a status may have been
+    /// the first to notice.
+    pub async fn is_ending(&self) -> bool {
+        for _ in 0..20 {
+            if !self.stands() {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    /// Ends the connection: no process and no file is left, whoever else still holds a clone.
+    pub fn close(&self) {
+        self.inner.end();
+    }
+}
+
+impl Inner {
+    fn end(&self) {
+        self.master.end();
+        self.dir
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Master {
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn id(&self) -> Option<u32> {
+        self.child().id()
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.child().try_wait(), Ok(None))
+    }
+
+    /// Asks `ssh` to end, insists after a while, and collects it.
+    fn end(&self) {
+        let mut child = self.child();
+        drop(child.stdin.take());
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if !is_gone_within(&mut child, FAREWELL) {
+            let _ = child.start_kill();
+            is_gone_within(&mut child, FAREWELL);
+        }
+    }
+}
+
+fn is_gone_within(child: &mut Child, patience: Duration) -> bool {
+    let begun = Instant::now();
+    while matches!(child.try_wait(), Ok(None)) {
+        if begun.elapsed() > patience {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+/// A connection in the making.
+struct Opening<'a> {
+    target: &'a Target,
+    dir: PrivateDir,
+    offered: Option<HostKey>,
+}
+
+impl<'a> Opening<'a> {
+    async fn prepare(target: &'a Target) -> Result<Self, Error> {
+        target.check().map_err(|e| Error::Input(vec![e]))?;
+        let dir = PrivateDir::new().map_err(local)?;
+        let offered = match &target.identity {
+            Identity::Own => None,
+            Identity::Key { key, passphrase } => {
+                identity::place(&dir, key, passphrase.as_ref(), &target.program).await?
+            }
+        };
+        let opening = Self {
+            target,
+            dir,
+            offered,
+        };
+        opening.write_config().map_err(local)?;
+        Ok(opening)
+    }
+
+    fn write_config(&self) -> std::io::Result<()> {
+        let (key, known_hosts, notes) = (
+            self.dir.path("key"),
+            self.dir.path("known_hosts"),
+            self.dir.path(""),
+        );
+        let files = Files {
+            key: &key,
+            known_hosts: &known_hosts,
+            notes: &notes,
+        };
+        let text = config::ssh_config(self.target, files);
+        self.dir.write("config", text.as_bytes())?;
+        let pins = self.target.pins();
+        self.dir
+            .write("known_hosts", config::known_hosts(pins).as_bytes())?;
+        self.dir.write(
+            presented::FINGERPRINTS,
+            presented::fingerprints(pins).as_bytes(),
+        )?;
+        Ok(())
+    }
+
+    async fn run(self) -> Result<Connection, Error> {
+        if matches!(&self.target.host_keys, HostKeys::Pinned(pins) if pins.is_empty()) {
+            return Err(Error::Connect(self.show_keys().await));
+        }
+        let log = match self.attempt().await? {
+            Attempt::In(master) => return Ok(self.connected(master)),
+            Attempt::TooSlow => return Err(Error::Connect(explain::too_slow(self.target))),
+            Attempt::Refused(log) => log,
+        };
+        if !log.contains("Host key verification failed") {
+            return Err(Error::Connect(self.explain(&log).await));
+        }
+        self.settle_host_keys().await?;
+        match self.attempt().await? {
+            Attempt::In(master) => Ok(self.connected(master)),
+            Attempt::TooSlow => Err(Error::Connect(explain::too_slow(self.target))),
+            Attempt::Refused(log) => Err(Error::Connect(self.explain(&log).await)),
+        }
+    }
+
+    /// One attempt, up to the server's greeting.
+    async fn attempt(&self) -> Result<Attempt, Error> {
+        let mut child = self.spawn()?;
+        let hops = if self.target.jump.is_some() { 2 } else { 1 };
+        let patience = (self.target.connect_timeout + LOGIN) * hops;
+        let greeted = match child.stdout.take() {
+            Some(stdout) => timeout(patience, greeting(stdout)).await,
+            None => Ok(Greeting::Missing(String::new())),
+        };
+        let noise = match greeted {
+            Ok(Greeting::Heard) => return Ok(Attempt::In(child)),
+            Ok(Greeting::Missing(noise)) => noise,
+            Err(_) => return Ok(Attempt::TooSlow),
+        };
+        let _ = timeout(FAREWELL, child.wait()).await;
+        let log = std::fs::read(self.dir.path("log")).unwrap_or_default();
+        Ok(Attempt::Refused(
+            String::from_utf8_lossy(&log).into_owned() + &noise,
+        ))
+    }
+
+    fn spawn(&self) -> Result<Child, Error> {
+        self.dir.forget("control");
+        let log = self.dir.write("log", b"").map_err(local)?;
+        let log = std::fs::File::options()
+            .append(true)
+            .open(log)
+            .map_err(local)?;
+        Command::new("ssh")
+            .arg("-F")
+            .arg(self.dir.path("config"))
+            .arg("-M")
+            .arg("-S")
+            .arg(self.dir.path("control"))
+            .args(["-T", "--", self.target.bare_host()])
+            .arg(format!("echo {GREETING}; exec cat > /dev/null"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(no_ssh)
+    }
+
+    /// What was needed only to get in goes at once; the control socket stays.
+    fn connected(self, master: Child) -> Connection {
+        for name in ["key", "config", "known_hosts", presented::FINGERPRINTS] {
+            self.dir.forget(name);
+        }
+        let control = self.dir.path("control").into_boxed_path();
+        Connection {
+            inner: Arc::new(Inner {
+                session: Arc::new(Session::resume_mux(control, None)),
+                master: Master(Mutex::new(master)),
+                dir: Mutex::new(Some(self.dir)),
+            }),
+        }
+    }
+
+    async fn explain(&self, log: &str) -> Failure {
+        let offered = match (&self.offered, &self.target.identity) {
+            (None, Identity::Key { .. }) => identity::public_half(&self.dir.path("key")).await,
+            (known, _) => known.clone(),
+        };
+        explain::explain(log, self.target, offered.as_ref())
+    }
+
+    async fn show_keys(&self) -> Failure {
+        match presented::gather(self.target, &self.dir, presented::first_hop(self.target)).await {
+            Ok(keys) => explain::unpinned(self.target, &keys),
+            Err(log) => self.explain(&log).await,
+        }
+    }
+
+    /// Finds out which hop presents which keys; fails unless every hop presents a pinned one, and
+    /// writes those down by type, so that `ssh` asks the server for that type.
+    async fn settle_host_keys(&self) -> Result<(), Error> {
+        let mut lines = config::known_hosts(self.target.pins());
+        for hop in presented::hops(self.target) {
+            let keys = match presented::gather(self.target, &self.dir, hop).await {
+                Ok(keys) => keys,
+                Err(log) => return Err(Error::Connect(self.explain(&log).await)),
+            };
+            let pinned = presented::pinned_among(&keys, self.target.pins());
+            if pinned.is_empty() {
+                return Err(Error::Connect(match self.target.host_keys {
+                    HostKeys::Pinned(_) => explain::mismatch(self.target, &keys),
+                    HostKeys::Own => explain::unpinned(self.target, &keys),
+                }));
+            }
+            for key in pinned {
+                lines += &HostPin::Key(key.clone())
+                    .known_hosts_line()
+                    .unwrap_or_default();
+                lines += "\n";
+            }
+            self.dir
+                .write("known_hosts", lines.as_bytes())
+                .map_err(local)?;
+        }
+        Ok(())
+    }
+}
+
+enum Greeting {
+    Heard,
+    Missing(String),
+}
+
+/// Reads up to the greeting; what a login shell prints before it is noise.
+async fn greeting(stdout: ChildStdout) -> Greeting {
+    let mut lines = BufReader::new(stdout.take(64 * 1024)).lines();
+    let mut noise = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.trim_end() == GREETING {
+            return Greeting::Heard;
+        }
+        noise = noise + &line + "\n";
+    }
+    Greeting::Missing(noise)
+}
+
+/// The failure of a machine without an ssh client.
+pub(super) fn no_ssh(error: std::io::Error) -> Error {
+    Error::Local(
+        Failure::new("`ssh` cannot be started on this machine")
+            .because(error)
+            .hint("install the OpenSSH client (`openssh-client` on Debian and Ubuntu)"),
+    )
+}
+
+/// The failure of this machine's disk or memory.
+pub(super) fn local(error: std::io::Error) -> Error {
+    Error::Local(Failure::new("the files of a connection cannot be written").because(error))
+}

@@ -1,0 +1,450 @@
+//! What one value may look like: numbers, words, names, paths, URLs, globs, timestamps.
+//!
+//! Each function reads one text and gives the value or one fault about it. It refuses to know
+//! which input the text came from and how the inputs bear on each other.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use chrono::NaiveDateTime;
+
+use crate::event::Failure;
+
+use super::fault::{shown, unknown_word};
+
+type Read<T> = Result<T, Failure>;
+
+/// The longest wait that makes sense, a year: beyond it lie typing errors and overflows.
+pub(super) const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
+
+/// The same, where no wait at all makes sense too.
+pub(super) const SECONDS_OR_NONE: RangeInclusive<u64> = 0..=31_536_000;
+
+/// A text in one line.
+pub(super) fn one_line(text: &str) -> Read<&str> {
+    if text.contains(['\n', '\r']) {
+        return Err(
+            Failure::new(format!("{} has more than one line", shown(text)))
+                .hint("give a single line"),
+        );
+    }
+    if text.chars().any(char::is_control) {
+        return Err(
+            Failure::new(format!("{} has a control character", shown(text)))
+                .hint("take the invisible character out"),
+        );
+    }
+    Ok(text)
+}
+
+/// A whole number within bounds, in decimal digits alone.
+pub(super) fn number(text: &str, bounds: RangeInclusive<u64>) -> Read<u64> {
+    let (least, most) = (*bounds.start(), *bounds.end());
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = if digits { text.parse().ok() } else { None };
+    number
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            let fault = if digits {
+                format!("{} is not between {least} and {most}", shown(text))
+            } else {
+                format!("{} is not a whole number", shown(text))
+            };
+            Failure::new(fault).hint(format!("give digits alone, {least} to {most}"))
+        })
+}
+
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Read<bool> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Failure::new(format!("{} is not a switch", shown(text)))
+            .hint("use `true` or `false`, in lower case")),
+    }
+}
+
+/// One of several words.
+pub(super) fn choice<T: Copy>(text: &str, of: &[(&'static str, T)]) -> Read<T> {
+    if let Some((_, value)) = of.iter().find(|(word, _)| *word == text) {
+        return Ok(*value);
+    }
+    let words: Vec<_> = of.iter().map(|(word, _)| *word).collect();
+    Err(unknown_word("there is no", text, &words))
+}
+
+/// A directory on the server: absolute, not `/`, without `..`; tidied of `//`, `/./` and a last `/`.
+pub(super) fn directory(text: &str) -> Read<PathBuf> {
+    let text = one_line(text)?;
+    let fault = |what: &str, hint: &str| Failure::new(format!("{} {what}", shown(text))).hint(hint);
+    if text.starts_with(['~', '$']) {
+        return Err(fault(
+            "is not expanded",
+            "write the absolute path, such as `/home/deploy/app`",
+        ));
+    }
+    let Some(below_root) = text.strip_prefix('/') else {
+        return Err(fault(
+            "is not absolute",
+            "write the whole path, such as `/opt/app`",
+        ));
+    };
+    let parts: Vec<_> = parts(below_root).collect();
+    if parts.contains(&"..") {
+        return Err(fault("contains `..`", "write the path without `..`"));
+    }
+    if parts.is_empty() {
+        return Err(fault(
+            "is the root of the file system",
+            "name a directory of its own, such as `/opt/app`",
+        ));
+    }
+    if belongs_to_the_system(&parts) {
+        return Err(fault(
+            "belongs to the operating system",
+            "name a directory of its own, such as `/opt/app`",
+        ));
+    }
+    Ok(PathBuf::from(format!("/{}", parts.join("/"))))
+}
+
+/// A rollback removes what a backup lacks, so these are never anybody's application.
+fn belongs_to_the_system(parts: &[&str]) -> bool {
+    const ITSELF: [&str; 9] = [
+        "bin", "boot", "etc", "lib", "lib64", "run", "sbin", "usr", "var",
+    ];
+    const AND_BELOW: [&str; 3] = ["dev", "proc", "sys"];
+    match parts {
+        [only] => ITSELF.contains(only) || AND_BELOW.contains(only),
+        [first, ..] => AND_BELOW.contains(first),
+        [] => false,
+    }
+}
+
+/// A path relative to some directory that stays inside it; tidied, `.` for the directory itself.
+pub(super) fn relative(text: &str) -> Read<String> {
+    let text = one_line(text)?;
+    let fault = |what: &str, hint: &str| Failure::new(format!("{} {what}", shown(text))).hint(hint);
+    if text.starts_with('/') {
+        return Err(fault(
+            "is absolute",
+            "write it relative, such as `config/app.yml`",
+        ));
+    }
+    if text.starts_with("~/") || text == "~" {
+        return Err(fault(
+            "is not expanded",
+            "write it relative, such as `config/app.yml`",
+        ));
+    }
+    let parts: Vec<_> = parts(text).collect();
+    if parts.contains(&"..") {
+        return Err(fault(
+            "contains `..`",
+            "name something inside the directory",
+        ));
+    }
+    Ok(if parts.is_empty() {
+        ".".to_owned()
+    } else {
+        parts.join("/")
+    })
+}
+
+/// A relative path that names a file: it is not the directory itself and does not end in `/`.
+pub(super) fn relative_file(text: &str) -> Read<String> {
+    let path = relative(text)?;
+    if path == "." || text.ends_with('/') {
+        return Err(
+            Failure::new(format!("{} is a directory", shown(text))).hint("name a file in it")
+        );
+    }
+    Ok(path)
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
+}
+
+/// A glob that is relative and stays inside.
+pub(super) fn glob(text: &str) -> Read<String> {
+    if let Some(pattern) = text.strip_prefix('!') {
+        return Err(Failure::new(format!(
+            "{} begins with `!`, which excludes nothing back",
+            shown(text)
+        ))
+        .hint(format!(
+            "leave {} out, or narrow the other globs",
+            shown(pattern)
+        )));
+    }
+    let pattern = relative(text)?;
+    globset::Glob::new(&pattern).map_err(|error| {
+        Failure::new(format!("{} is not a glob", shown(text)))
+            .because(error.kind())
+            .hint("escape a literal `[` or `{` with a backslash")
+    })?;
+    Ok(pattern)
+}
+
+/// A Compose project's name.
+pub(super) fn project(text: &str) -> Read<String> {
+    let text = one_line(text)?;
+    let begins_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let goes_on_well = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'));
+    if begins_well && goes_on_well {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Failure::new(format!("{} is not a Compose project name", shown(text))).hint(
+            "use lower-case letters, digits, `-` and `_`, beginning with a letter or a digit",
+        ),
+    )
+}
+
+/// A Compose service's name.
+pub(super) fn service(text: &str) -> Read<String> {
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let goes_on_well = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if begins_well && goes_on_well {
+        return Ok(text.to_owned());
+    }
+    Err(
+        Failure::new(format!("{} is not a service name", shown(text)))
+            .hint("use letters, digits, `.`, `-` and `_`, beginning with a letter, a digit or `_`"),
+    )
+}
+
+/// An http or https URL without a login in it; the text stays as it was typed.
+pub(super) fn url(text: &str) -> Read<String> {
+    let text = one_line(text)?;
+    // What stands before an `@` may be a password.
+    let subject = if text.contains('@') {
+        "the URL".to_owned()
+    } else {
+        shown(text)
+    };
+    match fault_of_url(text) {
+        None => Ok(text.to_owned()),
+        Some(fault) => Err(Failure::new(format!("{subject} {fault}"))
+            .hint("give an http or https URL, such as `https://example.org/health`")),
+    }
+}
+
+/// A URL that is itself a secret: the same grammar, and https alone.
+pub(super) fn secret_url(text: &str) -> Read<&str> {
+    let fault = match fault_of_url(text) {
+        _ if text.starts_with("http://") => Some("is not https".to_owned()),
+        fault => fault,
+    };
+    fault.map_or(Ok(text), |fault| {
+        Err(Failure::new(format!("the URL {fault}"))
+            .hint("give the webhook's https URL as its maker shows it"))
+    })
+}
+
+fn fault_of_url(text: &str) -> Option<String> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Some("has white space in it".to_owned());
+    }
+    let url = match reqwest::Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => return Some(format!("is not a URL: {error}")),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some("is neither http nor https".to_owned());
+    }
+    let after_scheme = text.get(url.scheme().len()..).unwrap_or_default();
+    if !after_scheme.starts_with("://") || after_scheme.starts_with(":///") {
+        return Some("lacks a host after `//`".to_owned());
+    }
+    let login = !url.username().is_empty() || url.password().is_some();
+    login.then(|| "holds a login, which logs would show".to_owned())
+}
+
+/// Which backup: the newest good one, or the one of a moment.
+pub(super) fn timestamp(text: &str) -> Read<String> {
+    let is_moment = text.len() == 15
+        && text.bytes().enumerate().all(|(i, b)| {
+            if i == 8 {
+                b == b'_'
+            } else {
+                b.is_ascii_digit()
+            }
+        })
+        && NaiveDateTime::parse_from_str(text, "%Y%m%d_%H%M%S").is_ok();
+    if is_moment || text == "latest" {
+        return Ok(text.to_owned());
+    }
+    Err(Failure::new(format!("{} names no moment", shown(text)))
+        .hint("use `latest` or a backup's timestamp (UTC), such as `20251017_143025`"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[track_caller]
+    fn all<T>(read: impl Fn(&str) -> Read<T>, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(read(text).is_ok(), "{text:?} is refused");
+        }
+        for text in bad {
+            assert!(read(text).is_err(), "{text:?} is let through");
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits_within_bounds() {
+        all(
+            |text| number(text, 1..=65_535),
+            &["1", "22", "65535", "022"],
+            &[
+                "",
+                "0",
+                "65536",
+                "-1",
+                "+1",
+                "1.0",
+                "1e3",
+                "0x16",
+                "٣",
+                "99999999999999999999999",
+            ],
+        );
+    }
+
+    #[test]
+    fn switches_are_two_words() {
+        all(switch, &["true", "false"], &["True", "yes", "1", "", "on"]);
+    }
+
+    #[test]
+    fn directories_are_absolute_and_somebodys_own() {
+        all(
+            directory,
+            &[
+                "/opt/mcp",
+                "/opt/mcp/",
+                "/srv",
+                "/home/deploy/my app",
+                "/tmp/x",
+                "/var/www",
+            ],
+            &[
+                "",
+                "opt/mcp",
+                "/",
+                "//",
+                "/.",
+                "/opt/../etc",
+                "/opt/..",
+                "~/app",
+                "$HOME/app",
+                "/opt/a\nb",
+                "/opt/\u{7f}",
+                "/etc",
+                "/proc/1",
+                "/usr/",
+            ],
+        );
+        let tidy = directory("//opt/./mcp//").unwrap();
+        assert_eq!(tidy, PathBuf::from("/opt/mcp"));
+    }
+
+    #[test]
+    fn relative_paths_stay_inside() {
+        all(
+            relative,
+            &["a", "./a/b", ".", "a/.env", "a..b", "...", "a b", "-x"],
+            &["/a", "..", "a/..", "../a", "a/../b", "~/a", "~", "a\tb"],
+        );
+        all(
+            relative_file,
+            &[".env", "config/.env"],
+            &[".", "./", "config/"],
+        );
+        assert_eq!(relative("./a//b/").unwrap(), "a/b");
+    }
+
+    #[test]
+    fn names_follow_composes_rules() {
+        all(
+            project,
+            &["mcp", "0a", "a_b-c"],
+            &["", "Mcp", "-a", "_a", "a.b", "a b", "ä"],
+        );
+        all(
+            service,
+            &["api", "Api.v2", "a-b_c", "_x"],
+            &["", "-api", ".a", "a b", "a/b", "a\nb"],
+        );
+    }
+
+    #[test]
+    fn urls_are_http_without_a_login() {
+        all(
+            url,
+            &[
+                "http://localhost:8000/health",
+                "https://example.org",
+                "https://[::1]/x?y=1#z",
+            ],
+            &[
+                "localhost:8000",
+                "/health",
+                "ftp://example.org",
+                "http://",
+                "http:example.org",
+                "http:///x",
+                "https://a b/",
+                "https://u:p@example.org",
+                "https://u@example.org",
+                "http://x:99999/",
+                "https://exa\nmple.org",
+                "javascript:alert(1)",
+            ],
+        );
+        let fault = url("https://u:hunter2@example.org").unwrap_err();
+        assert!(!format!("{fault:?}").contains("hunter2"));
+        all(
+            |text| secret_url(text).map(str::to_owned),
+            &["https://hooks.slack.com/services/T/B/x"],
+            &["http://x.org", "x", "a\nb"],
+        );
+    }
+
+    #[test]
+    fn globs_compile_and_stay_inside() {
+        all(
+            glob,
+            &["*.log", "data/**", "{a,b}/*"],
+            &["[", "{a", "../x", "/x", "!keep"],
+        );
+    }
+
+    #[test]
+    fn timestamps_are_real_moments() {
+        all(
+            timestamp,
+            &["latest", "20251017_143025", "20240229_000000"],
+            &[
+                "",
+                "Latest",
+                "20250229_000000",
+                "20251317_143025",
+                "20251017_250000",
+                "2025101_7143025",
+                "20251017143025",
+                "20251017-143025",
+                "previous",
+                "+0251017_143025",
+            ],
+        );
+    }
+}
