@@ -3,6 +3,8 @@
 //! A plan holds no secret and no file content; those travel beside it as [`Private`] and a tar
 //! stream. It refuses to know how anything in it is carried out.
 
+mod display;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

@@ -13,11 +13,11 @@ use crate::error::{Error, exit_code};
 use crate::event::Failure;
 use crate::face::target::target;
 use crate::face::{drive, preview};
-use crate::remote::ssh::Connection;
-use crate::output::log::{Log, Style};
 use crate::masks::Masks;
+use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink};
+use crate::remote::ssh::Connection;
 use crate::report::Report;
 use crate::request::{self, Faults, Mode, Notify, Request};
 
@@ -27,7 +27,7 @@ pub async fn run() -> u8 {
     let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut sinks = Sink::of_actions(variable);
     let origin = request::of_workflow(variable);
-    let report = match request::from_environment(vars, workspace()) {
+    let report = match request::from_environment(vars, &workspace()) {
         Ok(request) => {
             sinks.extend(slack(&request));
             carry_out(&request, origin, &mut log).await
@@ -45,7 +45,10 @@ async fn carry_out(
 ) -> Report {
     let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
     log.mask(masks(request, &private));
-    request.warnings.iter().for_each(|warning| log.warn(warning));
+    request
+        .warnings
+        .iter()
+        .for_each(|warning| log.warn(warning));
     if request.only_shows() {
         return preview::show(request, &plan, log).await;
     }
@@ -70,7 +73,8 @@ async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
 
 fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     let mut masks = Masks::of(private);
-    if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity) {
+    if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
+    {
         masks.add(text);
         passphrase.iter().for_each(|s| masks.add(s));
     }
@@ -98,4 +102,3 @@ fn variable(name: &str) -> Option<String> {
 fn workspace() -> PathBuf {
     variable("GITHUB_WORKSPACE").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
-

@@ -95,6 +95,16 @@ impl Which {
     }
 }
 
+/// Answers the runner, on this one thread.
+pub fn face(args: &[String], work: &impl Work) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_or(ExitCode::from(exit::REFUSED), |runtime| {
+        runtime.block_on(agent(args, work))
+    })
+}
+
 /// Answers the runner.
 pub async fn agent(args: &[String], work: &impl Work) -> ExitCode {
     let words = std::iter::once("landfall agent").chain(args.iter().map(String::as_str));

@@ -121,7 +121,9 @@ impl Signals {
 }
 
 fn stopped_early(name: &str) -> Error {
-    Error::Local(Failure::new(format!("stopped by {name} before anything was started")))
+    Error::Local(Failure::new(format!(
+        "stopped by {name} before anything was started"
+    )))
 }
 
 /// Hears one run to its end.
@@ -142,7 +144,9 @@ impl Listener<'_> {
         signals: &mut Signals,
     ) -> Result<(), Error> {
         loop {
-            let patience = self.asked.map(|since| GRACE.saturating_sub(since.elapsed()));
+            let patience = self
+                .asked
+                .map(|since| GRACE.saturating_sub(since.elapsed()));
             let heard = tokio::select! {
                 heard = self.run.next() => heard?,
                 name = signals.next(), if self.asked.is_none() => {
@@ -231,8 +235,10 @@ async fn wait(patience: Option<Duration>) {
 
 fn left_alone(id: &str) -> Error {
     Error::Lost(
-        Failure::new(format!("this run was stopped while the server was at work on {id}"))
-            .because("the server goes on without it and takes itself back")
-            .hint("ask how it ended: `landfall status`"),
+        Failure::new(format!(
+            "this run was stopped while the server was at work on {id}"
+        ))
+        .because("the server goes on without it and takes itself back")
+        .hint("ask how it ended: `landfall status`"),
     )
 }

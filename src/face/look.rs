@@ -90,7 +90,10 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
 
 async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {
     let listed = Server::new(site)?.backups().await?;
-    Ok(listed.into_iter().filter_map(|l| l.description.ok()).collect())
+    Ok(listed
+        .into_iter()
+        .filter_map(|l| l.description.ok())
+        .collect())
 }
 
 /// Verifies one backup, or all of them.

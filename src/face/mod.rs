@@ -5,8 +5,12 @@
 pub mod action;
 pub mod agent;
 pub mod callback;
+pub mod cli;
+pub mod doctor;
 pub mod drive;
+pub mod flags;
 pub mod look;
+pub mod operator;
 pub mod preview;
 pub mod runner_checks;
 pub mod target;
@@ -29,9 +33,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .collect();
     match args.split_first() {
         Some((face, rest)) if face == "known-hosts" => callback::known_hosts_command(rest),
-        Some((face, rest)) if face == "agent" => blocking(agent::agent(rest, &work::Saga)),
-        None if in_actions() => blocking(async { ExitCode::from(action::run().await) }),
-        _ => ExitCode::from(exit::REFUSED),
+        Some((face, rest)) if face == "agent" => agent::face(rest, &work::Saga),
+        None if in_actions() => blocking(action::run()).into(),
+        _ => cli::run(),
     }
 }
 
@@ -40,11 +44,10 @@ fn in_actions() -> bool {
     std::env::var_os("GITHUB_ACTIONS").is_some_and(|v| v == "true")
 }
 
-fn blocking(face: impl Future<Output = ExitCode>) -> ExitCode {
+/// Runs a face on this one thread.
+fn blocking(face: impl Future<Output = u8>) -> u8 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.map_or(ExitCode::from(exit::REFUSED), |runtime| {
-        runtime.block_on(face)
-    })
+    runtime.map_or(exit::REFUSED, |runtime| runtime.block_on(face))
 }

@@ -22,7 +22,7 @@ pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) ->
     let report = Report::of_plan(plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
-        lines.push(format!("{:?}", plan.goal));
+        lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     }
     match look(request).await {
         Ok(seen) => lines.extend(seen),
@@ -46,7 +46,9 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
             transport.name()
         ));
         let complaints = output.complaints();
-        return Err(Error::Connect(complaints.iter().fold(failure, Failure::because)));
+        return Err(Error::Connect(
+            complaints.iter().fold(failure, Failure::because),
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(text.lines().map(ToOwned::to_owned).collect())

@@ -35,7 +35,9 @@ impl Work for Saga {
     }
 
     async fn look(&self, state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
-        LocalSet::new().run_until(look::look(state, what, args)).await
+        LocalSet::new()
+            .run_until(look::look(state, what, args))
+            .await
     }
 }
 

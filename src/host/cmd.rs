@@ -134,7 +134,11 @@ impl Cmd {
         command
             .args(&self.argv[1..])
             .env_clear()
-            .envs(INHERITED.iter().filter_map(|n| Some((n, std::env::var_os(n)?))))
+            .envs(
+                INHERITED
+                    .iter()
+                    .filter_map(|n| Some((n, std::env::var_os(n)?))),
+            )
             .envs(self.env.iter().map(|(n, v)| (n, v)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -158,7 +162,10 @@ impl Cmd {
         };
         let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         let skipped = lines.len().saturating_sub(QUOTED);
-        failure.because = lines[skipped..].iter().map(|l| l.trim().to_owned()).collect();
+        failure.because = lines[skipped..]
+            .iter()
+            .map(|l| l.trim().to_owned())
+            .collect();
         failure
     }
 
@@ -226,7 +233,10 @@ mod tests {
             .run()
             .await
             .unwrap_err();
-        assert!(failure.what.ends_with("failed (exit status: 3)"), "{failure}");
+        assert!(
+            failure.what.ends_with("failed (exit status: 3)"),
+            "{failure}"
+        );
         assert_eq!(failure.because, ["broken"]);
     }
 

@@ -44,7 +44,10 @@ impl Version {
         Some(Self {
             major: numbers.next()?.ok()?,
             minor: numbers.next()?.ok()?,
-            patch: numbers.next().and_then(std::result::Result::ok).unwrap_or(0),
+            patch: numbers
+                .next()
+                .and_then(std::result::Result::ok)
+                .unwrap_or(0),
         })
     }
 
@@ -105,9 +108,9 @@ impl Compose {
     /// `up -d` that neither pulls nor builds.
     #[must_use]
     pub fn up(&self, site: &Site, project: &str, services: &[String], recreate: Recreate) -> Cmd {
-        let mut cmd = self
-            .base(site, &site.deploy_dir, Some(project))
-            .args(["up", "-d", "--no-build"]);
+        let mut cmd =
+            self.base(site, &site.deploy_dir, Some(project))
+                .args(["up", "-d", "--no-build"]);
         if !self.version.is_one() {
             cmd = cmd.args(["--pull", "never"]);
         }
@@ -223,7 +226,11 @@ fn refuse_unset(unset: &[String]) -> Failure {
     let names: Vec<String> = unset.iter().map(|n| format!("`{n}`")).collect();
     Failure::new(format!(
         "the compose file uses {} that {} not set: {}",
-        if unset.len() == 1 { "a variable" } else { "variables" },
+        if unset.len() == 1 {
+            "a variable"
+        } else {
+            "variables"
+        },
         if unset.len() == 1 { "is" } else { "are" },
         names.join(", ")
     ))
@@ -296,7 +303,9 @@ mod tests {
         let mut site = sample::deploy().site;
         site.compose_files = vec!["base.yml".into(), "prod.yml".into()];
         assert_eq!(
-            compose("2.26.1").config(&site, &site.deploy_dir).to_string(),
+            compose("2.26.1")
+                .config(&site, &site.deploy_dir)
+                .to_string(),
             "docker compose -f base.yml -f prod.yml config --format json"
         );
     }

@@ -23,7 +23,9 @@ use futures_util::future::join_all;
 
 use crate::event::Failure;
 use crate::host::reference::{self, Reference};
-use crate::host::{Container, Fetched, Health, HealthStatus, Image, Login, Progress, Result, State};
+use crate::host::{
+    Container, Fetched, Health, HealthStatus, Image, Login, Progress, Result, State,
+};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
@@ -48,7 +50,10 @@ pub async fn connect() -> Result<Engine> {
         .negotiate_version()
         .await
         .map_err(|e| unreachable(&socket, &e))?;
-    let version = docker.version().await.map_err(|e| unreachable(&socket, &e))?;
+    let version = docker
+        .version()
+        .await
+        .map_err(|e| unreachable(&socket, &e))?;
     Ok(Engine {
         docker,
         version: version.version.unwrap_or_else(|| "unknown".into()),
@@ -61,23 +66,30 @@ fn socket() -> String {
         return host.trim_start_matches("unix://").to_owned();
     }
     let system = PathBuf::from("/var/run/docker.sock");
-    let own = std::env::var("XDG_RUNTIME_DIR").unwrap_or_else(|_| {
-        format!("/run/user/{}", rustix::process::getuid().as_raw())
-    });
+    let own = std::env::var("XDG_RUNTIME_DIR")
+        .unwrap_or_else(|_| format!("/run/user/{}", rustix::process::getuid().as_raw()));
     let own = PathBuf::from(own).join("docker.sock");
-    let chosen = if !system.exists() && own.exists() { own } else { system };
+    let chosen = if !system.exists() && own.exists() {
+        own
+    } else {
+        system
+    };
     chosen.to_string_lossy().into_owned()
 }
 
 fn unreachable(socket: &str, error: &Bollard) -> Failure {
-    let failure = Failure::new(format!("Docker does not answer at `{socket}`")).because(chain(error));
+    let failure =
+        Failure::new(format!("Docker does not answer at `{socket}`")).because(chain(error));
     let user = rustix::process::geteuid().as_raw();
     match std::os::unix::net::UnixStream::connect(socket) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => failure
             .hint("let this user use Docker: `sudo usermod -aG docker <user>`, then log in again")
-            .hint(format!("or let Landfall use sudo: `sudo: always` (it runs as user {user} now)")),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => failure
-            .hint("install Docker on the server, or start it: `sudo systemctl start docker`"),
+            .hint(format!(
+                "or let Landfall use sudo: `sudo: always` (it runs as user {user} now)"
+            )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            failure.hint("install Docker on the server, or start it: `sudo systemctl start docker`")
+        }
         _ => failure.hint("start Docker on the server: `sudo systemctl start docker`"),
     }
 }
@@ -156,7 +168,9 @@ impl Engine {
     /// The names of a project's own networks.
     pub async fn networks(&self, project: &str) -> Result<Vec<String>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
-        let options = query::ListNetworksOptionsBuilder::new().filters(&filters).build();
+        let options = query::ListNetworksOptionsBuilder::new()
+            .filters(&filters)
+            .build();
         let listed = self
             .docker
             .list_networks(Some(options))
@@ -224,9 +238,10 @@ impl Engine {
             .inspect_registry_image(&name, credentials)
             .await
             .map_err(|e| unpullable(text, reference, &said(&e)))?;
-        answer.descriptor.digest.ok_or_else(|| {
-            Failure::new(format!("the registry gave no digest for `{text}`"))
-        })
+        answer
+            .descriptor
+            .digest
+            .ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
     }
 
     async fn fetch(
@@ -276,7 +291,9 @@ impl Engine {
     /// The references whose repository is the named one.
     pub async fn references(&self, repository: &str) -> Result<Vec<String>> {
         let filters = HashMap::from([("reference", vec![repository.to_owned()])]);
-        let options = query::ListImagesOptionsBuilder::new().filters(&filters).build();
+        let options = query::ListImagesOptionsBuilder::new()
+            .filters(&filters)
+            .build();
         let listed = self
             .docker
             .list_images(Some(options))
@@ -288,7 +305,10 @@ impl Engine {
     /// Makes a reference mean nothing.
     pub async fn untag(&self, reference: &str) -> Result<()> {
         let options = query::RemoveImageOptionsBuilder::new().force(false).build();
-        let removed = self.docker.remove_image(reference, Some(options), None).await;
+        let removed = self
+            .docker
+            .remove_image(reference, Some(options), None)
+            .await;
         ignore_missing(removed.map(|_| ()))
             .map_err(failed(format!("cannot remove the reference `{reference}`")))
     }
@@ -305,10 +325,17 @@ impl Engine {
 
     /// Removes containers and the anonymous volumes that came with them.
     pub async fn remove(&self, containers: &[String]) -> Result<()> {
-        let options = query::RemoveContainerOptionsBuilder::new().v(true).force(true).build();
+        let options = query::RemoveContainerOptionsBuilder::new()
+            .v(true)
+            .force(true)
+            .build();
         for id in containers {
-            ignore_missing(self.docker.remove_container(id, Some(options.clone())).await)
-                .map_err(failed("cannot remove a container"))?;
+            ignore_missing(
+                self.docker
+                    .remove_container(id, Some(options.clone()))
+                    .await,
+            )
+            .map_err(failed("cannot remove a container"))?;
         }
         Ok(())
     }
@@ -321,7 +348,9 @@ impl Engine {
 
     /// Gives a container its name.
     pub async fn rename(&self, container: &str, name: &str) -> Result<()> {
-        let options = query::RenameContainerOptionsBuilder::new().name(name).build();
+        let options = query::RenameContainerOptionsBuilder::new()
+            .name(name)
+            .build();
         self.docker
             .rename_container(container, options)
             .await
@@ -354,9 +383,17 @@ impl Engine {
             attach_stderr: Some(true),
             ..CreateExecOptions::default()
         };
-        let exec = self.docker.create_exec(container, options).await.map_err(cannot())?;
+        let exec = self
+            .docker
+            .create_exec(container, options)
+            .await
+            .map_err(cannot())?;
         let mut text = String::new();
-        let started = self.docker.start_exec(&exec.id, None).await.map_err(cannot())?;
+        let started = self
+            .docker
+            .start_exec(&exec.id, None)
+            .await
+            .map_err(cannot())?;
         if let StartExecResults::Attached { mut output, .. } = started {
             while let Some(Ok(chunk)) = output.next().await {
                 append(&mut text, chunk);
@@ -431,20 +468,40 @@ fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
     let registry = reference.registry();
     let low = why.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
-    if has(&["unauthorized", "authentication required", "denied", "no basic auth"]) {
+    if has(&[
+        "unauthorized",
+        "authentication required",
+        "denied",
+        "no basic auth",
+    ]) {
         return failure
-            .hint(format!("check `registry_username` and `registry_password` for `{registry}`"))
+            .hint(format!(
+                "check `registry_username` and `registry_password` for `{registry}`"
+            ))
             .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
     }
-    if has(&["manifest unknown", "not found", "name unknown", "name_unknown"]) {
+    if has(&[
+        "manifest unknown",
+        "not found",
+        "name unknown",
+        "name_unknown",
+    ]) {
         return failure.hint(format!(
             "check the name and the tag, and that the build pushed it: `docker manifest inspect {text}`"
         ));
     }
     if has(&["no space left"]) {
-        return failure.hint("free disk space on the server: `docker system df`, `docker image prune`");
+        return failure
+            .hint("free disk space on the server: `docker system df`, `docker image prune`");
     }
-    if has(&["connection refused", "no such host", "timeout", "no route", "unreachable", "eof"]) {
+    if has(&[
+        "connection refused",
+        "no such host",
+        "timeout",
+        "no route",
+        "unreachable",
+        "eof",
+    ]) {
         return failure.hint(format!(
             "check that the server reaches `{registry}`: `curl -sI https://{registry}/v2/`"
         ));
@@ -463,7 +520,11 @@ fn read_container(inspected: ContainerInspectResponse) -> Option<Container> {
     let policy = inspected.host_config.and_then(|h| h.restart_policy);
     Some(Container {
         id: inspected.id.unwrap_or_default(),
-        name: inspected.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        name: inspected
+            .name
+            .unwrap_or_default()
+            .trim_start_matches('/')
+            .to_owned(),
         service: label(SERVICE),
         image: config.image.unwrap_or_default(),
         image_id: inspected.image.unwrap_or_default(),

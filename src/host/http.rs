@@ -74,7 +74,9 @@ pub async fn connect(address: &str) -> Result<String> {
     match tokio::time::timeout(Duration::from_secs(5), opened).await {
         Ok(Ok(_)) => Ok("connected".into()),
         Ok(Err(e)) => Err(Failure::new(format!("no connection to `{address}`")).because(e)),
-        Err(_) => Err(Failure::new(format!("no connection to `{address}` within 5 s"))),
+        Err(_) => Err(Failure::new(format!(
+            "no connection to `{address}` within 5 s"
+        ))),
     }
 }
 
@@ -82,7 +84,10 @@ fn meets(expect: &Expect, status: StatusCode, body: &[u8], ms: u64) -> Result<()
     let text = String::from_utf8_lossy(body);
     match expect.status {
         Some(wanted) if status.as_u16() != wanted => {
-            return Err(odd(format!("answered {} instead of {wanted}", status.as_u16()), &text));
+            return Err(odd(
+                format!("answered {} instead of {wanted}", status.as_u16()),
+                &text,
+            ));
         }
         None if !status.is_success() => {
             return Err(odd(format!("answered {}", status.as_u16()), &text));
@@ -111,7 +116,10 @@ fn meets_json(expect: &Expect, body: &[u8], text: &str) -> Result<()> {
         let found = value.pointer(pointer);
         if found != Some(wanted) {
             let found = found.map_or_else(|| "nothing".into(), ToString::to_string);
-            return Err(odd(format!("`{pointer}` is {found} instead of {wanted}"), text));
+            return Err(odd(
+                format!("`{pointer}` is {found} instead of {wanted}"),
+                text,
+            ));
         }
     }
     Ok(())
@@ -179,6 +187,9 @@ mod tests {
             max_ms: Some(4),
             ..Expect::default()
         };
-        assert_eq!(verdict(&slow, 200, ""), "answered in 5 ms, which is more than 4 ms");
+        assert_eq!(
+            verdict(&slow, 200, ""),
+            "answered in 5 ms, which is more than 4 ms"
+        );
     }
 }

@@ -178,10 +178,22 @@ mod tests {
 
     #[test]
     fn unhealthy_may_recover_and_exec_vouches_only_while_docker_has_no_word() {
-        assert_eq!(word(&with_health(HealthStatus::Healthy), Vouched::No), "passed");
-        assert_eq!(word(&with_health(HealthStatus::Starting), Vouched::No), "pending");
-        assert_eq!(word(&with_health(HealthStatus::Starting), Vouched::ByExec), "passed");
-        assert_eq!(word(&with_health(HealthStatus::Unhealthy), Vouched::ByExec), "pending");
+        assert_eq!(
+            word(&with_health(HealthStatus::Healthy), Vouched::No),
+            "passed"
+        );
+        assert_eq!(
+            word(&with_health(HealthStatus::Starting), Vouched::No),
+            "pending"
+        );
+        assert_eq!(
+            word(&with_health(HealthStatus::Starting), Vouched::ByExec),
+            "passed"
+        );
+        assert_eq!(
+            word(&with_health(HealthStatus::Unhealthy), Vouched::ByExec),
+            "pending"
+        );
     }
 
     #[test]

@@ -231,8 +231,7 @@ pub trait Host: Sized {
     /// Removes the stage.
     async fn strike_stage(&self, run: &RunDir) -> Result<()>;
     /// Puts the plan's files in place; those that differ from what was there.
-    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir)
-    -> Result<Vec<String>>;
+    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>>;
     /// Archives the deploy directory.
     async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description>;
     /// Where a backup's archive lies.

@@ -123,12 +123,7 @@ impl Host for Server {
         site::strike_stage(run)
     }
 
-    async fn put_files(
-        &self,
-        plan: &Plan,
-        private: &Private,
-        run: &RunDir,
-    ) -> Result<Vec<String>> {
+    async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
         site::put_files(plan, private, run)
     }
 
@@ -182,7 +177,12 @@ impl Host for Server {
     }
 
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>> {
-        let output = self.compose().await?.hashes(&self.site, project).run().await?;
+        let output = self
+            .compose()
+            .await?
+            .hashes(&self.site, project)
+            .run()
+            .await?;
         Ok(compose::read_hashes(&output.stdout).into_iter().collect())
     }
 

@@ -41,7 +41,9 @@ pub fn check(site: &Site) -> Result<()> {
     access(dir, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| {
         Failure::new(format!("`{shown}` cannot be written"))
             .because(e)
-            .hint(format!("give it to the SSH user: `sudo chown -R <user> {shown}`"))
+            .hint(format!(
+                "give it to the SSH user: `sudo chown -R <user> {shown}`"
+            ))
             .hint("or let Landfall use sudo: `sudo: always`")
     })
 }
@@ -169,7 +171,9 @@ impl std::io::Read for Part {
         use std::os::unix::fs::FileExt;
         let left = usize::try_from(self.len.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
-        let read = self.file.read_at(&mut buffer[..wanted], self.start + self.at)?;
+        let read = self
+            .file
+            .read_at(&mut buffer[..wanted], self.start + self.at)?;
         self.at += read as u64;
         Ok(read)
     }

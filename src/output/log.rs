@@ -10,9 +10,9 @@ use chrono::{DateTime, Utc};
 
 use super::clean;
 use super::escaped::{Command, Escaped};
-use crate::masks::Masks;
 use super::progress::{Bars, Moved, Pace};
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
+use crate::masks::Masks;
 use crate::plan::Plan;
 use crate::report::{Report, span};
 

@@ -84,10 +84,10 @@ mod tests {
 
     use super::*;
     use crate::event::{Note, Step};
+    use crate::masks::Masks;
     use crate::report::sample::{self, Story};
     use crate::secret::Secret;
     use log::Style;
-    use crate::masks::Masks;
 
     async fn told(report: &Report, sinks: &[Sink], masks: Masks) -> String {
         let mut log = Log::new(Vec::new(), Style::Plain);

@@ -72,6 +72,7 @@ fn liveness(target: &Target) -> String {
   ClearAllForwardings yes
   PermitLocalCommand no
   RequestTTY no
+  RemoteCommand none
   EscapeChar none
   Compression no
   LogLevel ERROR

@@ -44,8 +44,11 @@ impl PrivateDir {
             .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(place)?;
-        let in_use = private_file(&dir.path().join(IN_USE))?;
+        // Locked before it has its name: a sweeper must never see it free.
+        let unnamed = dir.path().join("new");
+        let in_use = private_file(&unnamed)?;
         in_use.try_lock().map_err(io::Error::from)?;
+        fs::rename(unnamed, dir.path().join(IN_USE))?;
         Ok(Self {
             dir,
             _in_use: in_use,

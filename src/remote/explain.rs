@@ -37,7 +37,8 @@ impl Hop<'_> {
     }
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
+    (&["Host key verification failed"], unproven),
     (
         &["Could not resolve hostname", "Name or service not known"],
         unresolved,
@@ -49,6 +50,7 @@ const CASES: [Case; 9] = [
     (&["No route to host", "Network is unreachable"], unroutable),
     (&["Bad configuration option"], too_old),
     (&["Load key"], unreadable_key),
+    (&["account is currently not available", "nologin"], no_shell),
     (
         &[
             "Connection closed by",
@@ -119,6 +121,14 @@ fn unresolved(hop: &Hop) -> Failure {
         .hint("check the spelling of `host`, and that this name is public if the runner is hosted elsewhere")
 }
 
+fn unproven(hop: &Hop) -> Failure {
+    Failure::new(format!(
+        "{} does not prove to be who it should",
+        hop.named()
+    ))
+    .hint("compare `host_key` with what `ssh-keygen -lf` says on the server itself")
+}
+
 fn refused(hop: &Hop) -> Failure {
     Failure::new(format!("{} refuses connections", hop.named()))
         .hint("check `port`, that sshd runs there, and that the firewall lets this machine in")
@@ -152,6 +162,11 @@ fn too_old(_: &Hop) -> Failure {
 fn unreadable_key(_: &Hop) -> Failure {
     Failure::new("ssh cannot read the private key")
         .hint("make a new one with `ssh-keygen -t ed25519`, and give the whole file")
+}
+
+fn no_shell(hop: &Hop) -> Failure {
+    Failure::new(format!("`{}` has no shell on the server", hop.address()))
+        .hint("give that user one: `usermod -s /bin/sh USER`")
 }
 
 fn unknown(hop: &Hop) -> Failure {
@@ -297,6 +312,10 @@ mod tests {
             (
                 "config: line 3: Bad configuration option: knownhostscommand",
                 "this machine's ssh is too old",
+            ),
+            (
+                "This account is currently not available.",
+                "`deploy@web-1` has no shell on the server",
             ),
             ("something else", "no connection to `web-1` port 22"),
         ];

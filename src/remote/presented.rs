@@ -57,12 +57,18 @@ pub fn fingerprints(pins: &[HostPin]) -> String {
 
 /// The presented keys that are pinned and not revoked.
 #[must_use]
-pub fn pinned_among<'a>(keys: &'a [Presented], pins: &[HostPin]) -> Vec<&'a HostKey> {
+pub fn pinned_among<'a>(keys: &'a [Presented], pins: &[HostPin]) -> Vec<&'a Presented> {
     let revoked = |key: &HostKey| pins.contains(&HostPin::Revoked(key.clone()));
     keys.iter()
-        .map(|presented| &presented.key)
-        .filter(|key| pins.iter().any(|pin| pin.accepts(key)) && !revoked(key))
+        .filter(|shown| pins.iter().any(|pin| pin.accepts(&shown.key)) && !revoked(&shown.key))
         .collect()
+}
+
+/// The pins that no presented key stands for: authorities and revoked keys.
+#[must_use]
+pub fn standing(pins: &[HostPin]) -> Vec<HostPin> {
+    let stands = |pin: &&HostPin| matches!(pin, HostPin::Authority(_) | HostPin::Revoked(_));
+    pins.iter().filter(stands).cloned().collect()
 }
 
 /// The keys that a hop presents, one of each type it has; without any, what `ssh` said.
@@ -183,7 +189,10 @@ mod tests {
             key: key.clone(),
         }];
         let print = HostPin::Fingerprint(PRINT.to_owned());
-        assert_eq!(pinned_among(&shown, std::slice::from_ref(&print)), [&key]);
+        assert_eq!(
+            pinned_among(&shown, std::slice::from_ref(&print)),
+            [&shown[0]]
+        );
         assert!(pinned_among(&shown, &[print, HostPin::Revoked(key.clone())]).is_empty());
     }
 }

@@ -157,6 +157,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::transport::Transport;
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
     async fn ask(question: Question<'_>) -> Answer {
@@ -203,6 +204,63 @@ mod tests {
             ask(about(&state, None, &Arch::ALL)).await.place,
             Place::Ready(found)
         );
+    }
+
+    /// Asks as a user who may make directories through `sudo` alone, if there is any.
+    async fn ask_as_deploy(state: &Path, sudo: Sudo, has_sudo: bool) -> Answer {
+        let tools = tempfile::tempdir().unwrap();
+        let tool = |name: &str, text: &str| {
+            let path = tools.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        tool("id", "case $1 in -u) echo 1000 ;; *) echo deploy ;; esac");
+        tool(
+            "mkdir",
+            r#"[ -n "$ROOT" ] && exec /bin/mkdir "$@"; echo Permission denied >&2; exit 1"#,
+        );
+        let sudoer = r#"[ "$1" = -n ] || exit 1; shift; [ "$1" = -- ] && shift; ROOT=1 exec "$@""#;
+        tool("sudo", if has_sudo { sudoer } else { "exit 1" });
+        let question = Question {
+            sudo,
+            ..about(state, None, &Arch::ALL)
+        };
+        let script = format!(
+            "PATH={}:$PATH; {}",
+            tools.path().display(),
+            script(question)
+        );
+        let output = Transport::Here
+            .run(&script, b"", Duration::from_secs(10))
+            .await;
+        parse(&String::from_utf8(output.unwrap().stdout).unwrap())
+    }
+
+    #[tokio::test]
+    async fn sudo_is_used_where_it_is_needed_and_allowed() {
+        let refused = Place::Refused("Permission denied".to_owned());
+        let ready = Place::Ready(Vec::new());
+        for (sudo, has_sudo, used, place) in [
+            (Sudo::Auto, true, Some(true), &ready),
+            (Sudo::Always, true, Some(true), &ready),
+            (Sudo::Never, true, None, &refused),
+            (Sudo::Auto, false, Some(false), &refused),
+            (
+                Sudo::Always,
+                false,
+                Some(false),
+                &Place::Refused(String::new()),
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let answer = ask_as_deploy(&dir.path().join(".landfall"), sudo, has_sudo).await;
+            assert_eq!(
+                (answer.sudo, &answer.place),
+                (used, place),
+                "{sudo:?} {has_sudo}"
+            );
+            assert_eq!((answer.uid, answer.user.as_str()), (1000, "deploy"));
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! pipe of ours, so it ends when we do, however we end. Commands run over its control socket. This
 //! file refuses to know what is run.
 
+use std::fmt::Write;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 use super::config::{self, Files};
 use super::dir::PrivateDir;
 use super::explain;
-use super::hostkey::{HostKey, HostPin};
+use super::hostkey::HostKey;
 use super::identity;
 use super::presented;
 use super::target::{HostKeys, Identity, Target};
@@ -262,6 +263,8 @@ impl<'a> Opening<'a> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
+            // A Ctrl-C at the terminal is ours to answer, with the connection still standing.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(no_ssh)
@@ -298,9 +301,9 @@ impl<'a> Opening<'a> {
     }
 
     /// Finds out which hop presents which keys; fails unless every hop presents a pinned one, and
-    /// writes those down by type, so that `ssh` asks the server for that type.
+    /// writes down those alone, each for its hop, so that `ssh` asks for no other type.
     async fn settle_host_keys(&self) -> Result<(), Error> {
-        let mut lines = config::known_hosts(self.target.pins());
+        let mut lines = config::known_hosts(&presented::standing(self.target.pins()));
         for hop in presented::hops(self.target) {
             let keys = match presented::gather(self.target, &self.dir, hop).await {
                 Ok(keys) => keys,
@@ -314,10 +317,7 @@ impl<'a> Opening<'a> {
                 }));
             }
             for key in pinned {
-                lines += &HostPin::Key(key.clone())
-                    .known_hosts_line()
-                    .unwrap_or_default();
-                lines += "\n";
+                let _ = writeln!(lines, "{key}");
             }
             self.dir
                 .write("known_hosts", lines.as_bytes())

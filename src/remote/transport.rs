@@ -268,6 +268,8 @@ fn spawn_here(script: &str) -> Result<Process, Error> {
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
+        // A Ctrl-C at the terminal is ours to answer, not the command's.
+        .process_group(0)
         .spawn()
         .map_err(|e| failed(e.to_string()))?;
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());

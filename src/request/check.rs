@@ -76,7 +76,17 @@ impl<'a> Border<'a> {
             grammar::secret_url(text).map(Secret::new)
         });
         let notify = self.one(raw.notify(), |text| grammar::choice(text, Notify::WORDS));
-        let request = Request {
+        let draft = consistency::Draft {
+            mode,
+            site: site.as_ref(),
+            images: &images,
+            files: &files,
+            env_file: env_file.as_ref(),
+            checks: &checks,
+            timeout,
+        };
+        consistency::check(&draft, raw, &mut self.found);
+        Some(Request {
             mode: mode?,
             dry_run: dry_run?,
             place: place?,
@@ -87,7 +97,7 @@ impl<'a> Border<'a> {
             registry,
             pre_deploy: hook(raw.pre_deploy()),
             post_deploy: hook(raw.post_deploy()),
-            checks: checks?,
+            checks,
             backups: backups?,
             backup_timestamp: backup_timestamp?,
             restore_data: restore_data?,
@@ -99,9 +109,7 @@ impl<'a> Border<'a> {
             slack_webhook_url,
             notify: notify?,
             warnings: consistency::without_effect(raw, mode?),
-        };
-        consistency::check(&request, raw, &mut self.found);
-        Some(request)
+        })
     }
 
     /// The value of an input, if it has one and that is well.
@@ -233,7 +241,10 @@ impl<'a> Border<'a> {
     }
 
     fn pins_a_host_key(&self) -> bool {
-        { self.raw.host_key().lines() }.any(|line| !line.starts_with('#'))
+        self.raw
+            .host_key()
+            .lines()
+            .any(|line| !line.starts_with('#'))
     }
 
     fn host_key_is_missing(&self) -> bool {
@@ -330,21 +341,21 @@ impl<'a> Border<'a> {
         })
     }
 
-    fn checks(&mut self) -> Option<Checks> {
+    /// A number with a fault counts as none: it has been told, and the others are looked at.
+    fn checks(&mut self) -> Checks {
         let raw = self.raw;
-        let health_url = self.one(raw.health_url(), grammar::url);
         let suite = self.one(raw.smoke_suite(), |text| {
             grammar::choice(text, Suite::WORDS)
         });
-        let smoke = self.smoke(suite);
-        let health_timeout = self.seconds(raw.health_timeout(), grammar::SECONDS);
-        let watch = self.seconds(raw.watch(), grammar::SECONDS_OR_NONE);
-        Some(Checks {
-            health_url,
-            smoke,
-            health_timeout: health_timeout?,
-            watch: watch?,
-        })
+        Checks {
+            health_url: self.one(raw.health_url(), grammar::url),
+            smoke: self.smoke(suite),
+            health_timeout: { self.seconds(raw.health_timeout(), grammar::SECONDS) }
+                .unwrap_or_default(),
+            watch: self
+                .seconds(raw.watch(), grammar::SECONDS_OR_NONE)
+                .unwrap_or_default(),
+        }
     }
 
     fn smoke(&mut self, suite: Option<Suite>) -> Vec<SmokeTest> {
@@ -361,7 +372,8 @@ impl<'a> Border<'a> {
             given.text.to_owned()
         };
         match smoke::read(&yaml) {
-            Ok(tests) => { tests.into_iter() }
+            Ok(tests) => tests
+                .into_iter()
                 .filter(|declared| declared.suite == Suite::Basic || suite == Some(Suite::Full))
                 .map(|declared| declared.test)
                 .collect(),
@@ -387,13 +399,13 @@ impl<'a> Border<'a> {
     fn faults(mut self, request: Option<Request>, host_key_missing: bool) -> Faults {
         let only_host_key_missing = match request {
             Some(request) if self.found.is_empty() => match request.place {
-                Place::Server(target) => Some(target),
+                Place::Server(target) => Some(Box::new(target)),
                 Place::Here => None,
             },
             _ => None,
         };
         if host_key_missing {
-            self.found.missing(self.raw.host_key());
+            self.found.missing_host_key(self.raw.host_key());
         }
         Faults {
             all: self.found.into_faults(self.raw),
@@ -417,3 +429,6 @@ fn beside(deploy_dir: &Path) -> PathBuf {
     path.push("-backups");
     path.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,25 +6,42 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::event::Failure;
-use crate::plan::Probe;
+use crate::plan::{Checks, Probe, Site};
 
 use super::fault::{Found, shown};
 use super::inputs::{Given, Group, Raw};
-use super::{Mode, Request};
+use super::{EnvFile, LocalFile, Mode, Reference};
 
-/// Finds every contradiction within a request whose values are well one by one.
-pub(super) fn check(request: &Request, raw: &Raw, found: &mut Found) {
-    rollback_inputs(request, raw, found);
-    env_file_path(request, raw, found);
-    directories(request, raw, found);
-    images(request, raw, found);
-    targets(request, raw, found);
-    services(request, raw, found);
-    time(request, raw, found);
+/// What is known of a request while some of its inputs may have faults.
+pub(super) struct Draft<'a> {
+    pub mode: Option<Mode>,
+    pub site: Option<&'a Site>,
+    pub images: &'a [Reference],
+    pub files: &'a [LocalFile],
+    pub env_file: Option<&'a EnvFile>,
+    pub checks: &'a Checks,
+    pub timeout: Option<u64>,
 }
 
-fn rollback_inputs(request: &Request, raw: &Raw, found: &mut Found) {
-    if !matches!(request.mode, Mode::Deploy | Mode::Plan) {
+/// Finds every contradiction among the values that are well one by one.
+pub(super) fn check(draft: &Draft<'_>, raw: &Raw, found: &mut Found) {
+    if let Some(mode) = draft.mode {
+        rollback_inputs(mode, raw, found);
+        env_file_path(mode, raw, found);
+    }
+    if let Some(site) = draft.site {
+        directories(site, raw, found);
+        targets(draft, site, raw, found);
+        services(&site.services, draft.checks, raw, found);
+    }
+    images(draft.images, raw, found);
+    if let Some(timeout) = draft.timeout {
+        time(draft.checks, timeout, raw, found);
+    }
+}
+
+fn rollback_inputs(mode: Mode, raw: &Raw, found: &mut Found) {
+    if !matches!(mode, Mode::Deploy | Mode::Plan) {
         return;
     }
     for given in [raw.backup_timestamp(), raw.restore_data()] {
@@ -38,9 +55,9 @@ fn rollback_inputs(request: &Request, raw: &Raw, found: &mut Found) {
     }
 }
 
-fn env_file_path(request: &Request, raw: &Raw, found: &mut Found) {
+fn env_file_path(mode: Mode, raw: &Raw, found: &mut Found) {
     let (path, content) = (raw.env_file_path(), raw.env_file());
-    if path.is_set() && request.env_file.is_none() && request.mode != Mode::Rollback {
+    if path.is_set() && content.text.is_empty() && matches!(mode, Mode::Deploy | Mode::Plan) {
         let what = format!(
             "{} is given without {}",
             found.label(path),
@@ -51,8 +68,7 @@ fn env_file_path(request: &Request, raw: &Raw, found: &mut Found) {
     }
 }
 
-fn directories(request: &Request, raw: &Raw, found: &mut Found) {
-    let site = &request.site;
+fn directories(site: &Site, raw: &Raw, found: &mut Found) {
     let (deploy, backup) = (found.label(raw.deploy_dir()), found.label(raw.backup_dir()));
     let hint = "keep the backups beside it, as in `/opt/app-backups` for `/opt/app`";
     if site.backup_dir == site.deploy_dir {
@@ -67,9 +83,9 @@ fn directories(request: &Request, raw: &Raw, found: &mut Found) {
     }
 }
 
-fn images(request: &Request, raw: &Raw, found: &mut Found) {
+fn images(images: &[Reference], raw: &Raw, found: &mut Found) {
     let mut repositories = BTreeSet::new();
-    for image in &request.images {
+    for image in images {
         if !repositories.insert(image.repository()) {
             let what = format!(
                 "{}: {} is a second image of one repository",
@@ -82,13 +98,15 @@ fn images(request: &Request, raw: &Raw, found: &mut Found) {
 }
 
 /// What is written must not be written twice, and not where the backups are.
-fn targets(request: &Request, raw: &Raw, found: &mut Found) {
-    let site = &request.site;
-    let env = request
+fn targets(draft: &Draft<'_>, site: &Site, raw: &Raw, found: &mut Found) {
+    let env = draft
         .env_file
         .iter()
         .map(|env| (raw.env_file_path(), env.path.as_str()));
-    let files = { request.files.iter() }.map(|file| (raw.files(), file.planned.path.as_str()));
+    let files = draft
+        .files
+        .iter()
+        .map(|file| (raw.files(), file.planned.path.as_str()));
     let mut taken = BTreeSet::new();
     for (given, path) in files.chain(env) {
         let what = format!("{}: {}", found.label(given), shown(path));
@@ -102,7 +120,9 @@ fn targets(request: &Request, raw: &Raw, found: &mut Found) {
             fault("would be written twice", "write one of them somewhere else");
         }
     }
-    for (path, above) in { taken.iter() }.flat_map(|path| ancestors(path).map(move |up| (path, up)))
+    for (path, above) in taken
+        .iter()
+        .flat_map(|path| ancestors(path).map(move |up| (path, up)))
     {
         if taken.contains(above) {
             let what = format!(
@@ -113,8 +133,10 @@ fn targets(request: &Request, raw: &Raw, found: &mut Found) {
             found.add(Failure::new(what).hint("write one of them somewhere else"));
         }
     }
-    if let Some(env) =
-        { request.env_file.as_ref() }.filter(|e| site.compose_files.contains(&e.path))
+    if let Some(env) = draft
+        .env_file
+        .as_ref()
+        .filter(|e| site.compose_files.contains(&e.path))
     {
         let what = format!(
             "{}: {} is a compose file",
@@ -134,12 +156,11 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A test of a service that is left alone would judge what this run does not change.
-fn services(request: &Request, raw: &Raw, found: &mut Found) {
-    let deployed = &request.site.services;
+fn services(deployed: &[String], checks: &Checks, raw: &Raw, found: &mut Found) {
     if deployed.is_empty() {
         return;
     }
-    for test in &request.checks.smoke {
+    for test in &checks.smoke {
         let (Probe::Service { service } | Probe::Exec { service, .. }) = &test.probe else {
             continue;
         };
@@ -160,9 +181,8 @@ fn services(request: &Request, raw: &Raw, found: &mut Found) {
     }
 }
 
-fn time(request: &Request, raw: &Raw, found: &mut Found) {
-    let checks = &request.checks;
-    if checks.health_timeout + checks.watch < request.timeout {
+fn time(checks: &Checks, timeout: u64, raw: &Raw, found: &mut Found) {
+    if checks.health_timeout + checks.watch < timeout {
         return;
     }
     let what = format!(
@@ -172,14 +192,14 @@ fn time(request: &Request, raw: &Raw, found: &mut Found) {
         found.label(raw.watch()),
         checks.watch,
         found.label(raw.timeout()),
-        request.timeout,
+        timeout,
     );
     found.add(Failure::new(what).hint(format!("raise {}", found.label(raw.timeout()))));
 }
 
 /// An operator who names no host means this machine, so nothing may be said about another.
 pub(super) fn nothing_for_a_server(raw: &Raw, found: &mut Found) {
-    let server = { raw.all() }.filter(|given| given.input.group == Group::Server);
+    let server = raw.all().filter(|given| given.input.group == Group::Server);
     for given in server.filter(|given| given.is_set()) {
         let what = format!(
             "{} says how to reach a server, and none is named",
@@ -202,7 +222,8 @@ pub(super) fn without_effect(raw: &Raw, mode: Mode) -> Vec<String> {
         ],
         _ => return Vec::new(),
     };
-    { given.iter() }
+    given
+        .iter()
         .filter(|given| given.is_set())
         .map(|given| {
             let name = given.input.name;

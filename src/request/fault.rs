@@ -48,7 +48,7 @@ pub struct Faults {
     /// One failure each.
     pub all: Vec<Failure>,
     /// The server, when a missing `host_key` is the only fault: its keys may be looked at.
-    pub only_host_key_missing: Option<Target>,
+    pub only_host_key_missing: Option<Box<Target>>,
 }
 
 impl From<Vec<Failure>> for Faults {
@@ -135,11 +135,17 @@ impl Found {
 
     /// Adds the fault of an input that is needed and missing.
     pub(super) fn missing(&mut self, given: Given<'_>) {
-        let name = given.input.name;
-        self.all.push(
-            Failure::new(format!("{} is required", self.label(given)))
-                .hint(self.caller.how_to_set(name)),
-        );
+        let hint = self.caller.how_to_set(given.input.name);
+        self.add(Failure::new(format!("{} is required", self.label(given))).hint(hint));
+    }
+
+    /// Adds the fault of a missing host key, which no switch makes up for.
+    pub(super) fn missing_host_key(&mut self, given: Given<'_>) {
+        let what = format!("{} is required", self.label(given));
+        self.add(Failure::new(what).hint(
+            "add the server's `known_hosts` lines or `SHA256:…` fingerprints; \
+             `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows one on the server",
+        ));
     }
 
     /// The faults for good, with every secret's text struck out wherever it slipped in.

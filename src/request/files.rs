@@ -53,7 +53,8 @@ pub(super) fn resolve<'a>(
             Err(fault) => faults.push(fault),
         }
     }
-    let measured: Vec<_> = { found.into_iter() }
+    let measured: Vec<_> = found
+        .into_iter()
         .filter_map(|(path, source)| measure(path, source).map_err(|f| faults.push(f)).ok())
         .collect();
     if faults.is_empty() {
@@ -68,6 +69,10 @@ pub(super) fn text(path: &str, workspace: &Path) -> Result<String, Failure> {
     const LONGEST: u64 = 1 << 20;
     let path = grammar::relative_file(path)?;
     let walk = Walk::of(workspace, true)?;
+    if !workspace.join(&path).exists() {
+        let what = format!("{} is not in the workspace", shown(&path));
+        return Err(Failure::new(what).hint("check the path; has the repository been checked out?"));
+    }
     let source = walk.file(&workspace.join(&path), &path)?;
     let read = || {
         let mut text = String::new();
@@ -150,7 +155,9 @@ fn literally(entry: &Entry, walk: &Walk, path: &Path) -> Result<Vec<(String, Pat
     let name = entry.from.rsplit('/').next().unwrap_or_default();
     if path.is_dir() {
         let to = entry.to.as_deref().unwrap_or(&entry.from);
-        return Ok({ walk.below(path, &entry.from)?.into_iter() }
+        return Ok(walk
+            .below(path, &entry.from)?
+            .into_iter()
             .map(|(below, source)| (joined(to, &below), source))
             .collect());
     }
@@ -177,7 +184,8 @@ fn by_glob(
     }
     let found = walk.matching(&start, base, &|path| matches_or_lies_below(&matcher, path))?;
     let to = entry.to.as_deref().unwrap_or(base);
-    Ok({ found.into_iter() }
+    Ok(found
+        .into_iter()
         .map(|(below, source)| (joined(to, &below), source))
         .collect())
 }

@@ -153,9 +153,11 @@ fn is_registry(text: &str) -> bool {
 /// Letters and digits, held together by `.`, `_`, `__` or any number of `-`.
 fn is_component(text: &str) -> bool {
     let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let separators = text.split(is_alphanumeric).filter(|part| !part.is_empty());
-    text.starts_with(is_alphanumeric) && text.ends_with(is_alphanumeric) && { separators }
-        .all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-'))
+    let mut separators = text.split(is_alphanumeric).filter(|part| !part.is_empty());
+    text.starts_with(is_alphanumeric)
+        && text.ends_with(is_alphanumeric)
+        && separators
+            .all(|part| matches!(part, "." | "_" | "__") || part.bytes().all(|b| b == b'-'))
 }
 
 fn is_tag(text: &str) -> bool {

@@ -27,7 +27,7 @@ pub enum Group {
     Mode,
     /// How to reach the server.
     Server,
-    /// Where the release lives there.
+    /// Where the release and its backups live there, and with whose rights.
     Site,
     /// What is new.
     Release,
@@ -191,7 +191,7 @@ inputs! {
     mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would happen and touches nothing) or `status`.";
     host: Server Line Required, "The server: a name or an address, such as `example.org`, `203.0.113.7` or `[2001:db8::1]`.";
     port: Server Line Value("22"), "The server's SSH port.";
-    user: Server Line Required, "The SSH user; it must be able to run Docker on the server, by itself or through `sudo`.";
+    user: Server Line Required, "The SSH user; it must be able to run Docker on the server, by itself or through sudo.";
     ssh_key: Server Secret Required, "The user's private SSH key, as the text of the key file (OpenSSH or PEM). Store it as a secret.";
     ssh_key_passphrase: Server Secret Nothing, "The passphrase of `ssh_key`, if it has one.";
     host_key: Server Lines Required, "The server's public key, so that nobody else can pose as the server: `known_hosts` lines (from `ssh-keyscan`) or `SHA256:…` fingerprints, one a line. Any of them is accepted and nothing else is. Leave it out once to be shown what the server presents and how to confirm it.";
@@ -213,12 +213,12 @@ inputs! {
     smoke_suite: Checks Line Value("basic"), "Which smoke tests to run: `basic`, or `full` for those marked `suite: full` as well.";
     health_timeout: Checks Line Value("120"), "Seconds until the checks must pass.";
     watch: Checks Line Value("0"), "Seconds after that in which the checks must go on passing.";
-    backup_dir: Backups Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
+    backup_dir: Site Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
     keep_backups: Backups Line Value("3"), "How many backups are kept, the newest first; the one that a rollback would need always is.";
     backup_exclude: Backups Lines Nothing, "What a backup leaves out: globs relative to `deploy_dir`, one a line.";
     backup_timestamp: Rollback Line Value("latest"), "With `mode: rollback`, the backup to go back to: `latest` or a timestamp such as `20251017_143025`.";
     restore_data: Rollback Switch Value("false"), "With `mode: rollback`, also restore what containers write (their read-write bind mounts below `deploy_dir`).";
-    sudo: Run Line Value("auto"), "Whether to use `sudo` on the server: `auto` (where it is needed), `always` or `never`.";
+    sudo: Site Line Value("auto"), "Whether to use sudo on the server: `auto` (where it is needed), `always` or `never`.";
     lock_timeout: Run Line Value("600"), "Seconds to wait for another deployment of the same directory.";
     timeout: Run Line Value("1800"), "Seconds for the whole run.";
     dry_run: Run Switch Value("false"), "Show what would happen in any mode, and touch nothing.";
@@ -249,12 +249,13 @@ mod tests {
 
     #[test]
     fn white_space_alone_is_unset() {
-        let mut raw = Raw::default();
-        raw.port = " \n".into();
-        assert_eq!(raw.port().line(), Some("22"));
-        assert!(!raw.port().is_set());
-        raw.port = "2222\n".into();
-        assert_eq!(raw.port().line(), Some("2222"));
-        assert!(raw.port().is_set());
+        let port = |text: &str| Raw {
+            port: text.into(),
+            ..Raw::default()
+        };
+        assert_eq!(port(" \n").port().line(), Some("22"));
+        assert!(!port(" \n").port().is_set());
+        assert_eq!(port("2222\n").port().line(), Some("2222"));
+        assert!(port("2222\n").port().is_set());
     }
 }

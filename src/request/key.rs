@@ -59,7 +59,8 @@ fn with_line_breaks(text: &str) -> String {
         return text;
     }
     let text = text.replace("\\n", "\n");
-    let parts = { text.strip_prefix("-----BEGIN ") }
+    let parts = text
+        .strip_prefix("-----BEGIN ")
         .and_then(|rest| rest.split_once("-----"))
         .and_then(|(label, rest)| Some((label, rest.split_once("-----END ")?.0)));
     match parts {
@@ -146,7 +147,7 @@ pub(super) fn host_key(line: &str) -> Result<HostKey, Failure> {
         [kind, blob, ..] if is_public_key(kind, blob) => &rest[..2],
         _ => return Err(no_host_key(line)),
     };
-    let words: Vec<_> = { marker.into_iter() }.chain(kept.iter().copied()).collect();
+    let words: Vec<_> = marker.into_iter().chain(kept.iter().copied()).collect();
     Ok(HostKey::KnownHosts(words.join(" ")))
 }
 

@@ -3,7 +3,7 @@
 //! [`Raw`] becomes a [`Request`] at one border, [`Request::check`], which tells every fault at
 //! once; inside, everything is already true. It refuses to know the server: nothing is contacted.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::event::Failure;
 use crate::plan::{Backups, Checks, Site};
@@ -243,8 +243,8 @@ impl Suite {
 /// The workspace is the directory that `files` and `smoke_tests` are found in.
 pub fn from_environment(
     vars: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    workspace: PathBuf,
+    workspace: &Path,
 ) -> Result<Request, Faults> {
     let (raw, faults): (Raw, Vec<Failure>) = Raw::from_env(vars);
-    Request::check(&raw, Caller::Action, &workspace, faults)
+    Request::check(&raw, Caller::Action, workspace, faults)
 }

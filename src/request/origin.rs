@@ -60,7 +60,8 @@ fn commit(event: &Value) -> (Option<String>, Option<String>) {
         ("/release/name", "/release/author/login"),
         ("/release/tag_name", "/release/author/login"),
     ];
-    { places.into_iter() }
+    places
+        .into_iter()
         .find_map(|(title, author)| Some((Some(text(event, title)?), text(event, author))))
         .unwrap_or_default()
 }
@@ -73,7 +74,7 @@ fn text(event: &Value, pointer: &str) -> Option<String> {
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 200;
     let line = text.trim_start().lines().next().unwrap_or_default();
-    { line.chars() }
+    line.chars()
         .filter(|c| !c.is_control())
         .take(LONGEST)
         .collect::<String>()
@@ -84,7 +85,7 @@ fn one_line(text: &str) -> String {
 fn run_url(var: &impl Fn(&str) -> Option<String>) -> Option<String> {
     let (repository, run) = (var("GITHUB_REPOSITORY")?, var("GITHUB_RUN_ID")?);
     let server = var("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
-    let attempt = { var("GITHUB_RUN_ATTEMPT") }
+    let attempt = var("GITHUB_RUN_ATTEMPT")
         .filter(|attempt| attempt != "1")
         .map_or_else(String::new, |attempt| format!("/attempts/{attempt}"));
     Some(format!("{server}/{repository}/actions/runs/{run}{attempt}"))
@@ -101,7 +102,8 @@ mod tests {
         std::fs::write(&path, event).unwrap();
         of_workflow(|name| match name {
             "GITHUB_EVENT_PATH" => Some(path.display().to_string()),
-            _ => { vars.iter() }
+            _ => vars
+                .iter()
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned()),
         })

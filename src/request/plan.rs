@@ -23,7 +23,9 @@ impl Request {
             goal: self.goal(),
             site: self.site.clone(),
             files: self.files.iter().map(|file| file.planned.clone()).collect(),
-            env_file_path: { self.env_file.as_ref() }
+            env_file_path: self
+                .env_file
+                .as_ref()
                 .filter(|_| private.env_file.is_some())
                 .map(|env| env.path.clone()),
             hooks: Hooks {

@@ -81,16 +81,24 @@ pub(super) fn nearest<'a>(
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let bare = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
+    let known: Vec<_> = known.into_iter().collect();
+    let word = typed.to_lowercase();
     let typed = bare(typed);
     known
-        .into_iter()
-        .map(|name| (strangeness(&typed, &bare(name)), name))
+        .iter()
+        .map(|name| (strangeness(&typed, &bare(name)), *name))
         .min_by_key(|(strangeness, _)| *strangeness)
         .filter(|(strangeness, _)| *strangeness <= typed.len().div_ceil(3))
         .map(|(_, name)| name)
+        // `key` is one word of `ssh_key`.
+        .or_else(|| {
+            known
+                .into_iter()
+                .find(|name| name.split('_').any(|part| part == word))
+        })
 }
 
-/// Typing errors between two names; a name cut short or drawn out counts as one and a half.
+/// Typing errors between two names; a name cut short or drawn out counts as two of them.
 fn strangeness(typed: &str, known: &str) -> usize {
     let errors = strsim::damerau_levenshtein(typed, known);
     let shares_a_beginning =
@@ -138,7 +146,7 @@ mod tests {
             faults.first().unwrap().clone()
         };
         insta::assert_snapshot!(
-            ["deploydir", "deploy-dir", "hots", "username", "ssh_keys", "dry-run", "env", "banana"]
+            ["deploydir", "deploy-dir", "hots", "username", "ssh_keys", "dry-run", "env", "key", "banana"]
                 .map(nearest)
                 .join("\n"),
             @r"
@@ -148,7 +156,8 @@ mod tests {
             unknown input `username`; did you mean `user`?
             unknown input `ssh_keys`; did you mean `ssh_key`?
             unknown input `dry-run`; did you mean `dry_run`?
-            unknown input `env`; see the table of inputs in the README
+            unknown input `env`; did you mean `env_file`?
+            unknown input `key`; did you mean `ssh_key`?
             unknown input `banana`; see the table of inputs in the README
             ",
         );

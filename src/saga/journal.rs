@@ -70,7 +70,8 @@ impl Journal {
             run: self.run.clone(),
             event,
         };
-        let line = line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))?;
+        let line =
+            line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))?;
         self.write(&line, durable)
             .map_err(|e| Failure::new("cannot append to the journal").because(e))?;
         self.seq += 1;

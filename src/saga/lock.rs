@@ -172,7 +172,10 @@ mod tests {
         };
         freeze(dir.path(), &word).unwrap();
         let failure = refuse_frozen(dir.path()).unwrap_err();
-        assert!(failure.what.contains("stock-taking until Monday"), "{failure}");
+        assert!(
+            failure.what.contains("stock-taking until Monday"),
+            "{failure}"
+        );
         assert_eq!(thaw(dir.path()).unwrap(), Some(word));
         assert!(refuse_frozen(dir.path()).is_ok());
     }

@@ -47,7 +47,9 @@ pub async fn begin<H: Host>(
             plan: Box::new(plan.clone()),
         })?;
     }
-    Saga::new(plan, private, host, dir, journal, None).drive().await
+    Saga::new(plan, private, host, dir, journal, None)
+        .drive()
+        .await
 }
 
 /// Takes up a run whose agent died, under a lock that is already held.
@@ -156,7 +158,11 @@ impl<'a, H: Host> Saga<'a, H> {
         loop {
             if let Some(reason) = self.dir.word("cancel") {
                 let reason = reason.trim();
-                let reason = if reason.is_empty() { "the runner was stopped" } else { reason };
+                let reason = if reason.is_empty() {
+                    "the runner was stopped"
+                } else {
+                    reason
+                };
                 return Failure::new("the run was cancelled")
                     .because(reason)
                     .of(FailureKind::Cancelled);
@@ -166,9 +172,12 @@ impl<'a, H: Host> Saga<'a, H> {
     }
 
     fn too_late(&self) -> Failure {
-        Failure::new(format!("the run did not end within {} s", self.plan.timeout))
-            .hint("raise `timeout`, or find out which step took so long in the timeline")
-            .of(FailureKind::TimedOut)
+        Failure::new(format!(
+            "the run did not end within {} s",
+            self.plan.timeout
+        ))
+        .hint("raise `timeout`, or find out which step took so long in the timeline")
+        .of(FailureKind::TimedOut)
     }
 
     /// From the first step that can interrupt the service, `health_url` is sampled.
@@ -216,8 +225,9 @@ enum Direction {
 /// Makes a run's directory, for its owner alone.
 pub fn make_dir(dir: &RunDir) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir.path());
-    made.map_err(|e| {
-        Failure::new(format!("cannot make `{}`", dir.path().display())).because(e)
-    })
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir.path());
+    made.map_err(|e| Failure::new(format!("cannot make `{}`", dir.path().display())).because(e))
 }

@@ -18,7 +18,14 @@ use crate::saga::{lock, run};
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
     let warn = |text: String| own.warn(text);
-    take_up(own.host, own.dir.state(), &own.plan.id, &own.plan.site, &warn).await?;
+    take_up(
+        own.host,
+        own.dir.state(),
+        &own.plan.id,
+        &own.plan.site,
+        &warn,
+    )
+    .await?;
     Ok(())
 }
 
@@ -91,17 +98,28 @@ fn is_finished(state: &Path, id: &str) -> bool {
 #[must_use]
 pub fn holder(state: &Path, own: &str) -> String {
     let alive = |id: &String| RunDir::of(state, id).is_alive();
-    let mut plans = unfinished(state, own).into_iter().filter(alive).filter_map(|id| {
-        let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
-        let waits = |e: &Event| matches!(e, Event::Note { note: Note::Waiting { .. }, .. });
-        if journal.last().is_some_and(|r| waits(&r.event)) {
-            return None;
-        }
-        journal.into_iter().find_map(|r| match r.event {
-            Event::Planned { plan } => Some((*plan, r.at)),
-            _ => None,
-        })
-    });
+    let mut plans = unfinished(state, own)
+        .into_iter()
+        .filter(alive)
+        .filter_map(|id| {
+            let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
+            let waits = |e: &Event| {
+                matches!(
+                    e,
+                    Event::Note {
+                        note: Note::Waiting { .. },
+                        ..
+                    }
+                )
+            };
+            if journal.last().is_some_and(|r| waits(&r.event)) {
+                return None;
+            }
+            journal.into_iter().find_map(|r| match r.event {
+                Event::Planned { plan } => Some((*plan, r.at)),
+                _ => None,
+            })
+        });
     plans.next().map_or_else(
         || "somebody whose journal lies in another backup directory".into(),
         |(plan, since)| {

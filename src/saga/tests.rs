@@ -16,7 +16,7 @@ struct World {
 impl World {
     fn run(&mut self, plan: Plan) -> Outcome {
         let mut history = History::default();
-        let mut push = |history: &mut History, event| history.push(&event).unwrap();
+        let push = |history: &mut History, event| history.push(&event).unwrap();
         push(&mut history, Event::Planned { plan: plan.into() });
         loop {
             match next(&history) {

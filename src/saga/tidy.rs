@@ -54,15 +54,21 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     for timestamp in retention::to_drop(&listed, keep, &protect) {
         run.host.drop_backup(&timestamp).await?;
         backup::release_images(run.host, &project, &timestamp).await?;
-        run.say(format!("removed the backup {timestamp}, beyond the newest {keep}"));
+        run.say(format!(
+            "removed the backup {timestamp}, beyond the newest {keep}"
+        ));
     }
     Ok(())
 }
 
 /// Keeps the directories of the newest finished runs.
 fn forget_old_runs(dir: &RunDir) {
-    let Some(runs) = dir.path().parent() else { return };
-    let Ok(entries) = fs::read_dir(runs) else { return };
+    let Some(runs) = dir.path().parent() else {
+        return;
+    };
+    let Ok(entries) = fs::read_dir(runs) else {
+        return;
+    };
     let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
     names.sort();
     let excess = names.len().saturating_sub(RUNS);

@@ -32,7 +32,9 @@ fn shop() -> tempfile::TempDir {
 #[track_caller]
 fn targets(dir: &tempfile::TempDir, files: &str) -> Vec<String> {
     let found = resolve(files.lines(), dir.path());
-    { found.unwrap().into_iter() }
+    found
+        .unwrap()
+        .into_iter()
         .map(|file| file.planned.path)
         .collect()
 }

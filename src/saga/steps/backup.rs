@@ -29,7 +29,11 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let parts = parts(run, &before).await?;
     run.dir.keep(name::PARTS, &parts)?;
     let order = Order {
-        purpose: if run.is_rollback() { Purpose::Safety } else { Purpose::Deploy },
+        purpose: if run.is_rollback() {
+            Purpose::Safety
+        } else {
+            Purpose::Deploy
+        },
         release: &before.release,
         parts: &parts,
     };
@@ -98,7 +102,11 @@ pub fn data_below(deploy_dir: &Path, config: &Config, shipped: &[String]) -> Vec
 
 /// The reference that keeps an image from being pruned while a backup needs it.
 fn keeper(project: &str, timestamp: &str, image_id: &str) -> String {
-    let short: String = image_id.trim_start_matches("sha256:").chars().take(12).collect();
+    let short: String = image_id
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(12)
+        .collect();
     format!("{}:{timestamp}-{short}", keepers(project))
 }
 
@@ -114,7 +122,9 @@ async fn keep_images<H: Host>(run: &Run<'_, H>, before: &Before, timestamp: &str
     ids.dedup();
     for id in ids {
         if run.host.image(id).await?.is_some() {
-            run.host.tag(id, &keeper(&release.project, timestamp, id)).await?;
+            run.host
+                .tag(id, &keeper(&release.project, timestamp, id))
+                .await?;
         }
     }
     Ok(())
@@ -157,7 +167,10 @@ mod tests {
             services: vec![service],
         };
         let shipped = ["app.conf".to_owned()];
-        assert_eq!(data_below(Path::new("/opt/mcp"), &config, &shipped), ["data"]);
+        assert_eq!(
+            data_below(Path::new("/opt/mcp"), &config, &shipped),
+            ["data"]
+        );
     }
 
     #[test]

@@ -16,10 +16,15 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
 pub async fn run_hook<H: Host>(run: &Run<'_, H>, step: Step, hook: Option<&Secret>) -> Result<()> {
     let Some(script) = hook else { return Ok(()) };
     let env = environment(run, step);
-    let told = run.host.hook(run.dir, script, &env, &|line| run.say(line)).await;
+    let told = run
+        .host
+        .hook(run.dir, script, &env, &|line| run.say(line))
+        .await;
     told.map_err(|failure| Failure {
         what: format!("the hook `{step}` failed"),
-        because: std::iter::once(failure.what).chain(failure.because).collect(),
+        because: std::iter::once(failure.what)
+            .chain(failure.because)
+            .collect(),
         ..failure
     })
 }

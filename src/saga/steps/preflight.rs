@@ -11,8 +11,8 @@ use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result};
 use crate::plan::Goal;
 use crate::saga::facts::name;
-use crate::saga::{lock, settle};
 use crate::saga::steps::{Run, stage};
+use crate::saga::{lock, settle};
 
 /// Takes the lock and looks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -59,10 +59,13 @@ pub async fn tell_server<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()>
 /// The project that the newest whole backup describes.
 pub fn last_project(listed: &[Listed]) -> Result<String> {
     let mut described = listed.iter().filter_map(|l| l.description.as_ref().ok());
-    described.next().map(|d| d.release.project.clone()).ok_or_else(|| {
-        Failure::new("there is no backup to go back to")
-            .hint("the first backup is made by the first deployment over a running release")
-    })
+    described
+        .next()
+        .map(|d| d.release.project.clone())
+        .ok_or_else(|| {
+            Failure::new("there is no backup to go back to")
+                .hint("the first backup is made by the first deployment over a running release")
+        })
 }
 
 fn usable(chosen: &Listed) -> Result<Description> {
@@ -73,7 +76,11 @@ fn usable(chosen: &Listed) -> Result<Description> {
 
 /// Compose 1 leaves the application down when it recreates a container on a newer engine.
 fn refuse_hopeless(engine: &Engine) -> Result<()> {
-    let major = engine.docker.split('.').next().and_then(|n| n.parse::<u32>().ok());
+    let major = engine
+        .docker
+        .split('.')
+        .next()
+        .and_then(|n| n.parse::<u32>().ok());
     if engine.compose.is_one() && major.is_some_and(|n| n >= 25) {
         return Err(Failure::new(format!(
             "Compose {} cannot recreate containers on Docker {}",
@@ -106,4 +113,3 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::TARGET, &target)
 }
-

@@ -44,7 +44,9 @@ async fn fetch_sources<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pul
             Some((_, image, digest)) => (image.clone(), digest.clone()),
             None => fetch(run, &source, &mut pulled).await?,
         };
-        pulled.images.push(service_image(&source, &image, digest.clone(), before));
+        pulled
+            .images
+            .push(service_image(&source, &image, digest.clone(), before));
         known.push((source, image, digest));
     }
     Ok(pulled)
@@ -111,7 +113,9 @@ async fn fetch_target<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pull
             id: running.image_id.clone(),
             ..Image::default()
         };
-        pulled.images.push(service_image(&source, &image, running.digest, before));
+        pulled
+            .images
+            .push(service_image(&source, &image, running.digest, before));
     }
     Ok(pulled)
 }
@@ -141,7 +145,11 @@ fn service_image(
     digest: Option<String>,
     before: &Before,
 ) -> ServiceImage {
-    let old = before.release.services.iter().find(|s| s.service == source.service);
+    let old = before
+        .release
+        .services
+        .iter()
+        .find(|s| s.service == source.service);
     let bare = |d: String| d.rsplit('@').next().unwrap_or_default().to_owned();
     ServiceImage {
         service: source.service.clone(),

@@ -80,7 +80,9 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     }
     let names: Vec<String> = release.services.iter().map(|s| s.service.clone()).collect();
     let say = |line: &str| run.say(line);
-    run.host.up(&release.project, &names, Recreate::Changed, &say).await?;
+    run.host
+        .up(&release.project, &names, Recreate::Changed, &say)
+        .await?;
     renew_mounts(run, &release.project, &names).await?;
     stop_what_did_not_run(run, release).await
 }
@@ -103,11 +105,18 @@ pub async fn renew_mounts<H: Host>(
     let containers = run.host.containers(project).await?;
     let kept = |c: &Container| before.iter().any(|b| b.id == c.id);
     let undoing = run.undoing;
-    stale.retain(|s| containers.iter().any(|c| &c.service == s && (kept(c) || undoing)));
+    stale.retain(|s| {
+        containers
+            .iter()
+            .any(|c| &c.service == s && (kept(c) || undoing))
+    });
     if stale.is_empty() {
         return Ok(());
     }
-    run.say(format!("recreating {}: a mounted file changed", stale.join(", ")));
+    run.say(format!(
+        "recreating {}: a mounted file changed",
+        stale.join(", ")
+    ));
     let say = |line: &str| run.say(line);
     run.host.up(project, &stale, Recreate::Only, &say).await
 }
@@ -143,7 +152,11 @@ async fn stop_what_did_not_run<H: Host>(run: &Run<'_, H>, release: &Release) -> 
 async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let known = |c: &Container| release.services.iter().any(|s| s.service == c.service);
     let containers = run.host.containers(&release.project).await?;
-    let ids: Vec<String> = containers.into_iter().filter(|c| !known(c)).map(|c| c.id).collect();
+    let ids: Vec<String> = containers
+        .into_iter()
+        .filter(|c| !known(c))
+        .map(|c| c.id)
+        .collect();
     run.host.stop(&ids).await?;
     run.host.remove(&ids).await
 }
@@ -175,7 +188,10 @@ pub async fn mend_leftovers<H: Host>(run: &Run<'_, H>, project: &str) -> Result<
             Some(_) => run.host.remove(std::slice::from_ref(&leftover.id)).await?,
             None => run.host.rename(&leftover.id, proper).await?,
         }
-        run.say(format!("mended `{}`, left by an interrupted `up`", leftover.name));
+        run.say(format!(
+            "mended `{}`, left by an interrupted `up`",
+            leftover.name
+        ));
     }
     Ok(())
 }
@@ -208,20 +224,22 @@ enum Compared {
     Differs(String),
 }
 
-async fn compare<H: Host>(
-    run: &Run<'_, H>,
-    release: &Release,
-    config: Hashes,
-) -> Result<Compared> {
+async fn compare<H: Host>(run: &Run<'_, H>, release: &Release, config: Hashes) -> Result<Compared> {
     let containers = run.host.containers(&release.project).await?;
     let containers = run.since_before(containers)?;
     if let Some(leftover) = containers.iter().find(|c| proper_name(&c.name).is_some()) {
-        return Ok(Compared::Differs(format!("`{}` is left over", leftover.name)));
+        return Ok(Compared::Differs(format!(
+            "`{}` is left over",
+            leftover.name
+        )));
     }
     let now = stage::running(run.host, &containers).await?;
     for was in &release.services {
         let Some(is) = now.iter().find(|s| s.service == was.service) else {
-            return Ok(Compared::Differs(format!("service `{}` has no container", was.service)));
+            return Ok(Compared::Differs(format!(
+                "service `{}` has no container",
+                was.service
+            )));
         };
         if let Some(what) = difference(was, is) {
             return Ok(Compared::Differs(what));

@@ -10,7 +10,10 @@ use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    let changed = run.host.restore(&run.target()?, &run.parts()?, data(run), run.dir).await?;
+    let changed = run
+        .host
+        .restore(&run.target()?, &run.parts()?, data(run), run.dir)
+        .await?;
     run.say(match changed.len() {
         0 => "no file differed from the backup".into(),
         n => format!("put back {n} of the files: {}", changed.join(", ")),
@@ -23,7 +26,10 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let Some(description) = run.backup()? else {
         return Ok(());
     };
-    let mut changed = run.host.restore(&description, &run.parts()?, data(run), run.dir).await?;
+    let mut changed = run
+        .host
+        .restore(&description, &run.parts()?, data(run), run.dir)
+        .await?;
     if !changed.is_empty() {
         run.say(format!("put back {}", changed.join(", ")));
     }

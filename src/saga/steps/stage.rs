@@ -71,9 +71,12 @@ fn refuse_unknown(services: &[String], config: &Config) -> Result<()> {
         return Ok(());
     }
     let known: Vec<&str> = config.services.iter().map(|s| s.name.as_str()).collect();
-    Err(Failure::new(format!("the compose file has no service {}", unknown.join(", ")))
-        .because(format!("its services are: {}", known.join(", ")))
-        .hint("mend the input `services`, or activate the profile that the service belongs to"))
+    Err(Failure::new(format!(
+        "the compose file has no service {}",
+        unknown.join(", ")
+    ))
+    .because(format!("its services are: {}", known.join(", ")))
+    .hint("mend the input `services`, or activate the profile that the service belongs to"))
 }
 
 /// Matches the images that were asked for to services by repository.
@@ -131,11 +134,19 @@ fn refuse_unused(images: &[String], used: &[bool], config: &Config) -> Result<()
     let named: Vec<String> = config
         .services
         .iter()
-        .map(|s| format!("{} ({})", s.image.as_deref().unwrap_or("built here"), s.name))
+        .map(|s| {
+            format!(
+                "{} ({})",
+                s.image.as_deref().unwrap_or("built here"),
+                s.name
+            )
+        })
         .collect();
-    Err(Failure::new(format!("no deployed service has an image of the repository of `{image}`"))
-        .because(format!("the compose file names: {}", named.join(", ")))
-        .hint("mend the input `image`, or the `image:` of the service in the compose file"))
+    Err(Failure::new(format!(
+        "no deployed service has an image of the repository of `{image}`"
+    ))
+    .because(format!("the compose file names: {}", named.join(", ")))
+    .hint("mend the input `image`, or the `image:` of the service in the compose file"))
 }
 
 fn warn_of_policies<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {

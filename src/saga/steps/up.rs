@@ -20,7 +20,9 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     give_references(run).await?;
     reassert::mend_leftovers(run, project).await?;
     let say = |line: &str| run.say(line);
-    run.host.up(project, &wanted.services, Recreate::Changed, &say).await?;
+    run.host
+        .up(project, &wanted.services, Recreate::Changed, &say)
+        .await?;
     reassert::renew_mounts(run, project, &wanted.services).await?;
     runs_what_was_pulled(run, project).await
 }
@@ -30,13 +32,22 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
     let old = |id: &str| before.containers.iter().any(|c| c.id == id);
     let now = run.host.containers(&before.release.project).await?;
-    let new: Vec<String> = now.into_iter().map(|c| c.id).filter(|id| !old(id)).collect();
+    let new: Vec<String> = now
+        .into_iter()
+        .map(|c| c.id)
+        .filter(|id| !old(id))
+        .collect();
     run.host.stop(&new).await
 }
 
 /// Builds what is built on the server; an image that was asked for is not built.
 async fn build<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
-    let given = |name: &str| wanted.sources.iter().any(|s| s.service == name && s.pull.is_some());
+    let given = |name: &str| {
+        wanted
+            .sources
+            .iter()
+            .any(|s| s.service == name && s.pull.is_some())
+    };
     let asked = |name: &String| wanted.services.is_empty() || wanted.services.contains(name);
     let built: Vec<String> = wanted
         .config
@@ -96,7 +107,10 @@ async fn with_built<H: Host>(
         if !is_built || images.iter().any(|i| i.service == container.service) {
             continue;
         }
-        let old = before.services.iter().find(|s| s.service == container.service);
+        let old = before
+            .services
+            .iter()
+            .find(|s| s.service == container.service);
         images.push(ServiceImage {
             previous_image_id: old.map(|s| s.image_id.clone()),
             service: container.service,
@@ -107,4 +121,3 @@ async fn with_built<H: Host>(
     }
     Ok(images)
 }
-

@@ -69,7 +69,8 @@ impl<'a, H: Host> Court<'a, H> {
 
     async fn sit(&self) -> Result<()> {
         let checks = &self.run.plan.checks;
-        self.until_passed(Duration::from_secs(checks.health_timeout)).await?;
+        self.until_passed(Duration::from_secs(checks.health_timeout))
+            .await?;
         self.while_watched(Duration::from_secs(checks.watch)).await
     }
 
@@ -183,7 +184,9 @@ impl<'a, H: Host> Court<'a, H> {
 
     fn is_due(&self, container: &str) -> bool {
         let mut asked = self.asked.borrow_mut();
-        let due = asked.get(container).is_none_or(|last| last.elapsed() >= VOUCH);
+        let due = asked
+            .get(container)
+            .is_none_or(|last| last.elapsed() >= VOUCH);
         if due {
             asked.insert(container.to_owned(), Instant::now());
         }
@@ -245,7 +248,11 @@ impl<'a, H: Host> Court<'a, H> {
             return Ok(format!("`{}` exited with code 0", command.join(" ")));
         }
         let failure = Failure::new(format!("`{}` exited with code {code}", command.join(" ")));
-        Err(if last.is_empty() { failure } else { failure.because(last) })
+        Err(if last.is_empty() {
+            failure
+        } else {
+            failure.because(last)
+        })
     }
 
     /// Tells a verdict when it is news.
@@ -290,14 +297,30 @@ impl<'a, H: Host> Court<'a, H> {
     /// Every check that never passed is told as failed, with what was last seen.
     fn tell_missing(&self, failure: &Failure) {
         let checks = &self.run.plan.checks;
-        let mut all: Vec<(String, &str)> =
-            self.services.iter().map(|s| (s.clone(), "service")).collect();
-        all.extend(checks.health_url.iter().map(|_| ("health_url".to_owned(), "http")));
-        all.extend(checks.from_server().map(|t| (t.name.clone(), kind(&t.probe))));
+        let mut all: Vec<(String, &str)> = self
+            .services
+            .iter()
+            .map(|s| (s.clone(), "service"))
+            .collect();
+        all.extend(
+            checks
+                .health_url
+                .iter()
+                .map(|_| ("health_url".to_owned(), "http")),
+        );
+        all.extend(
+            checks
+                .from_server()
+                .map(|t| (t.name.clone(), kind(&t.probe))),
+        );
         for (name, kind) in all {
             let named = failure.to_string().contains(&format!("`{name}`"));
             if named || !self.told.borrow().contains_key(&name) {
-                let detail = if named { failure.what.clone() } else { "did not pass".into() };
+                let detail = if named {
+                    failure.what.clone()
+                } else {
+                    "did not pass".into()
+                };
                 self.tell(&name, kind, false, &detail);
             }
         }

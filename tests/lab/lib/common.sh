@@ -40,9 +40,10 @@ detached() {
     echo $!
 }
 
-# source_hash PATH…: one word for the contents of files and folders.
+# source_hash PATH…: one word for the contents of files and folders, as far
+# as an image is made of them.
 source_hash() {
-    find "$@" -type f -not -path '*/target/*' -print0 | LC_ALL=C sort -z |
+    find "$@" -type f -not -path '*/target/*' -not -name '*.md' -not -name 'compose*.yaml' -print0 | LC_ALL=C sort -z |
         xargs -0 sha256sum | sed "s,$LAB_ROOT/,," | sha256sum | cut -c1-16
 }
 

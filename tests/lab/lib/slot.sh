@@ -250,6 +250,7 @@ lab_exec() {
 
 lab_purge() {
     lab_down --all
-    docker image ls -q --filter label=landfall.lab.source | sort -u | xargs -r docker image rm -f >/dev/null
+    docker image ls --filter 'reference=landfall-lab/*' --format '{{.Repository}}:{{.Tag}}' |
+        xargs -r docker image rm -f >/dev/null
     rm -f "$LAB_STATE"/beacon-*.tar
 }

@@ -1,0 +1,415 @@
+//! The operator's face: a command line to a typed [`Command`], faults to exit code 2.
+//!
+//! It refuses to know how a command is carried out.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::flags::{Flags, Scope};
+use crate::error::exit;
+use crate::event::Failure;
+use crate::request::{Caller, Faults, Group, Request, one_line, shown};
+
+/// What an operator asked for, validated.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// How to tell it.
+    pub show: Show,
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Run a new release.
+    Deploy(Request),
+    /// Run what a backup describes.
+    Rollback(Request),
+    /// Show what a deployment would do.
+    Plan(Request),
+    /// Show what runs, and what is going on.
+    Status(Request),
+    /// Show the runs of the past.
+    History(Request),
+    /// Show the backups.
+    Backups(Request),
+    /// Hold a backup against its description.
+    Verify {
+        /// Where.
+        request: Request,
+        /// `latest` or a timestamp.
+        backup: String,
+    },
+    /// Refuse deployments until somebody thaws the directory.
+    Freeze {
+        /// Where.
+        request: Request,
+        /// Why, in one line.
+        message: String,
+    },
+    /// Allow deployments again.
+    Thaw(Request),
+    /// Settle what an interrupted run left behind.
+    Recover(Request),
+    /// Look for what would make a deployment fail.
+    Doctor(Request),
+    /// Print a completion script.
+    Completions(Shell),
+}
+
+/// How to tell what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// For a person.
+    Text,
+    /// For a program: JSON.
+    Json,
+}
+
+/// Why a command line asks for nothing.
+#[derive(Debug)]
+pub enum Stop {
+    /// It could not be read, or it asked for help.
+    Usage(clap::Error),
+    /// It could be read, and its values have faults.
+    Faults(Faults),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  On the server itself:
+    landfall status --deploy-dir /opt/mcp
+    landfall deploy --deploy-dir /opt/mcp --image ghcr.io/acme/app:1.2.3
+    landfall rollback latest --deploy-dir /opt/mcp
+
+  From a laptop, with your own SSH keys and known_hosts:
+    landfall plan --host example.org --user deploy --deploy-dir /opt/mcp
+    landfall verify 20251017_143025 --host example.org --user deploy --deploy-dir /opt/mcp
+
+  Every flag can be set as a variable instead:
+    export LANDFALL_HOST=example.org LANDFALL_USER=deploy LANDFALL_DEPLOY_DIR=/opt/mcp
+    landfall freeze \"moving house until Monday\"
+
+Exit codes: 0 as asked, 1 rolled back, 2 refused and untouched, 3 the rollback failed and a person
+is needed, 4 contact was lost and `landfall status` tells.";
+
+/// Deploys Docker Compose applications, verifies them, and puts everything back on failure.
+#[derive(Parser)]
+#[command(name = "landfall", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run a new release, and put the old one back if it fails
+    #[command(after_help = "\
+Example:
+  landfall deploy --host example.org --user deploy --deploy-dir /opt/mcp \\
+    --image ghcr.io/acme/app:1.2.3 --files compose.yml --health-url http://localhost:8000/health")]
+    Deploy(Release),
+    /// Go back to a backup; what is replaced is backed up first
+    #[command(after_help = "\
+Examples:
+  landfall rollback --deploy-dir /opt/mcp                    # the newest good backup
+  landfall rollback 20251017_143025 --deploy-dir /opt/mcp    # `landfall backups` lists them
+  landfall rollback --dry-run --deploy-dir /opt/mcp          # show it first")]
+    Rollback(Back),
+    /// Show what `deploy` would do, and touch nothing
+    Plan(Release),
+    /// Show what runs, who deployed it, and whether a run is going on
+    Status(Look),
+    /// List the runs of the past
+    History(Look),
+    /// List the backups
+    Backups(Look),
+    /// Hold a backup against its description, byte for byte
+    Verify(Verify),
+    /// Refuse all deployments until `thaw`, and tell everybody why
+    Freeze(Freeze),
+    /// Allow deployments again
+    Thaw(Look),
+    /// Settle what an interrupted run left behind
+    Recover(Look),
+    /// Look for what would make a deployment fail, and say how to mend it
+    Doctor(Look),
+    /// Print the completion script of a shell
+    #[command(after_help = "\
+Example:
+  landfall completions bash > /etc/bash_completion.d/landfall")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(clap::Args)]
+struct Release {
+    #[command(flatten)]
+    flags: Flags<OfARelease>,
+    #[command(flatten)]
+    workspace: Workspace,
+}
+
+#[derive(clap::Args)]
+struct Back {
+    /// The backup: `latest` or a timestamp, as --backup-timestamp, which it goes before
+    backup: Option<String>,
+    #[command(flatten)]
+    flags: Flags<OfARollback>,
+    #[command(flatten)]
+    workspace: Workspace,
+}
+
+#[derive(clap::Args)]
+struct Look {
+    #[command(flatten)]
+    flags: Flags<OfAPlace>,
+}
+
+#[derive(clap::Args)]
+struct Verify {
+    /// The backup: `latest` or a timestamp
+    #[arg(default_value = "latest")]
+    backup: String,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(clap::Args)]
+struct Freeze {
+    /// Why, for whoever tries to deploy meanwhile
+    message: String,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(clap::Args)]
+struct Workspace {
+    /// The directory that files and smoke tests are found in
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        hide_default_value = true
+    )]
+    #[arg(value_hint = clap::ValueHint::DirPath, help_heading = "The release")]
+    workspace: PathBuf,
+}
+
+struct OfARelease;
+
+impl Scope for OfARelease {
+    const GROUPS: &'static [Group] = &[
+        Group::Server,
+        Group::Site,
+        Group::Release,
+        Group::Registry,
+        Group::Checks,
+        Group::Backups,
+        Group::Run,
+        Group::Telling,
+    ];
+}
+
+struct OfARollback;
+
+impl Scope for OfARollback {
+    const GROUPS: &'static [Group] = &[
+        Group::Server,
+        Group::Site,
+        Group::Registry,
+        Group::Checks,
+        Group::Backups,
+        Group::Rollback,
+        Group::Run,
+        Group::Telling,
+    ];
+}
+
+struct OfAPlace;
+
+impl Scope for OfAPlace {
+    const GROUPS: &'static [Group] = &[Group::Server, Group::Site];
+}
+
+/// Where a command line's values come from, besides itself.
+pub struct Surroundings<V, I> {
+    /// Looks up an environment variable that holds a secret.
+    pub var: V,
+    /// Standard input, for `-`.
+    pub stdin: I,
+}
+
+/// Reads a command line, the program's name first, and validates what it asks for.
+///
+/// Variables other than those of secrets are read from the process's own environment.
+pub fn parse<V, I>(
+    args: impl IntoIterator<Item = OsString>,
+    around: Surroundings<V, I>,
+) -> Result<Invocation, Stop>
+where
+    V: Fn(&str) -> Option<String>,
+    I: std::io::Read,
+{
+    let line = Line::try_parse_from(args).map_err(Stop::Usage)?;
+    let show = if line.json { Show::Json } else { Show::Text };
+    let command = command(line.verb, around).map_err(Stop::Faults)?;
+    Ok(Invocation { command, show })
+}
+
+fn command<V, I>(verb: Verb, around: Surroundings<V, I>) -> Result<Command, Faults>
+where
+    V: Fn(&str) -> Option<String>,
+    I: std::io::Read,
+{
+    let here = Path::new(".");
+    let look = |look: Look, around| request(look.flags, around, "status", here, &[]);
+    Ok(match verb {
+        Verb::Deploy(release) => Command::Deploy(release.request("deploy", around)?),
+        Verb::Plan(release) => Command::Plan(release.request("plan", around)?),
+        Verb::Rollback(back) => {
+            let backup: Vec<_> = back
+                .backup
+                .as_deref()
+                .into_iter()
+                .map(|backup| ("backup_timestamp", backup))
+                .collect();
+            let workspace = &back.workspace.workspace;
+            Command::Rollback(request(back.flags, around, "rollback", workspace, &backup)?)
+        }
+        Verb::Status(flags) => Command::Status(look(flags, around)?),
+        Verb::History(flags) => Command::History(look(flags, around)?),
+        Verb::Backups(flags) => Command::Backups(look(flags, around)?),
+        Verb::Verify(verify) => {
+            let backup = [("backup_timestamp", verify.backup.as_str())];
+            let request = request(verify.look.flags, around, "status", here, &backup)?;
+            Command::Verify {
+                request,
+                backup: verify.backup,
+            }
+        }
+        Verb::Freeze(freeze) => {
+            let request = look(freeze.look, around);
+            Command::Freeze {
+                message: message(&freeze.message, request.as_ref().err())?,
+                request: request?,
+            }
+        }
+        Verb::Thaw(flags) => Command::Thaw(look(flags, around)?),
+        Verb::Recover(flags) => Command::Recover(look(flags, around)?),
+        Verb::Doctor(flags) => Command::Doctor(look(flags, around)?),
+        Verb::Completions { shell } => Command::Completions(shell),
+    })
+}
+
+impl Release {
+    fn request<V, I>(self, mode: &str, around: Surroundings<V, I>) -> Result<Request, Faults>
+    where
+        V: Fn(&str) -> Option<String>,
+        I: std::io::Read,
+    {
+        request(self.flags, around, mode, &self.workspace.workspace, &[])
+    }
+}
+
+/// The request of some flags in a mode, with the inputs that a positional argument gives.
+fn request<S: Scope, V, I>(
+    flags: Flags<S>,
+    around: Surroundings<V, I>,
+    mode: &str,
+    workspace: &Path,
+    positional: &[(&str, &str)],
+) -> Result<Request, Faults>
+where
+    V: Fn(&str) -> Option<String>,
+    I: std::io::Read,
+{
+    let (mut raw, faults) = flags.read(around.var, around.stdin);
+    for (name, value) in positional.iter().chain(&[("mode", mode)]) {
+        if let Some(slot) = raw.slot(name) {
+            (*value).clone_into(slot);
+        }
+    }
+    Request::check(&raw, Caller::Operator, workspace, faults)
+}
+
+/// A message in one line; its fault joins those that the flags have.
+fn message(text: &str, others: Option<&Faults>) -> Result<String, Faults> {
+    let text = text.trim();
+    if !text.is_empty() && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    let fault = Failure::new(format!(
+        "the message {} is not one line of text",
+        shown(text)
+    ))
+    .hint("say in one line why nobody may deploy");
+    let mut all = others.map_or_else(Vec::new, |faults| faults.all.clone());
+    all.push(fault);
+    Err(all.into())
+}
+
+/// The completion script of a shell.
+#[must_use]
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Line::command(), "landfall", &mut script);
+    script
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let around = Surroundings {
+        var: |name: &str| std::env::var(name).ok(),
+        stdin: std::io::stdin(),
+    };
+    match parse(std::env::args_os(), around) {
+        Ok(invocation) => carry_out(invocation),
+        Err(stop) => stop.tell(),
+    }
+}
+
+#[allow(clippy::print_stdout)] // Printing is what was asked for.
+fn carry_out(invocation: Invocation) -> ExitCode {
+    if let Command::Completions(shell) = invocation.command {
+        print!("{}", String::from_utf8_lossy(&completions(shell)));
+        return exit::OK.into();
+    }
+    ExitCode::from(super::blocking(super::operator::carry_out(invocation)))
+}
+
+impl Stop {
+    /// Prints what is wrong, or the help that was asked for, and gives the exit code.
+    #[allow(clippy::print_stderr)] // An operator reads it there.
+    fn tell(&self) -> ExitCode {
+        match self {
+            Self::Usage(error) => {
+                // Nobody is left to tell when the terminal is gone.
+                let _ = error.print();
+                if error.use_stderr() {
+                    exit::REFUSED.into()
+                } else {
+                    exit::OK.into()
+                }
+            }
+            Self::Faults(faults) => {
+                for fault in &faults.all {
+                    eprintln!("error: {}", one_line(fault));
+                }
+                eprintln!("\nFor more information, try '--help'.");
+                exit::REFUSED.into()
+            }
+        }
+    }
+}

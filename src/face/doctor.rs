@@ -1,0 +1,111 @@
+//! Looks for what would make a deployment fail, and says how to mend it.
+//!
+//! The first questions are the shell's, so that it can answer where the agent could not even be
+//! placed. It mends nothing itself.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, exit};
+use crate::face::cli::Show;
+use crate::face::operator::print;
+use crate::face::target::target;
+use crate::output::json;
+use crate::plan::Site;
+use crate::remote::transport::{Transport, quote};
+use crate::request::{Place, Request};
+
+const LOOK: Duration = Duration::from_secs(60);
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    /// What was looked at.
+    what: &'static str,
+    /// Whether it is as it should be.
+    well: bool,
+    /// What was seen.
+    seen: String,
+    /// What mends it.
+    mend: String,
+}
+
+/// A question: its name, the shell that answers it, and what to do when it says no.
+type Question = (&'static str, String, String);
+
+/// Examines a server; exit code 0 when nothing was found.
+pub async fn examine(request: &Request, show: Show) -> Result<u8, Error> {
+    let transport = match &request.place {
+        Place::Here => Transport::Here,
+        Place::Server(asked) => Transport::there(target(asked)?).await?,
+    };
+    let mut findings = Vec::new();
+    for (what, script, mend) in questions(&request.site) {
+        let output = transport.run(&script, b"", LOOK).await?;
+        let well = output.is_success();
+        let text = if well { &output.stdout } else { &output.stderr };
+        let seen = String::from_utf8_lossy(text);
+        findings.push(Finding {
+            what,
+            well,
+            seen: seen
+                .lines()
+                .next_back()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+            mend: if well { String::new() } else { mend },
+        });
+    }
+    transport.hang_up().await;
+    match show {
+        Show::Json => print(&json::pretty(&findings).unwrap_or_default()),
+        Show::Text => print(&page(&findings)),
+    }
+    let well = findings.iter().all(|f| f.well);
+    Ok(if well { exit::OK } else { exit::REFUSED })
+}
+
+fn questions(site: &Site) -> Vec<Question> {
+    let dir = site.deploy_dir.display().to_string();
+    let backups = site.backup_dir.display().to_string();
+    let (d, b) = (quote(&dir), quote(&backups));
+    let parent = quote(
+        &site
+            .backup_dir
+            .parent()
+            .map(|p| p.display().to_string())
+            .unwrap_or_default(),
+    );
+    let ask = |what, script: String, mend: String| (what, script, mend);
+    vec![
+        ask("system", "uname -sm; test \"$(uname -s)\" = Linux".into(), "Landfall deploys to Linux alone".into()),
+        ask("docker", "docker version --format '{{.Server.Version}}'".into(),
+            "install Docker, start it, or let this user use it: `sudo usermod -aG docker <user>`; `sudo: auto` helps where sudo needs no password".into()),
+        ask("compose", "docker compose version --short 2>/dev/null || docker-compose version --short".into(),
+            "install it: `sudo apt-get install docker-compose-plugin`".into()),
+        ask("deploy directory", format!("test -d {d} && test -w {d} && echo {d}"),
+            format!("make it for this user: `sudo mkdir -p {dir} && sudo chown <user> {dir}`")),
+        ask("backup directory", format!("{{ test -d {b} && test -w {b}; }} || {{ ! test -e {b} && test -w {parent}; }} && echo {b}"),
+            format!("make it for this user: `sudo mkdir -p {backups} && sudo chown <user> {backups}`, or set `backup_dir`")),
+        ask("compose file", format!("cd {d} && {{ docker compose config -q || docker-compose config -q; }} && echo valid"),
+            "run `docker compose config` in the deploy directory; it names the line. Before a first deployment there may be none".into()),
+        ask("disk space", format!("df -Pk {d} | awk 'NR==2 {{ print int($4/1024) \" MB free\"; exit ($4 < 524288) }}'"),
+            "free disk space: `docker system df`, `docker image prune`".into()),
+        ask("freeze", format!("test ! -e {b}/.landfall/frozen.json && echo none"),
+            "a person froze deployments; `landfall status` tells why, `landfall thaw` ends it".into()),
+    ]
+}
+
+fn page(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|f| {
+        let mark = if f.well { "well" } else { "ILL " };
+        let line = format!("{mark}  {:<17} {}", f.what, f.seen);
+        match f.mend.as_str() {
+            "" => line,
+            mend => format!("{line}\n      {:<17} → {mend}", ""),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

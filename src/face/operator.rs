@@ -1,0 +1,189 @@
+//! Carries out what an operator asked for on a command line, and shows the answer.
+//!
+//! The log goes to standard error, the answer to standard output, so that both can be used. It
+//! refuses to know how a command line is read.
+
+use std::io::{Stderr, Write};
+
+use chrono::Utc;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::archive::Description;
+use crate::error::{Error, exit, exit_code};
+use crate::event::Failure;
+use crate::face::cli::{Command, Invocation, Show};
+use crate::face::{doctor, drive, preview};
+use crate::masks::Masks;
+use crate::output::log::{Log, Style};
+use crate::output::webhook::{self, Webhook};
+use crate::output::{self, Sink, json, table};
+use crate::remote::agent::Agent;
+use crate::report::Report;
+use crate::report::standing::Standing;
+use crate::request::{self, Notify, Request};
+
+/// Carries a command out; the exit code of the contract.
+pub async fn carry_out(invocation: Invocation) -> u8 {
+    let show = invocation.show;
+    match invocation.command {
+        Command::Deploy(request) | Command::Rollback(request) | Command::Plan(request) => {
+            run(&request, show).await
+        }
+        other => match answer(other, show).await {
+            Ok(code) => code,
+            Err(error) => told(&error),
+        },
+    }
+}
+
+/// A run, or the preview of one.
+async fn run(request: &Request, show: Show) -> u8 {
+    let mut log = Log::new(std::io::stderr(), Style::detect());
+    let origin = request::of_operator(|name| std::env::var(name).ok());
+    let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
+    log.mask(Masks::of(&private));
+    request
+        .warnings
+        .iter()
+        .for_each(|warning| log.warn(warning));
+    let report = if request.only_shows() {
+        preview::show(request, &plan, &mut log).await
+    } else {
+        drive::carry_out(request, &plan, &private, &mut log).await
+    };
+    tell(&report, request, show, &mut log).await;
+    exit_code(report.status)
+}
+
+async fn tell(report: &Report, request: &Request, show: Show, log: &mut Log<Stderr>) {
+    let notify = match request.notify {
+        Notify::Always => webhook::Notify::Always,
+        Notify::Failure => webhook::Notify::Failure,
+        Notify::Never => webhook::Notify::Never,
+    };
+    let webhook = request.slack_webhook_url.clone().map(Webhook::new);
+    let sinks: Vec<Sink> = webhook
+        .map(|w| Sink::Slack(w, notify))
+        .into_iter()
+        .collect();
+    output::tell(report, &sinks, log).await;
+    if show == Show::Json {
+        print(&json::pretty(&log.scrubbed(report)).unwrap_or_default());
+    }
+}
+
+/// A question to the server, answered as a table or as JSON.
+async fn answer(command: Command, show: Show) -> Result<u8, Error> {
+    match command {
+        Command::Status(request) => {
+            let value = ask(&request, "status", &[]).await?;
+            shown(value, show, |standing: &Standing| table::status(standing))
+        }
+        Command::History(request) => {
+            let value = ask(&request, "history", &[]).await?;
+            shown(value, show, |runs: &Vec<Report>| table::history(runs))
+        }
+        Command::Backups(request) => {
+            let value = ask(&request, "backups", &[]).await?;
+            shown(value, show, |all: &Vec<Description>| table::backups(all))
+        }
+        Command::Verify { request, backup } => {
+            verified(ask(&request, "verify", &[&backup]).await?, show)
+        }
+        Command::Freeze { request, message } => {
+            let value = ask(&request, "freeze", &[&message, &who()]).await?;
+            shown(value, show, |_: &Value| {
+                "Frozen: no deployment goes until `landfall thaw`.".into()
+            })
+        }
+        Command::Thaw(request) => {
+            let value = ask(&request, "thaw", &[]).await?;
+            shown(value, show, |was: &Value| match was.is_null() {
+                true => "Nothing was frozen.".into(),
+                false => "Thawed: deployments go again.".into(),
+            })
+        }
+        Command::Recover(request) => {
+            let value = ask(&request, "settle", &[]).await?;
+            shown(value, show, |settled: &Vec<Value>| match settled.len() {
+                0 => "Nothing was left to settle.".into(),
+                n => format!("Settled {n} interrupted run(s); `landfall history` tells how."),
+            })
+        }
+        Command::Doctor(request) => doctor::examine(&request, show).await,
+        _ => Ok(exit::OK),
+    }
+}
+
+/// Asks the agent on the server.
+async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Error> {
+    let agent: Agent = drive::reach(request).await?;
+    let site = serde_json::to_string(&request.site).unwrap_or_default();
+    let mut all = vec![site.as_str()];
+    all.extend(args);
+    let answer = agent.look(what, &all).await;
+    agent.transport().hang_up().await;
+    answer
+}
+
+fn shown<T: DeserializeOwned>(
+    value: Value,
+    show: Show,
+    text: impl FnOnce(&T) -> String,
+) -> Result<u8, Error> {
+    if show == Show::Json {
+        print(&json::pretty(&value).unwrap_or_default());
+        return Ok(exit::OK);
+    }
+    let read = serde_json::from_value(value)
+        .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
+    print(&text(&read));
+    Ok(exit::OK)
+}
+
+/// Every backup's verdict; one that is not whole makes the exit code 1.
+fn verified(value: Value, show: Show) -> Result<u8, Error> {
+    let all = value.as_array().cloned().unwrap_or_default();
+    let whole = all.iter().all(|v| v["whole"] == true);
+    let lines: Vec<String> = all
+        .iter()
+        .map(|v| {
+            let timestamp = v["timestamp"].as_str().unwrap_or_default();
+            match v["fault"].as_str() {
+                None => format!("{timestamp}: whole"),
+                Some(fault) => format!("{timestamp}: {fault}"),
+            }
+        })
+        .collect();
+    shown(value, show, |_: &Value| lines.join("\n"))?;
+    Ok(if whole && !all.is_empty() {
+        exit::OK
+    } else {
+        exit::ROLLED_BACK
+    })
+}
+
+fn who() -> String {
+    let origin = request::of_operator(|name| std::env::var(name).ok());
+    origin.actor.unwrap_or_else(|| "somebody".into())
+}
+
+/// Tells every failure of an error, and what to do about each.
+pub fn told(error: &Error) -> u8 {
+    let mut log = Log::new(std::io::stderr(), Style::detect());
+    log.say(&format!("error: {}", error.heading()));
+    for failure in error.failures() {
+        log.say(&format!("  {failure}"));
+        failure
+            .hints
+            .iter()
+            .for_each(|hint| log.say(&format!("    hint: {hint}")));
+    }
+    exit_code(error.status())
+}
+
+/// The answer itself; nobody is left to tell when the reader is gone.
+pub fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
