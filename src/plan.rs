@@ -294,6 +294,7 @@ pub mod sample {
     use super::*;
 
     /// A deployment of whatever the compose file names.
+    #[must_use]
     pub fn deploy() -> Plan {
         Plan {
             v: PLAN_VERSION,

@@ -32,7 +32,11 @@ pub async fn run() -> u8 {
             sinks.extend(slack(&request));
             carry_out(&request, origin, &mut log).await
         }
-        Err(faults) => Report::of_origin(origin).stopped(&refused(faults).await),
+        Err(faults) => {
+            let error = refused(faults).await;
+            tell_faults(&error, &mut log);
+            Report::of_origin(origin).stopped(&error)
+        }
     };
     output::tell(&report, &sinks, &mut log).await;
     exit_code(report.status)
@@ -63,6 +67,14 @@ async fn refused(faults: Faults) -> Error {
     }
 }
 
+/// Every fault in a line of its own: the annotation is one block.
+fn tell_faults(error: &Error, log: &mut Log<Stdout>) {
+    log.say(&format!("{}:", error.heading()));
+    for failure in error.failures() {
+        log.say(&format!("  {}", request::one_line(failure)));
+    }
+}
+
 /// Connecting without a pin fails with the keys that the server shows.
 async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
     match Connection::open(&target(asked)?).await {
@@ -76,7 +88,9 @@ fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {
         masks.add(text);
-        passphrase.iter().for_each(|s| masks.add(s));
+        if let Some(passphrase) = passphrase {
+            masks.add(passphrase);
+        }
     }
     request.slack_webhook_url.iter().for_each(|s| masks.add(s));
     masks

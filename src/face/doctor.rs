@@ -16,7 +16,7 @@ use crate::plan::Site;
 use crate::remote::transport::{Transport, quote};
 use crate::request::{Place, Request};
 
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -185,7 +185,9 @@ impl Listener<'_> {
         };
         match runner_checks::make(&self.plan.checks, *until).await {
             Ok(passed) => {
-                passed.iter().for_each(|line| log.say(line));
+                for line in &passed {
+                    log.say(line);
+                }
                 self.run.say(Word::Confirm, "").await
             }
             Err(failure) => self.run.say(Word::Deny, &failure.to_string()).await,

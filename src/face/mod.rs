@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use crate::error::exit;
 
 /// Picks the face for these arguments, the program's name first.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(args: impl IntoIterator<Item = OsString>, work: &impl agent::Work) -> ExitCode {
     if let Some(code) = callback::askpass() {
         return code;
     }
@@ -33,7 +33,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .collect();
     match args.split_first() {
         Some((face, rest)) if face == "known-hosts" => callback::known_hosts_command(rest),
-        Some((face, rest)) if face == "agent" => agent::face(rest, &work::Saga),
+        Some((face, rest)) if face == "agent" => agent::face(rest, work),
         None if in_actions() => blocking(action::run()).into(),
         _ => cli::run(),
     }

@@ -99,9 +99,12 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
         }
         Command::Thaw(request) => {
             let value = ask(&request, "thaw", &[]).await?;
-            shown(value, show, |was: &Value| match was.is_null() {
-                true => "Nothing was frozen.".into(),
-                false => "Thawed: deployments go again.".into(),
+            shown(value, show, |was: &Value| {
+                if was.is_null() {
+                    "Nothing was frozen.".into()
+                } else {
+                    "Thawed: deployments go again.".into()
+                }
             })
         }
         Command::Recover(request) => {
@@ -170,6 +173,7 @@ fn who() -> String {
 }
 
 /// Tells every failure of an error, and what to do about each.
+#[must_use]
 pub fn told(error: &Error) -> u8 {
     let mut log = Log::new(std::io::stderr(), Style::detect());
     log.say(&format!("error: {}", error.heading()));

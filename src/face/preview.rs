@@ -28,7 +28,9 @@ pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) ->
         Ok(seen) => lines.extend(seen),
         Err(error) => return report.stopped(&error),
     }
-    lines.iter().for_each(|line| log.say(line));
+    for line in &lines {
+        log.say(line);
+    }
     report.planned(lines)
 }
 
@@ -62,11 +64,10 @@ fn script(site: &Site) -> String {
         Some(name) => format!("docker compose -p {}", quote(name)),
         None => "docker compose".to_owned(),
     };
-    let files: String = site
+    let files = site
         .compose_files
         .iter()
-        .map(|file| format!(" -f {}", quote(file)))
-        .collect();
+        .fold(String::new(), |files, file| files + " -f " + &quote(file));
     [
         format!("cd {dir} || exit 1"),
         "echo \"On the server: $(uname -sm), user $(id -un)\"".to_owned(),

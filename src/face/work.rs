@@ -28,7 +28,7 @@ impl Work for Saga {
             let host = Server::new(&plan.site)?;
             run::begin(plan, private, &host, &dir).await
         };
-        match LocalSet::new().run_until(work).await {
+        match Box::pin(LocalSet::new().run_until(work)).await {
             Ok(outcome) => ExitCode::from(exit_code(outcome.status())),
             Err(failure) => last_words(&failure),
         }

@@ -208,7 +208,7 @@ pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
 pub type Lines<'a> = &'a dyn Fn(&str);
 
 /// How `up` treats containers whose configuration did not change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreate {
     /// Leave them.
     Changed,
@@ -220,6 +220,7 @@ pub enum Recreate {
 #[allow(async_fn_in_trait, reason = "the agent runs on one thread")]
 pub trait Host: Sized {
     /// The same server, for another plan's site.
+    #[must_use]
     fn at(&self, site: &Site) -> Self;
 
     /// Makes sure that the deploy directory is there and can be written.

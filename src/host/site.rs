@@ -69,7 +69,7 @@ pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf
         .map(|file| NewFile {
             path: &file.path,
             mode: file.mode,
-            content: file.content.as_mut(),
+            content: file.bytes.as_mut(),
         })
         .collect();
     tree::mirror(&plan.site.deploy_dir, &run.stage(), &mut files)
@@ -90,7 +90,7 @@ pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Str
             Ok(_) => None,
             Err(_) => Some((home.uid(), home.gid())),
         };
-        let content = file.content.as_mut();
+        let content = file.bytes.as_mut();
         if tree::put_file(dir, &file.path, content, file.mode, owner)? != Put::Untouched {
             changed.push(file.path.clone());
         }
@@ -102,7 +102,7 @@ pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Str
 struct Content {
     path: String,
     mode: u32,
-    content: Box<dyn tree::put::Content>,
+    bytes: Box<dyn tree::put::Content>,
 }
 
 /// The env file, and the files of the tar stream that came with the plan.
@@ -115,7 +115,7 @@ fn contents(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<Content>
         contents.push(Content {
             path: path.clone(),
             mode: ENV_MODE,
-            content: Box::new(Cursor::new(text.expose().as_bytes().to_vec())),
+            bytes: Box::new(Cursor::new(text.expose().as_bytes().to_vec())),
         });
     }
     Ok(contents)
@@ -137,7 +137,7 @@ fn unpack(plan: &Plan, run: &RunDir, contents: &mut Vec<Content>) -> Result<()> 
         contents.push(Content {
             path: planned.path.clone(),
             mode: planned.mode,
-            content: Box::new(part.map_err(cannot)?),
+            bytes: Box::new(part.map_err(cannot)?),
         });
     }
     if contents.len() < plan.files.len() {

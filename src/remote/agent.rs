@@ -17,9 +17,9 @@ use crate::event::Failure;
 use crate::plan::{Plan, PlannedFile, Private, Site};
 
 /// How long one look at the server may take.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 /// How long the copy may take, over a slow line too.
-const COPY: Duration = Duration::from_secs(600);
+const COPY: Duration = Duration::from_mins(10);
 /// How long a word to the agent may take, connecting again included.
 const ASK: Duration = Duration::from_secs(45);
 /// How many executables stay on the server.

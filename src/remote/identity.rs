@@ -21,7 +21,7 @@ use crate::secret::Secret;
 /// The variable that names the file with the passphrase, in the environment of one local child.
 pub const ASKPASS_FILE: &str = "LANDFALL_ASKPASS_FILE";
 /// How long `ssh-keygen` may take; opening a key is made slow on purpose.
-const KEYGEN: Duration = Duration::from_secs(60);
+const KEYGEN: Duration = Duration::from_mins(1);
 
 /// Writes the key, opened, and tells its public half where the format shows it.
 pub async fn place(

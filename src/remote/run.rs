@@ -19,11 +19,11 @@ use crate::error::Error;
 use crate::event::{Failure, Record};
 
 /// How long contact may be lost before the runner gives up.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 /// A follower says something every 2 s; after this long the connection is dead.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long sending the plan and its files may take.
-const SENDING: Duration = Duration::from_secs(600);
+const SENDING: Duration = Duration::from_mins(10);
 /// The first pause before attaching again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause before attaching again.

@@ -120,7 +120,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
         bytes: 0,
     };
     for line in content.split_inclusive(|b| *b == b'\n') {
-        let ends_here = whole.bytes as usize + line.len() == content.len();
+        let ends_here = whole.bytes + line.len() as u64 == content.len() as u64;
         match parse_line(line) {
             Some(record) => whole.records.push(refuse_newer(record)?),
             None if ends_here => break,

@@ -55,11 +55,10 @@ pub async fn begin<H: Host>(
 /// Takes up a run whose agent died, under a lock that is already held.
 pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Result<Outcome> {
     let Some(plan) = journal.history().plan().cloned() else {
-        let outcome = match next(journal.history()) {
-            Next::Finish(outcome) | Next::Stop(outcome) => outcome,
-            _ => return Err(Failure::new("a run without a plan wants to act")),
+        return match next(journal.history()) {
+            Next::Finish(outcome) | Next::Stop(outcome) => Ok(outcome),
+            Next::Act(_) | Next::Undo(_) => Err(Failure::new("a run without a plan wants to act")),
         };
-        return Ok(outcome);
     };
     if let Some(event) = journal.history().interruption() {
         journal.append(event)?;

@@ -130,12 +130,8 @@ pub fn holder(state: &Path, own: &str) -> String {
 }
 
 fn who(plan: &Plan) -> String {
-    let mut text = format!("run {}", plan.id);
-    if let Some(actor) = &plan.origin.actor {
-        text.push_str(&format!(" by {actor}"));
-    }
-    if let Some(url) = &plan.origin.run_url {
-        text.push_str(&format!(" ({url})"));
-    }
-    text
+    let actor = plan.origin.actor.iter().map(|actor| format!(" by {actor}"));
+    let url = plan.origin.run_url.iter().map(|url| format!(" ({url})"));
+    let details: String = actor.chain(url).collect();
+    format!("run {}{details}", plan.id)
 }

@@ -49,9 +49,9 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
-    let protect: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
+    let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
-    for timestamp in retention::to_drop(&listed, keep, &protect) {
+    for timestamp in retention::to_drop(&listed, keep, &needed_ones) {
         run.host.drop_backup(&timestamp).await?;
         backup::release_images(run.host, &project, &timestamp).await?;
         run.say(format!(

@@ -149,7 +149,7 @@ async fn hold(port: &str, user: &str, pins: &str) {
     target.port = port.parse().expect("it is a port");
     let connection = Connection::open(&target).await.expect("it opens");
     println!("{}", connection.master().expect("it runs"));
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
 }
 
 fn main() -> ExitCode {

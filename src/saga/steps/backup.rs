@@ -87,6 +87,7 @@ async fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
 
 /// The read-write bind mounts strictly below the deploy directory.
 /// What the deployment itself ships is configuration, however it is mounted.
+#[must_use]
 pub fn data_below(deploy_dir: &Path, config: &Config, shipped: &[String]) -> Vec<String> {
     let binds = config.services.iter().flat_map(|s| &s.binds);
     let mut data: Vec<String> = binds

@@ -91,6 +91,7 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// The registry login of this run.
+    #[must_use]
     pub fn login(&self) -> Option<Login> {
         Some(Login {
             username: self.private.registry_username.clone()?,
@@ -145,6 +146,7 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// Says whether this run goes back rather than forward.
+    #[must_use]
     pub fn is_rollback(&self) -> bool {
         matches!(self.plan.goal, Goal::Rollback { .. })
     }

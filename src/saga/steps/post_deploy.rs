@@ -1,4 +1,4 @@
-//! PostDeploy: the operator's own command after the commit. Nothing is taken back any more.
+//! `PostDeploy`: the operator's own command after the commit. Nothing is taken back any more.
 
 use crate::event::Step;
 use crate::host::{Host, Result};

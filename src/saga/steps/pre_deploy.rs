@@ -1,4 +1,4 @@
-//! PreDeploy: the operator's own command after the backup and before the switch.
+//! `PreDeploy`: the operator's own command after the backup and before the switch.
 //!
 //! What it did to files is taken back with the files; what it did elsewhere is its own affair.
 

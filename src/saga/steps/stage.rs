@@ -201,6 +201,7 @@ fn is_image_id(reference: &str) -> bool {
 }
 
 /// The digest to pull an image by, preferring the reference's own repository.
+#[must_use]
 pub fn digest_for(image: &Image, reference: &str) -> Option<String> {
     let repository = reference::parse(reference).repository;
     let same = |d: &&String| reference::parse(d).repository == repository;

@@ -153,9 +153,10 @@ impl<'a, H: Host> Court<'a, H> {
         }
         let mut worst = Verdict::Passed(String::new());
         for container in own {
-            let vouched = match self.vouched.borrow().contains(&container.id) {
-                true => Vouched::ByExec,
-                false => Vouched::No,
+            let vouched = if self.vouched.borrow().contains(&container.id) {
+                Vouched::ByExec
+            } else {
+                Vouched::No
             };
             match (judge(container, vouched), &worst) {
                 (failed @ Verdict::Failed(_), _) => return failed,
