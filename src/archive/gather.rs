@@ -14,7 +14,7 @@ use super::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::Mark;
 use crate::host::tree::scope::Part;
-use crate::host::tree::snapshot::{Snapshot, bare, now_ns};
+use crate::host::tree::snapshot::{Snapshot, bare, now_ns, unread};
 use crate::host::tree::walk::{Found, walk};
 use crate::host::tree::{Act, cannot, name};
 
@@ -202,7 +202,7 @@ fn raw(path: &str) -> Vec<u8> {
 }
 
 fn unreadable(root: &Path, path: &str, error: &io::Error) -> Stop {
-    Stop::Failed(cannot(Act::Read, &root.join(path).display(), error))
+    Stop::Failed(unread(root, path, error))
 }
 
 /// A file that remembers its own error, so that it is not taken for one of the stream's.

@@ -137,7 +137,8 @@ pub struct ArchiveFact {
 /// One path of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
-    /// Relative to the deploy directory, `.` for itself; bytes that are not UTF-8 as `\xNN`.
+    /// Relative to the deploy directory, `.` for itself; bytes that are not UTF-8 and
+    /// control characters as `\xNN`, a backslash as two.
     pub path: String,
     /// What it is.
     pub kind: EntryKind,

@@ -16,7 +16,7 @@ use super::read::{broken, digest_of};
 use super::{Description, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::difference::Change;
-use crate::host::tree::{Act, Difference, Part, Scope, Snapshot, cannot, diff, put};
+use crate::host::tree::{Act, Difference, Part, Scope, Snapshot, cannot, diff, name, put};
 
 /// What becomes of what containers write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn tidy(deploy_dir: &Path, view: &Scope) -> Result<(), Failure> {
     let failed = |e: std::io::Error| cannot(Act::Remove, &deploy_dir.display(), &e);
     stage::clear(deploy_dir).map_err(failed)?;
     for path in view.own().filter(|p| *p != ".") {
-        put::sweep(deploy_dir, path).map_err(failed)?;
+        put::sweep(deploy_dir, &name::to_path(path).unwrap_or_default()).map_err(failed)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::EntryKind;
 use crate::event::Failure;
 use crate::host::tree::scope::{Part, Scope};
+use crate::host::tree::snapshot::unread;
 use crate::host::tree::walk::{Found, walk};
 use crate::host::tree::{Act, cannot};
 
@@ -36,7 +37,7 @@ pub fn estimate(root: &Path, scope: &Scope) -> Result<u64, Failure> {
             if part == Part::Data {
                 return Ok(());
             }
-            Err(cannot(Act::Read, &root.join(path).display(), &error))
+            Err(unread(root, path, &error))
         })?;
     }
     // Noise grows by a few bytes a block when it is compressed.

@@ -190,7 +190,7 @@ impl Draft<'_> {
 
     fn describe(&self, gathered: &Gathered, archive: ArchiveFact) -> Description {
         let scope = self.request.scope;
-        let unread = gathered.unread.iter().filter_map(|p| as_glob(p));
+        let unread = gathered.unread.iter().map(|p| as_glob(p));
         Description {
             v: DESCRIPTION_VERSION,
             timestamp: self.timestamp.clone(),
@@ -245,11 +245,31 @@ fn inscribe(file: File, description: &Description) -> io::Result<()> {
     to.into_inner()?.sync_all()
 }
 
-/// The glob of one path, or of the nearest directory around it whose name can be a glob.
-fn as_glob(path: &str) -> Option<String> {
-    let mut at = path;
-    while at.contains('\\') {
-        at = at.rsplit_once('/')?.0;
+/// The glob of one path; whatever of its name is not plain text may be anything.
+fn as_glob(path: &str) -> String {
+    let mut glob = String::from("/");
+    let mut rest = path;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        glob.push_str(&globset::escape(plain));
+        if !glob.ends_with('*') {
+            glob.push('*');
+        }
+        // What follows is `xNN` or a second backslash.
+        let taken = if escaped.starts_with('x') { 3 } else { 1 };
+        rest = escaped.get(taken..).unwrap_or_default();
     }
-    Some(format!("/{}", globset::escape(at)))
+    glob + &globset::escape(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_glob_of_a_path_matches_it_and_nothing_beside_it() {
+        assert_eq!(as_glob("data/pg"), "/data/pg");
+        assert_eq!(as_glob("data/[a]*"), "/data/[[]a[]][*]");
+        assert_eq!(as_glob(r"data/\xff\\x"), "/data/*x");
+        assert_eq!(as_glob(r"data/\x0a.d"), "/data/*.d");
+    }
 }

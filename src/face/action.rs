@@ -54,7 +54,7 @@ async fn carry_out(
         .iter()
         .for_each(|warning| log.warn(warning));
     if request.only_shows() {
-        return preview::show(request, &plan, log).await;
+        return preview::show(request, &plan).await;
     }
     drive::carry_out(request, &plan, &private, log).await
 }

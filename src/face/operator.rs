@@ -3,7 +3,7 @@
 //! The log goes to standard error, the answer to standard output, so that both can be used. It
 //! refuses to know how a command line is read.
 
-use std::io::{Stderr, Write};
+use std::io::Write;
 
 use chrono::Utc;
 use serde::de::DeserializeOwned;
@@ -39,7 +39,13 @@ pub async fn carry_out(invocation: Invocation) -> u8 {
 
 /// A run, or the preview of one.
 async fn run(request: &Request, show: Show) -> u8 {
-    let mut log = Log::new(std::io::stderr(), Style::detect());
+    let answers = request.only_shows() && show == Show::Text;
+    let out: Box<dyn Write> = if answers {
+        Box::new(std::io::stdout())
+    } else {
+        Box::new(std::io::stderr())
+    };
+    let mut log = Log::new(out, Style::detect());
     let origin = request::of_operator(|name| std::env::var(name).ok());
     let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
     log.mask(Masks::of(&private));
@@ -48,7 +54,7 @@ async fn run(request: &Request, show: Show) -> u8 {
         .iter()
         .for_each(|warning| log.warn(warning));
     let report = if request.only_shows() {
-        preview::show(request, &plan, &mut log).await
+        preview::show(request, &plan).await
     } else {
         drive::carry_out(request, &plan, &private, &mut log).await
     };
@@ -56,7 +62,7 @@ async fn run(request: &Request, show: Show) -> u8 {
     exit_code(report.status)
 }
 
-async fn tell(report: &Report, request: &Request, show: Show, log: &mut Log<Stderr>) {
+async fn tell<W: Write>(report: &Report, request: &Request, show: Show, log: &mut Log<W>) {
     let notify = match request.notify {
         Notify::Always => webhook::Notify::Always,
         Notify::Failure => webhook::Notify::Failure,

@@ -2,13 +2,11 @@
 //!
 //! It looks with the shell's own commands, because placing the agent would be a touch.
 
-use std::io::Write;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
 use crate::face::target::target;
-use crate::output::log::Log;
 use crate::plan::{Plan, Site};
 use crate::remote::transport::{Transport, quote};
 use crate::report::Report;
@@ -18,7 +16,7 @@ use crate::request::{Mode, Place, Request};
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Shows a plan, or how the server stands, and reports it as planned.
-pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) -> Report {
+pub async fn show(request: &Request, plan: &Plan) -> Report {
     let report = Report::of_plan(plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
@@ -27,9 +25,6 @@ pub async fn show<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) ->
     match look(request).await {
         Ok(seen) => lines.extend(seen),
         Err(error) => return report.stopped(&error),
-    }
-    for line in &lines {
-        log.say(line);
     }
     report.planned(lines)
 }

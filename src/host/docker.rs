@@ -139,6 +139,16 @@ fn ignore_missing(result: std::result::Result<(), Bollard>) -> std::result::Resu
 }
 
 impl Engine {
+    /// Where the engine keeps images.
+    pub async fn root(&self) -> Result<PathBuf> {
+        let info = self
+            .docker
+            .info()
+            .await
+            .map_err(failed("cannot ask the engine"))?;
+        Ok(info.docker_root_dir.unwrap_or_default().into())
+    }
+
     /// The containers of a project, sorted by name.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);

@@ -225,16 +225,23 @@ pub trait Host: Sized {
 
     /// Makes sure that the deploy directory is there and can be written.
     async fn check_site(&self) -> Result<()>;
-    /// Makes sure that there is room for a backup and for images.
+    /// Makes sure that there is room for a backup.
     async fn check_room(&self, exclude: &[String]) -> Result<()>;
+    /// Makes sure that there is room for an image of about this many bytes.
+    async fn check_image_room(&self, bytes: u64) -> Result<()>;
     /// Lays the plan's files beside the old ones; the directory to ask Compose about.
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf>;
     /// Removes the stage.
     async fn strike_stage(&self, run: &RunDir) -> Result<()>;
     /// Puts the plan's files in place; those that differ from what was there.
     async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>>;
-    /// Archives the deploy directory.
-    async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description>;
+    /// Archives the deploy directory; also told: what the archive could not hold faithfully.
+    async fn backup(
+        &self,
+        plan: &Plan,
+        order: &Order<'_>,
+        run: &RunDir,
+    ) -> Result<(Description, Vec<String>)>;
     /// Where a backup's archive lies.
     fn archive_path(&self, description: &Description) -> PathBuf;
     /// Reconciles the deploy directory to a backup; the paths that differed.
@@ -249,6 +256,8 @@ pub trait Host: Sized {
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// The newest good backup that differs from what runs.
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed>;
+    /// Removes what dead runs left half-written in the backup directory.
+    async fn clear_partial(&self, current_id: &str) -> Result<()>;
     /// Removes a backup.
     async fn drop_backup(&self, timestamp: &str) -> Result<()>;
     /// The references whose repository is the named one.

@@ -115,6 +115,11 @@ impl Host for Server {
         site::check_room(&self.site, exclude)
     }
 
+    async fn check_image_room(&self, bytes: u64) -> Result<()> {
+        let root = self.docker().await?.root().await?;
+        site::check_image_room(&root, bytes)
+    }
+
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
         site::lay_stage(plan, private, run)
     }
@@ -127,8 +132,17 @@ impl Host for Server {
         site::put_files(plan, private, run)
     }
 
-    async fn backup(&self, plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+    async fn backup(
+        &self,
+        plan: &Plan,
+        order: &Order<'_>,
+        run: &RunDir,
+    ) -> Result<(Description, Vec<String>)> {
         site::backup(plan, order, run)
+    }
+
+    async fn clear_partial(&self, current_id: &str) -> Result<()> {
+        site::clear_partial(&self.site, current_id)
     }
 
     fn archive_path(&self, description: &Description) -> PathBuf {

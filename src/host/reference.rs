@@ -2,6 +2,9 @@
 //!
 //! It refuses to know whether an image exists anywhere.
 
+/// The registry of references that name none.
+pub const DOCKER_HUB: &str = "docker.io";
+
 /// A reference's parts; the repository as Docker completes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {

@@ -58,6 +58,25 @@ pub fn check_room(site: &Site, exclude: &[String]) -> Result<()> {
     Err(space::full(&site.deploy_dir, &site.backup_dir, &scope))
 }
 
+/// Makes sure that an image of about this many bytes fits where Docker keeps images.
+///
+/// Where that cannot be looked at, as on an engine in a machine of its own, nothing is refused.
+pub fn check_image_room(root: &Path, bytes: u64) -> Result<()> {
+    let Ok(free) = space::free_space(root) else {
+        return Ok(());
+    };
+    if !root.is_dir() || free.bytes >= bytes {
+        return Ok(());
+    }
+    let (free, needed) = (space::in_words(free.bytes), space::in_words(bytes));
+    let shown = root.display();
+    Err(Failure::new(format!(
+        "`{shown}` has {free} free, too little for the image"
+    ))
+    .because(format!("the image that runs now takes {needed}"))
+    .hint("free disk space on the server: `docker system df`, `docker image prune`"))
+}
+
 /// Lays the files that came with the plan beside the old ones; the directory to ask Compose about.
 pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
     let mut contents = contents(plan, private, run)?;
@@ -197,7 +216,7 @@ fn scope(site: &Site) -> Result<Scope> {
 }
 
 /// Archives the deploy directory.
-pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Description> {
+pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<(Description, Vec<String>)> {
     let site = &plan.site;
     let scope = parts_of(site, order.parts)?.excluding(&plan.backups.exclude)?;
     let written = write::write(&write::Request {
@@ -212,7 +231,17 @@ pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<Descriptio
         progress: &|_| {},
     })?;
     run.keep(name::SNAPSHOT, &written.snapshot)?;
-    Ok(written.description)
+    let torn = written.torn.iter();
+    let torn = torn.map(|p| format!("`{p}` was written while it was archived; it may be torn"));
+    let unread = written.unread.iter();
+    let unread = unread.map(|p| format!("`{p}` cannot be read, so the backup lacks it"));
+    let warnings = torn.chain(unread).collect();
+    Ok((written.description, warnings))
+}
+
+/// Removes what dead runs left half-written in the backup directory.
+pub fn clear_partial(site: &Site, current_id: &str) -> Result<()> {
+    retention::clear_partial(&site.backup_dir, &site.deploy_dir, current_id).map(|_| ())
 }
 
 /// Reconciles the deploy directory to a backup; the paths that differed.

@@ -66,6 +66,15 @@ pub(crate) fn cannot(act: Act, path: &dyn fmt::Display, error: &io::Error) -> Fa
     }
 }
 
+/// Where a listed path lies, for people.
+pub(crate) fn below(root: &Path, path: &str) -> String {
+    if path == "." {
+        root.display().to_string()
+    } else {
+        root.join(path).display().to_string()
+    }
+}
+
 fn remedy(act: Act, error: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as Kind;
     match (error.kind(), act) {

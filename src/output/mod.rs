@@ -8,6 +8,7 @@ pub mod escaped;
 pub mod json;
 pub mod log;
 mod markdown;
+pub mod named;
 pub mod outputs;
 mod progress;
 pub mod slack;

@@ -9,33 +9,18 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::json;
+use super::named::OUTPUTS;
 use crate::report::{Report, seconds};
 
 /// The longest `report` output, in bytes: it has to fit into a variable of a later step's
 /// environment, which Linux bounds at 128 KiB.
 pub const REPORT_LIMIT: usize = 100_000;
 
-/// The outputs of the action, in the contract's order.
-pub const NAMES: [&str; 12] = [
-    "status",
-    "deployment_id",
-    "backup_timestamp",
-    "backup_file",
-    "image_digest",
-    "previous_image_digest",
-    "images",
-    "failed_step",
-    "reason",
-    "duration_seconds",
-    "downtime_seconds",
-    "report",
-];
-
-/// Every output with its value, in the order of [`NAMES`].
+/// Every output with its value, in the order of [`OUTPUTS`].
 ///
 /// # Errors
 /// When the report cannot be written as JSON.
-pub fn values(report: &Report) -> io::Result<[(&'static str, String); 12]> {
+pub fn values(report: &Report) -> io::Result<Vec<(&'static str, String)>> {
     let backup = report.backup.as_ref();
     let first = report.images.first();
     let values = [
@@ -58,7 +43,10 @@ pub fn values(report: &Report) -> io::Result<[(&'static str, String); 12]> {
         json::bounded(report, REPORT_LIMIT)?,
     ];
     let mut values = values.into_iter();
-    Ok(NAMES.map(|name| (name, values.next().unwrap_or_default())))
+    Ok(OUTPUTS
+        .iter()
+        .map(|output| (output.name, values.next().unwrap_or_default()))
+        .collect())
 }
 
 /// Appends every output of a report to the runner's file.
@@ -209,7 +197,7 @@ mod tests {
         let read = parse(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
         assert_eq!(
             read.iter().map(|(n, _)| n).collect::<Vec<_>>(),
-            NAMES.iter().collect::<Vec<_>>()
+            OUTPUTS.iter().map(|o| o.name).collect::<Vec<_>>()
         );
         let shown = read.iter().take(11).map(|(n, v)| format!("{n}={v}"));
         insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"

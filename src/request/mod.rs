@@ -19,7 +19,6 @@ mod image;
 mod inputs;
 mod key;
 mod origin;
-mod outputs;
 mod plan;
 mod raw;
 mod smoke;
@@ -31,7 +30,6 @@ pub use image::Reference;
 pub use inputs::{Given, Group, INPUTS, Input, Raw, Shape, Unset};
 pub use key::HostKey;
 pub use origin::{of_operator, of_workflow};
-pub use outputs::{OUTPUTS, Output};
 pub use plan::deployment_id;
 
 /// Everything that was asked for, validated.

@@ -50,6 +50,7 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let now = stage::record(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
     let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
+    run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
     for timestamp in retention::to_drop(&listed, keep, &needed_ones) {
         run.host.drop_backup(&timestamp).await?;

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use landfall::request::{INPUTS, Input, OUTPUTS, Output, Unset};
+use landfall::output::named::{OUTPUTS, Output};
+use landfall::request::{INPUTS, Input, Unset};
 use serde_json::Value;
 
 fn top_level(name: &str) -> PathBuf {

@@ -14,7 +14,7 @@ use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::put::temporary;
-use crate::host::tree::{Act, cannot, name};
+use crate::host::tree::{Act, below, cannot, name};
 
 /// A tree that is being restored.
 pub(crate) struct Site {
@@ -97,7 +97,7 @@ impl Site {
         path: &str,
         change: impl FnOnce(&mut Self) -> io::Result<T>,
     ) -> Result<T, Failure> {
-        change(self).map_err(|e| cannot(act, &self.root.join(path).display(), &e))
+        change(self).map_err(|e| cannot(act, &below(&self.root, path), &e))
     }
 
     /// Opens the directory at a path.

@@ -15,8 +15,9 @@ use crate::archive::{Description, Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::scope::{Part, Scope};
+use crate::host::tree::snapshot::unread;
 use crate::host::tree::walk::{Found, walk};
-use crate::host::tree::{Act, BUFFER, cannot, name};
+use crate::host::tree::{Act, BUFFER, name};
 
 /// Restores the data of a backup below the site's root.
 pub(crate) fn restore(
@@ -192,7 +193,7 @@ fn remove_others(
         Ok(())
     };
     walk(&root, view, Part::Data, &mut visit, &mut |path, error| {
-        Err(cannot(Act::Read, &root.join(path).display(), &error))
+        Err(unread(&root, path, &error))
     })?;
     for (path, kind) in others.iter().rev() {
         let gone = site.doing(Act::Remove, path, |s| remove(s, path, *kind))?;

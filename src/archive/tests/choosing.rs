@@ -229,7 +229,8 @@ fn a_drop_that_dies_half_way_leaves_no_backup_that_looks_whole() {
     crate::host::tree::dir::faults::after(None);
     done.unwrap_err();
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
-    assert!(all[0].description.is_err());
+    let why = all[0].description.as_ref().unwrap_err().to_string();
+    assert_eq!(why, "it has no description");
 }
 
 #[test]

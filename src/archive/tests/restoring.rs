@@ -563,3 +563,35 @@ fn a_read_only_directory_is_changed_and_read_only_again() {
         ("old".to_owned(), "old".to_owned())
     );
 }
+
+#[test]
+fn setuid_survives_when_only_the_owner_comes_back() {
+    if !is_root() {
+        return;
+    }
+    let scene = Scene::with(&[("tool", "x")]);
+    chmod(scene.at("tool"), 0o4755);
+    let written = scene.back_up();
+    std::os::unix::fs::chown(scene.at("tool"), Some(4321), None).unwrap();
+    chmod(scene.at("tool"), 0o4755);
+    scene.restore(&written, Data::LeaveAlone);
+    assert_eq!(mode(scene.at("tool")), 0o4755);
+}
+
+#[test]
+fn damage_among_the_data_is_found_before_any_data_is_touched() {
+    let scene = Scene::with(&[("compose.yaml", "a")]).data(&["data"]);
+    lay(&scene.deploy(), &[("data/a", "1"), ("data/z", "")]);
+    fs::write(scene.at("data/z"), crate::host::tree::odd::noise(3_000_000)).unwrap();
+    let written = scene.back_up();
+    fs::write(scene.at("data/a"), "2").unwrap();
+    let mut bytes = fs::read(&written.archive).unwrap();
+    let late = bytes.len() - 1000;
+    bytes[late] ^= 1;
+    fs::write(&written.archive, bytes).unwrap();
+    let error = scene
+        .try_restore(&written.archive, &written.description, Data::Restore)
+        .unwrap_err();
+    assert!(error.what.contains("is damaged"), "{error}");
+    assert_eq!(scene.read("data/a"), "2");
+}

@@ -115,3 +115,18 @@ fn each_mismatch_is_named() {
         "{error}"
     );
 }
+
+#[test]
+fn what_is_hidden_behind_the_end_of_the_tar_stream_is_found() {
+    let error = damaged(|archive| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, &crate::host::tree::odd::noise(6_000_000)).unwrap();
+        let more = gzip.finish().unwrap();
+        let mut file = fs::OpenOptions::new().append(true).open(archive).unwrap();
+        std::io::Write::write_all(&mut file, &more).unwrap();
+    });
+    assert!(
+        error.because.iter().any(|b| b.contains("size is")),
+        "{error}"
+    );
+}

@@ -4,14 +4,14 @@
 //! `../x` works in it as in the original, because every level above is mirrored too. It refuses to
 //! copy anything old, and to know who will look at it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::dir::{self, Dir};
 use super::put::{Content, Put, put_file};
-use super::{Act, cannot, name};
+use super::{Act, cannot};
 use crate::archive::EntryKind;
 use crate::event::Failure;
 
@@ -90,19 +90,14 @@ fn fill(stage: &Dir, original: &Path, but: Option<&OsStr>) -> io::Result<()> {
 fn open_way(stage: &Dir, deploy_dir: &Path, rel: &str) -> Result<(), Failure> {
     let mut original = deploy_dir.to_owned();
     let failed = |error: io::Error| cannot(Act::Write, &deploy_dir.join(rel).display(), &error);
-    let path = name::to_path(rel).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    let mut names: Vec<OsString> = owned(dir::names(&path).map_err(failed)?);
+    let mut names = dir::names(Path::new(rel)).map_err(failed)?;
     names.pop();
     let mut at = stage.descend(Path::new("")).map_err(failed)?;
     for each in names {
-        original.push(&each);
-        at = open_level(&at, &each, &original).map_err(failed)?;
+        original.push(each);
+        at = open_level(&at, each, &original).map_err(failed)?;
     }
     Ok(())
-}
-
-fn owned(names: Vec<&OsStr>) -> Vec<OsString> {
-    names.into_iter().map(OsStr::to_owned).collect()
 }
 
 fn open_level(at: &Dir, each: &OsStr, original: &Path) -> io::Result<Dir> {

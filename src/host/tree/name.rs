@@ -1,4 +1,4 @@
-//! File names as text: reversible, whatever bytes they are made of.
+//! File names as text of one line: reversible, whatever bytes they are made of.
 //!
 //! It refuses to know what a name stands for.
 
@@ -7,18 +7,29 @@ use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// Writes bytes as text: a backslash as two, a byte that is not UTF-8 as `\xNN`.
+/// Writes bytes as text: a backslash as two, control characters and bytes that are not UTF-8 as
+/// `\xNN` each.
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(&chunk.valid().replace('\\', r"\\"));
-        for byte in chunk.invalid() {
-            // Writing to a string cannot fail.
-            let _ = write!(text, r"\x{byte:02x}");
+        for char in chunk.valid().chars() {
+            match char {
+                '\\' => text.push_str(r"\\"),
+                c if c.is_control() => numbers(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => text.push(c),
+            }
         }
+        numbers(&mut text, chunk.invalid());
     }
     text
+}
+
+fn numbers(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, r"\x{byte:02x}");
+    }
 }
 
 /// Reads back what [`escape`] wrote; none if it cannot have written that.
@@ -99,7 +110,7 @@ mod tests {
         for name in names {
             assert_eq!(unescape(&escape(name)).unwrap(), name);
         }
-        assert_eq!(escape(b"a\xff\\b"), r"a\xff\\b");
+        assert_eq!(escape(b"a\xff\\b\n"), r"a\xff\\b\x0a");
         let every: Vec<u8> = (0..=255).collect();
         assert_eq!(unescape(&escape(&every)).unwrap(), every);
     }

@@ -46,8 +46,7 @@ pub fn put_file(
 ) -> Result<Put, Failure> {
     let shown = root.join(rel);
     let failed = |error: io::Error| cannot(Act::Write, &shown.display(), &error);
-    let path = name::to_path(rel).ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    let (parents, last) = apart(&path).map_err(failed)?;
+    let (parents, last) = apart(Path::new(rel)).map_err(failed)?;
     let top = Dir::open(root).map_err(failed)?;
     let parent = make_way(&top, &parents, owner).map_err(|error| on_the_way(root, &error))?;
     let spot = Spot {
@@ -60,9 +59,8 @@ pub fn put_file(
 }
 
 /// Removes what an interrupted [`put_file`] of this path left beside it.
-pub fn sweep(root: &Path, rel: &str) -> io::Result<()> {
-    let path = name::to_path(rel).unwrap_or_default();
-    let Ok((parents, last)) = apart(&path) else {
+pub fn sweep(root: &Path, rel: &Path) -> io::Result<()> {
+    let Ok((parents, last)) = apart(rel) else {
         return Ok(());
     };
     let parents: PathBuf = parents.iter().collect();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::dir::{Dir, Mark};
 use super::scope::{Part, Scope};
 use super::walk::{Found, walk};
-use super::{Act, cannot, digest, name};
+use super::{Act, below, cannot, digest, name};
 use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 
@@ -114,7 +114,7 @@ fn look(
 
 /// The failure of a path below a root that could not be read.
 pub(crate) fn unread(root: &Path, path: &str, error: &io::Error) -> Failure {
-    cannot(Act::Read, &root.join(path).display(), error)
+    cannot(Act::Read, &below(root, path), error)
 }
 
 /// What a path is, or none if it vanished.

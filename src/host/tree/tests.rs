@@ -240,7 +240,7 @@ fn a_put_that_dies_anywhere_leaves_the_old_file_or_the_new_one() {
         let done = put(temp.path(), "f", "new", 0o644);
         dir::faults::after(None);
         assert_eq!(read(), if done.is_ok() { "new" } else { "old" });
-        put::sweep(temp.path(), "f").unwrap();
+        put::sweep(temp.path(), Path::new("f")).unwrap();
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
         if done.is_ok() {
             assert!(k >= 3, "the seam does not count: {k}");

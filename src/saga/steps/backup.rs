@@ -37,7 +37,10 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         release: &before.release,
         parts: &parts,
     };
-    let description = run.host.backup(run.plan, &order, run.dir).await?;
+    let (description, warnings) = run.host.backup(run.plan, &order, run.dir).await?;
+    for warning in warnings {
+        run.warn(warning);
+    }
     run.dir.keep(name::BACKUP, &description)?;
     keep_images(run, &before, &description.timestamp).await?;
     (run.tell)(Note::Backup {

@@ -19,6 +19,7 @@ pub mod verify;
 
 use crate::archive::Description;
 use crate::event::{Failure, Note, Step};
+use crate::host::reference::{self, DOCKER_HUB};
 use crate::host::{Container, Host, Login, Result};
 use crate::plan::{Goal, Plan, Private};
 use crate::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
@@ -90,13 +91,31 @@ impl<H: Host> Run<'_, H> {
         (self.tell)(Note::Warned { text: text.into() });
     }
 
-    /// The registry login of this run.
+    /// The registry login of this run, if it is for the registry of a reference.
     #[must_use]
-    pub fn login(&self) -> Option<Login> {
+    pub fn login(&self, reference: &str) -> Option<Login> {
+        let registry = reference::parse(reference).registry().to_owned();
+        if !self.has_login_for(&registry) {
+            return None;
+        }
         Some(Login {
             username: self.private.registry_username.clone()?,
             password: self.private.registry_password.clone()?,
         })
+    }
+
+    /// The login is for the registry of `image`; without one, for any but Docker's own, unless
+    /// nothing else is pulled from.
+    fn has_login_for(&self, registry: &str) -> bool {
+        let registry_of = |text: &String| reference::parse(text).registry().to_owned();
+        if let Goal::Deploy { images } = &self.plan.goal
+            && !images.is_empty()
+        {
+            return images.iter().any(|image| registry_of(image) == registry);
+        }
+        let sources = self.wanted().unwrap_or_default().sources;
+        let mut pulls = sources.iter().filter_map(|s| s.pull.as_ref());
+        registry != DOCKER_HUB || pulls.all(|pull| registry_of(pull) == DOCKER_HUB)
     }
 
     /// The project's name, once a step has found it.

@@ -65,6 +65,9 @@ async fn fetch<H: Host>(
         return Ok((image, digest));
     }
     let reference = source.pull.as_ref().unwrap_or(&source.reference);
+    if let Some(image) = run.host.image(&source.reference).await? {
+        run.host.check_image_room(image.bytes).await?;
+    }
     let (image, digest) = pull(run, reference, source.platform.as_deref(), pulled).await?;
     Ok((image, Some(digest)))
 }
@@ -83,7 +86,7 @@ async fn pull<H: Host>(
             total,
         });
     };
-    let login = run.login();
+    let login = run.login(reference);
     let fetched = run
         .host
         .pull(reference, platform, login.as_ref(), &progress)

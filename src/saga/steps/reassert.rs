@@ -68,7 +68,7 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
     }
     let gone = || Failure::new(format!("the image {id} is gone from the server"));
     let digest = digest.ok_or_else(gone)?;
-    let login = run.login();
+    let login = run.login(digest);
     let pulled = run.host.pull(digest, None, login.as_ref(), &|_, _, _| {});
     pulled.await.map(|_| ())
 }
