@@ -39,10 +39,10 @@ judges_python() {
 
 # The language service is a library: esbuild makes one program of it and uses.mjs.
 judges_node() (
-    mkdir -p "$TOOLS/node"
-    cp "$HERE"/{package.json,package-lock.json,uses.mjs} "$TOOLS/node/"
-    cd "$TOOLS/node"
-    npm ci --ignore-scripts --no-audit --no-fund &&
-        node_modules/.bin/esbuild uses.mjs --bundle --platform=node --format=esm --outfile="$TOOLS/uses.mjs" \
+    mkdir -p "$TOOLS/node" &&
+        cp "$HERE"/{package.json,package-lock.json,uses.mjs} "$TOOLS/node/" &&
+        cd "$TOOLS/node" &&
+        npm ci --ignore-scripts --no-audit --no-fund &&
+        node_modules/.bin/esbuild uses.mjs --bundle --platform=node --target=node18 --format=esm --outfile="$TOOLS/uses.mjs" \
             --banner:js='import{createRequire}from"module";const require=createRequire(import.meta.url);'
 )
