@@ -115,7 +115,12 @@ impl Compose {
             cmd = cmd.args(["--pull", "never"]);
         }
         if recreate == Recreate::Only {
-            cmd = cmd.args(["--no-deps", "--force-recreate"]);
+            cmd = cmd.arg("--force-recreate");
+            // Compose 2 hashes what `--no-deps` leaves out, so the next `up` would replace it
+            // again; Compose 1 would force the services below as well.
+            if self.version.is_one() {
+                cmd = cmd.arg("--no-deps");
+            }
         }
         cmd.args(services)
     }
@@ -293,8 +298,12 @@ mod tests {
             "docker compose -p mcp up -d --no-build --pull never web"
         );
         assert_eq!(
+            up("2.26.1", Recreate::Only),
+            "docker compose -p mcp up -d --no-build --pull never --force-recreate web"
+        );
+        assert_eq!(
             up("1.29.2", Recreate::Only),
-            "docker compose -p mcp up -d --no-build --no-deps --force-recreate web"
+            "docker compose -p mcp up -d --no-build --force-recreate --no-deps web"
         );
     }
 

@@ -1,4 +1,6 @@
-//! What the binary promises: one test binary, one module a behaviour.
+//! What the binary promises: one test binary, one module a behaviour, one test a promise.
+//!
+//! The modules that need the laboratory lease one of its servers; see `harness`.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,7 +9,17 @@
 )]
 
 mod action_yml;
+mod archive;
 mod command_line;
+mod connection;
+mod deployment;
+mod features;
+mod harness;
 mod inputs;
+mod misbehaviour;
+mod promises;
+mod refusal;
 mod remote;
+mod rights;
 mod sshd;
+mod variants;

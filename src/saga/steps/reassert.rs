@@ -23,6 +23,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     mean(run, release).await?;
     bring_up(run, release).await?;
     remove_others(run, release).await?;
+    unmean(run, release).await?;
     remove_networks(run, before).await?;
     same_again(run, release, Hashes::Compared).await
 }
@@ -32,6 +33,7 @@ pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     mean(run, release).await?;
     bring_up(run, release).await?;
     remove_others(run, release).await?;
+    unmean(run, release).await?;
     same_again(run, release, Hashes::Trusted).await
 }
 
@@ -42,7 +44,7 @@ enum Hashes {
     Trusted,
 }
 
-/// Lets every reference mean what it meant; an image that is gone is pulled by digest.
+/// Lets every reference that meant something mean it again; an image that is gone is pulled by digest.
 async fn mean<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     for known in &release.references {
         if reference::parse(&known.reference).digest.is_some() {
@@ -55,8 +57,19 @@ async fn mean<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
                 have(run, id, known.digest.as_deref()).await?;
                 run.host.tag(id, &known.reference).await?;
             }
-            None if now.is_some() => run.host.untag(&known.reference).await?,
             None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Lets go of references that meant nothing; the containers that used them are gone by now.
+async fn unmean<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
+    for known in release.references.iter().filter(|r| r.image_id.is_none()) {
+        if run.host.image(&known.reference).await?.is_some()
+            && let Err(failure) = run.host.untag(&known.reference).await
+        {
+            run.warn(failure.to_string());
         }
     }
     Ok(())

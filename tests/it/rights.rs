@@ -1,0 +1,99 @@
+//! Users with less than all rights: what they may do is enough, or is done through sudo.
+
+use crate::harness::app::App;
+use crate::harness::compose;
+use crate::harness::slot::Slot;
+
+/// `/srv/app` belongs to a user, `/srv` to root, and backups have a place of their own.
+#[track_caller]
+fn owned_by(user: &str) -> App {
+    let slot = Slot::lease();
+    slot.sh(&format!(
+        "chown root:root /srv; install -d -o {user} -g {user} -m 700 /srv/keep"
+    ));
+    let app = App::at(slot, user, "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app
+}
+
+#[test]
+fn a_rollback_works_where_the_user_may_write_the_directory_and_not_its_parent() {
+    let app = owned_by("deploy");
+    let denied = app.slot.try_sh_as("deploy", "touch /srv/x", b"");
+    assert!(!denied.status.success());
+    let deploy = || app.deploy().input("backup_dir", "/srv/keep");
+    app.latest("v1");
+    deploy().run().ends("deployed", 0);
+    let before = app.release();
+    app.latest("exits-at-start");
+    let broken = deploy()
+        .ship("config/beacon.conf", "lamp = broken\n")
+        .ship("new/file", "x\n");
+    broken.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    app.latest("v2");
+    deploy()
+        .ship("config/beacon.conf", "lamp = red\n")
+        .run()
+        .ends("deployed", 0);
+    app.rollback()
+        .input("backup_dir", "/srv/keep")
+        .run()
+        .ends("restored", 0);
+    app.is_again(&before);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn a_parent_that_may_not_be_written_and_no_backup_dir_is_refused_with_what_to_do() {
+    let app = owned_by("deploy");
+    app.latest("v1");
+    let before = app.untouched();
+    app.deploy()
+        .run()
+        .ends("refused", 2)
+        .says(&["/srv/app-backups", "backup_dir"]);
+    app.is_untouched(&before);
+}
+
+#[test]
+fn a_user_with_sudo_alone_deploys_and_files_stay_the_users_own() {
+    let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    let no_docker = app.slot.try_sh_as("sudoer", "docker ps", b"");
+    assert!(!no_docker.status.success());
+    app.ships("v1");
+    let before = app.release();
+    app.latest("exits-at-start");
+    let broken = app.deploy().ship("config/beacon.conf", "lamp = broken\n");
+    broken.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    app.ships("v2");
+    app.rollback().run().ends("restored", 0);
+    app.is_again(&before);
+    app.nothing_lingers();
+}
+
+#[test]
+fn sudo_never_refuses_a_user_who_needs_it() {
+    let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app.latest("v1");
+    let before = app.untouched();
+    let act = app.deploy().input("sudo", "never");
+    act.run().ends("refused", 2).says(&["sudo", "docker"]);
+    app.is_untouched(&before);
+}
+
+#[test]
+fn root_deploys_a_directory_of_another_user_and_its_files_keep_their_owner() {
+    let app = App::running("v1");
+    let before = app.release();
+    app.latest("exits-at-start");
+    let broken = app
+        .deploy()
+        .input("user", "root")
+        .ship("config/beacon.conf", "lamp = broken\n");
+    broken.run().ends("rolled_back", 1);
+    app.is_again(&before);
+}
