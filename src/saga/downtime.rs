@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn a_refused_question_makes_even_a_short_gap_count() {
         let start = Instant::now();
-        let gaps = gaps(start, &[(50, 50, true), (100, 101, false), (150, 152, true)]);
+        let gaps = gaps(
+            start,
+            &[(50, 50, true), (100, 101, false), (150, 152, true)],
+        );
         assert_eq!(gaps.closed, ms(102));
     }
 
