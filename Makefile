@@ -1,14 +1,25 @@
-# What a person or a CI types. The work is done by cargo and by tests/lab.
+# What a person or a CI types. The work is done by cargo and by the programs in tests.
 
 LAB := tests/lab/lab
 # The servers that the tests deploy to; they read .lab/SLOT/slot.env.
 SLOTS ?= one two
-SCRIPTS := $(LAB) tests/lab/selftest $(wildcard tests/lab/lib/*.sh tests/lab/images/*/lab-*) .ci/run
 
-.PHONY: setup lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges lab-up lab-down lab-selftest lint test
 
 setup:
 	$(LAB) setup
+
+# The main job, shown: the action's own image deploys to a server of the laboratory.
+demo:
+	tests/demo/demo
+
+# Side by side with a deploy script written by hand.
+bench:
+	benches/compare
+
+# Programs of others over action.yml, workflows, examples, README and scripts.
+judges:
+	tests/judges/judges
 
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
@@ -22,7 +33,6 @@ lab-selftest: setup
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	shellcheck -x $(SCRIPTS)
 
-test: lint lab-up
+test: lint judges lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace

@@ -6,6 +6,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use reqwest::Client;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::host::http;
@@ -15,11 +17,60 @@ use crate::plan::Expect;
 const LOOK: Duration = Duration::from_millis(50);
 /// An answer that takes longer than this was an interruption to whoever asked.
 const SLOW: Duration = Duration::from_millis(200);
+/// The longest silence after a question that nobody answered.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A task that asks a URL again and again and adds up the gaps between its answers.
+///
+/// Once nothing answers it is silent until [`Sampler::switched`]: a question to a container whose
+/// network is only coming up makes the kernel wait a second before it looks for it again, so
+/// asking would lengthen what is measured.
 pub struct Sampler {
-    gaps: Rc<Cell<Duration>>,
+    gaps: Rc<Cell<Gaps>>,
+    switched: Rc<Notify>,
     task: JoinHandle<()>,
+}
+
+/// The gaps so far, and the one that may be open.
+#[derive(Debug, Clone, Copy)]
+struct Gaps {
+    closed: Duration,
+    last_answer: Instant,
+    missed: bool,
+}
+
+impl Gaps {
+    fn new(now: Instant) -> Self {
+        Self {
+            closed: Duration::ZERO,
+            last_answer: now,
+            missed: false,
+        }
+    }
+
+    /// Takes in what became of one question.
+    fn asked(&mut self, at: Instant, now: Instant, answered: bool) {
+        if !answered {
+            self.missed = true;
+            return;
+        }
+        if now - at > SLOW {
+            self.missed = true;
+        }
+        self.closed += self.open(now);
+        self.last_answer = now;
+        self.missed = false;
+    }
+
+    /// How long nothing has answered, if that is an interruption.
+    fn open(&self, now: Instant) -> Duration {
+        let gap = now - self.last_answer;
+        if self.missed || gap > LOOK * 2 + SLOW {
+            gap
+        } else {
+            Duration::ZERO
+        }
+    }
 }
 
 impl Sampler {
@@ -27,35 +78,95 @@ impl Sampler {
     pub async fn start(url: String) -> Option<Self> {
         let client = http::client().ok()?;
         http::ask(&client, &url, &Expect::default()).await.ok()?;
-        let gaps = Rc::new(Cell::new(Duration::ZERO));
-        let total = Rc::clone(&gaps);
-        let task = tokio::task::spawn_local(async move {
-            let mut last_answer = Instant::now();
-            loop {
-                let asked = Instant::now();
-                let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
-                if answer.is_ok() {
-                    let gap = last_answer.elapsed();
-                    if gap > LOOK * 2 + SLOW || asked.elapsed() > SLOW {
-                        total.set(total.get() + gap);
-                    }
-                    last_answer = Instant::now();
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        });
-        Some(Self { gaps, task })
+        let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
+        let switched = Rc::new(Notify::new());
+        let sampling = sample(client, url, Rc::clone(&gaps), Rc::clone(&switched));
+        let task = tokio::task::spawn_local(sampling);
+        Some(Self {
+            gaps,
+            switched,
+            task,
+        })
     }
 
-    /// Ends the asking; milliseconds without an answer in all.
+    /// Says that the containers have been replaced.
+    pub fn switched(&self) {
+        self.switched.notify_one();
+    }
+
+    /// Ends the asking; milliseconds without an answer in all, a gap that is still open included.
     #[must_use]
     pub fn stop(self) -> u64 {
-        u64::try_from(self.gaps.get().as_millis()).unwrap_or(u64::MAX)
+        let gaps = self.gaps.get();
+        let total = gaps.closed + gaps.open(Instant::now());
+        u64::try_from(total.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+async fn sample(client: Client, url: String, total: Rc<Cell<Gaps>>, switched: Rc<Notify>) {
+    loop {
+        let at = Instant::now();
+        let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
+        let mut gaps = total.get();
+        gaps.asked(at, Instant::now(), answer.is_ok());
+        total.set(gaps);
+        if answer.is_err() {
+            let _ = tokio::time::timeout(SILENCE, switched.notified()).await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// Questions as (asked, answered or given up) in milliseconds, and whether there was an answer.
+    fn gaps(start: Instant, questions: &[(u64, u64, bool)]) -> Gaps {
+        let mut gaps = Gaps::new(start);
+        for &(at, now, answered) in questions {
+            gaps.asked(start + ms(at), start + ms(now), answered);
+        }
+        gaps
+    }
+
+    #[test]
+    fn answers_at_their_pace_are_no_interruption() {
+        let start = Instant::now();
+        let gaps = gaps(start, &[(50, 55, true), (105, 250, true), (300, 310, true)]);
+        assert_eq!(gaps.closed + gaps.open(start + ms(360)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_refused_question_makes_even_a_short_gap_count() {
+        let start = Instant::now();
+        let gaps = gaps(
+            start,
+            &[(50, 50, true), (100, 101, false), (150, 152, true)],
+        );
+        assert_eq!(gaps.closed, ms(102));
+    }
+
+    #[test]
+    fn a_slow_answer_counts_from_the_answer_before_it() {
+        let start = Instant::now();
+        assert_eq!(gaps(start, &[(50, 300, true)]).closed, ms(300));
+    }
+
+    #[test]
+    fn a_gap_that_is_open_when_the_run_ends_counts() {
+        let start = Instant::now();
+        let gaps = gaps(start, &[(50, 50, true), (100, 101, false)]);
+        assert_eq!(gaps.open(start + ms(1050)), ms(1000));
     }
 }

@@ -106,7 +106,9 @@ impl<'a, H: Host> Saga<'a, H> {
         self.watch_downtime(step).await;
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell, Direction::Forward);
-        let verdict = match self.within(run.act(step), step).await {
+        let acted = self.within(run.act(step), step).await;
+        self.tell_sampler(step, Step::Up);
+        let verdict = match acted {
             Ok(()) => Event::Succeeded { step },
             Err(failure) => Event::Failed {
                 step,
@@ -119,7 +121,9 @@ impl<'a, H: Host> Saga<'a, H> {
     async fn undo(&self, step: Step) -> Result<()> {
         self.append(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
-        let verdict = match self.run(&tell, Direction::Back).undo(step).await {
+        let undone = self.run(&tell, Direction::Back).undo(step).await;
+        self.tell_sampler(step, Step::Backup);
+        let verdict = match undone {
             Ok(()) => Event::Undone { step },
             Err(failure) => Event::UndoFailed {
                 step,
@@ -187,6 +191,15 @@ impl<'a, H: Host> Saga<'a, H> {
         if matches!(step, Step::Files | Step::Restore) && self.sampler.borrow().is_none() {
             let sampler = Sampler::start(url.clone()).await;
             self.sampler.replace(sampler);
+        }
+    }
+
+    /// The containers are in place again when this step is done.
+    fn tell_sampler(&self, done: Step, switch: Step) {
+        if done == switch
+            && let Some(sampler) = &*self.sampler.borrow()
+        {
+            sampler.switched();
         }
     }
 

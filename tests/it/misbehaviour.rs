@@ -35,12 +35,7 @@ fn is_taken_back(version: &str, tag: Tag, watch: &str) {
 }
 
 #[track_caller]
-fn deploy_with_the_registry_away(
-    app: &App,
-    version: &str,
-    tag: Tag,
-    watch: &str,
-) -> Done {
+fn deploy_with_the_registry_away(app: &App, version: &str, tag: Tag, watch: &str) -> Done {
     let act = app
         .deploy()
         .input("watch", watch)

@@ -134,7 +134,11 @@ impl<'a> Act<'a> {
     /// Starts it.
     #[track_caller]
     pub fn start(self) -> Started<'a> {
-        if self.inputs.get("pre_deploy").is_some_and(|hook| hook == HOLD) {
+        if self
+            .inputs
+            .get("pre_deploy")
+            .is_some_and(|hook| hook == HOLD)
+        {
             self.app.slot.sh("rm -f /tmp/held /tmp/go");
         }
         let log = self.file("log");
