@@ -105,7 +105,7 @@ impl<'a, H: Host> Saga<'a, H> {
         self.append(Event::Started { step })?;
         self.watch_downtime(step).await;
         let tell = |note| self.tell(step, note);
-        let run = self.run(&tell, Direction::Forward);
+        let run = self.run(&tell);
         let acted = self.within(run.act(step), step).await;
         self.tell_sampler(step, Step::Up);
         let verdict = match acted {
@@ -121,7 +121,7 @@ impl<'a, H: Host> Saga<'a, H> {
     async fn undo(&self, step: Step) -> Result<()> {
         self.append(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
-        let undone = self.run(&tell, Direction::Back).undo(step).await;
+        let undone = self.run(&tell).undo(step).await;
         self.tell_sampler(step, Step::Backup);
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
@@ -139,7 +139,7 @@ impl<'a, H: Host> Saga<'a, H> {
             self.tell(last, Note::Downtime { ms: sampler.stop() });
         }
         let tell = |note| self.tell(last, note);
-        tidy::up(&self.run(&tell, Direction::Forward), &outcome).await;
+        tidy::up(&self.run(&tell), &outcome).await;
         self.append(Event::Finished { outcome })?;
         tidy::facts(self.dir);
         self.lock.replace(None);
@@ -203,7 +203,7 @@ impl<'a, H: Host> Saga<'a, H> {
         }
     }
 
-    fn run<'r>(&'r self, tell: &'r dyn Fn(Note), direction: Direction) -> Run<'r, H> {
+    fn run<'r>(&'r self, tell: &'r dyn Fn(Note)) -> Run<'r, H> {
         Run {
             plan: &self.plan,
             private: &self.private,
@@ -212,7 +212,6 @@ impl<'a, H: Host> Saga<'a, H> {
             lock: &self.lock,
             tell,
             changed: self.journal.borrow().history().has_changed_the_release(),
-            undoing: direction == Direction::Back,
         }
     }
 
@@ -225,13 +224,6 @@ impl<'a, H: Host> Saga<'a, H> {
     fn append(&self, event: Event) -> Result<()> {
         self.journal.borrow_mut().append(event)
     }
-}
-
-/// Which way a step goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Back,
 }
 
 /// Makes a run's directory, for its owner alone.

@@ -199,7 +199,13 @@ fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_c
     app.slot
         .sh("echo order > /srv/app/data/customer; echo changed > /srv/app/data/kept");
     let written = app.whole_tree();
-    let done = app.rollback().input("restore_data", "true").run();
+    // What a container wrote as root, root alone can put back.
+    let back = || {
+        app.rollback()
+            .input("user", "root")
+            .input("restore_data", "true")
+    };
+    let done = back().run();
     done.ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("v1"));
     assert_eq!(app.slot.sh("ls -A /srv/app/data"), "kept\n");
@@ -210,10 +216,7 @@ fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_c
         app.slot.sh(&format!("tar -xzOf {archive} ./data/customer")),
         "order\n"
     );
-    let undo = app
-        .rollback()
-        .input("backup_timestamp", safety)
-        .input("restore_data", "true");
+    let undo = back().input("backup_timestamp", safety);
     undo.run().ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("writes-data"));
     assert_eq!(app.read("data/customer"), "order\n");
@@ -221,6 +224,22 @@ fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_c
         tree.keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(files(&app.whole_tree()), files(&written));
+}
+
+#[test]
+fn data_that_the_user_may_not_put_back_is_told_and_everything_stays_as_it_was() {
+    let app = App::beacon();
+    app.ships("writes-data");
+    app.ships("v1");
+    let before = app.release();
+    app.slot.sh("rm /srv/app/data/journal");
+    let act = app.rollback().input("restore_data", "true");
+    act.run()
+        .ends("rolled_back", 1)
+        .says(&["/srv/app/data/journal", "sudo"]);
+    app.is_again(&before);
+    let data = app.slot.sh("ls -A /srv/app/data");
+    assert_eq!(data, "kept\nschema\n");
 }
 
 #[test]

@@ -35,7 +35,11 @@ fn a_wrong_registry_password_is_refused() {
 fn an_unknown_tag_is_refused() {
     let app = App::running("v1");
     let act = app.deploy().image(&compose::beacon("v99"));
-    is_refused(&app, act, &["registry.lab:5000/beacon:v99", "check the name and the tag"]);
+    is_refused(
+        &app,
+        act,
+        &["registry.lab:5000/beacon:v99", "check the name and the tag"],
+    );
 }
 
 #[test]
@@ -139,11 +143,13 @@ fn a_user_without_rights_is_refused() {
 fn a_user_who_may_not_use_docker_is_refused() {
     let app = App::at(Slot::lease(), "stranger", "/srv/app");
     app.furnish(&compose::web(&compose::beacon("latest")));
-    app.slot.sh("install -d -o stranger -g stranger -m 700 /srv/app-backups");
+    app.slot
+        .sh("install -d -o stranger -g stranger -m 700 /srv/app-backups");
     app.latest("v1");
     let before = app.untouched();
     let done = app.deploy().run();
-    done.ends("refused", 2).says(&["stranger", "usermod -aG docker"]);
+    done.ends("refused", 2)
+        .says(&["stranger", "usermod -aG docker"]);
     app.is_untouched(&before);
 }
 
@@ -165,7 +171,11 @@ fn a_wrong_host_key_is_refused_and_the_presented_keys_are_shown() {
         .split_whitespace()
         .find(|w| w.starts_with("SHA256:"))
         .unwrap();
-    is_refused(&app, act, &["presents none of the pinned host keys", presented]);
+    is_refused(
+        &app,
+        act,
+        &["presents none of the pinned host keys", presented],
+    );
 }
 
 #[test]

@@ -41,8 +41,6 @@ pub struct Run<'a, H> {
     pub tell: &'a dyn Fn(Note),
     /// Whether the release has been touched so far.
     pub changed: bool,
-    /// Whether the run is on its way back.
-    pub undoing: bool,
 }
 
 impl<H: Host> Run<'_, H> {

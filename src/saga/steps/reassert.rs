@@ -59,12 +59,7 @@ async fn mean<H: Host>(
 }
 
 /// Lets a reference mean an image; one that names a digest or an ID cannot mean another.
-async fn point<H: Host>(
-    run: &Run<'_, H>,
-    to: &str,
-    id: &str,
-    digest: Option<&str>,
-) -> Result<()> {
+async fn point<H: Host>(run: &Run<'_, H>, to: &str, id: &str, digest: Option<&str>) -> Result<()> {
     if stage::is_image_id(to) || reference::parse(to).digest.is_some() {
         return have(run, id, digest).await;
     }
