@@ -13,7 +13,7 @@ use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, CreateImageInfo, HealthConfig,
-    HealthStatusEnum, RestartPolicyNameEnum,
+    HealthStatusEnum, MountPoint, RestartPolicyNameEnum,
 };
 use bollard::query_parameters as query;
 use chrono::{DateTime, Utc};
@@ -32,6 +32,7 @@ const ANSWER: u64 = 120;
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const HASH: &str = "com.docker.compose.config-hash";
+const FILES: &str = "com.docker.compose.project.config_files";
 const ONEOFF: &str = "com.docker.compose.oneoff";
 
 /// A connection to the engine.
@@ -323,6 +324,17 @@ impl Engine {
             .map_err(failed(format!("cannot remove the reference `{reference}`")))
     }
 
+    /// Starts containers.
+    pub async fn start(&self, containers: &[String]) -> Result<()> {
+        let starts = containers
+            .iter()
+            .map(|id| self.docker.start_container(id, None));
+        for started in join_all(starts).await {
+            started.map_err(failed("cannot start a container"))?;
+        }
+        Ok(())
+    }
+
     /// Stops containers at once, each within its own grace period.
     pub async fn stop(&self, containers: &[String]) -> Result<()> {
         let patient = self.docker.clone().with_timeout(Duration::from_mins(15));
@@ -548,7 +560,24 @@ fn read_container(inspected: ContainerInspectResponse) -> Option<Container> {
             policy.and_then(|p| p.name),
             Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED)
         ),
+        writes: inspected
+            .mounts
+            .into_iter()
+            .flatten()
+            .filter_map(written)
+            .collect(),
+        compose_files: label(FILES)
+            .split(',')
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from)
+            .collect(),
     })
+}
+
+/// The source of a bind mount that the container may write.
+fn written(mount: MountPoint) -> Option<PathBuf> {
+    let is_bind = mount.typ.as_deref() == Some("bind");
+    (is_bind && mount.rw == Some(true)).then(|| mount.source.unwrap_or_default().into())
 }
 
 fn read_state(status: Option<ContainerStateStatusEnum>) -> State {
