@@ -68,6 +68,13 @@ impl RunDir {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Claims the run for this process, for as long as the file is held; `None` when an agent has it.
+    #[must_use]
+    pub fn claim(&self) -> Option<File> {
+        let file = File::options().append(true).create(true).open(self.alive());
+        file.ok().filter(|file| file.try_lock().is_ok())
+    }
+
     /// A word that the runner has left, and the reason it gave.
     #[must_use]
     pub fn word(&self, word: &str) -> Option<String> {
