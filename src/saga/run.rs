@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
-use crate::host::{Host, Result};
+use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Private};
 use crate::saga::downtime::Sampler;
 use crate::saga::facts::RunDir;
@@ -82,6 +82,7 @@ impl<'a, H: Host> Saga<'a, H> {
         journal: Journal,
         lock: Option<Lock>,
     ) -> Self {
+        cmd::note_in(dir.path());
         Self {
             host,
             dir,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{Event, Note, Outcome};
-use crate::host::{Host, Result};
+use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
@@ -55,6 +55,10 @@ async fn take_up<H: Host>(
         {
             dead.push((id, dir, plan, journal));
         }
+    }
+    // What dead agents left at work may belong to any of their runs.
+    for (_, dir, ..) in &dead {
+        cmd::end_noted(dir.path()).await?;
     }
     for (id, dir, plan, journal) in dead {
         let Some(_claim) = dir.claim() else { continue };
