@@ -28,7 +28,7 @@ pub struct Saga<'a, H> {
     plan: Plan,
     private: Private,
     journal: RefCell<Journal>,
-    redactor: Redactor,
+    redactor: RefCell<Redactor>,
     deadline: Instant,
     lock: RefCell<Option<Lock>>,
     sampler: RefCell<Option<Sampler>>,
@@ -83,10 +83,12 @@ impl<'a, H: Host> Saga<'a, H> {
         lock: Option<Lock>,
     ) -> Self {
         cmd::note_in(dir.path());
+        let mut redactor = Redactor::of(&private);
+        redactor.learn(&plan);
         Self {
             host,
             dir,
-            redactor: Redactor::of(&private),
+            redactor: RefCell::new(redactor),
             deadline: Instant::now() + Duration::from_secs(plan.timeout),
             plan,
             private,
@@ -137,7 +139,7 @@ impl<'a, H: Host> Saga<'a, H> {
             Ok(()) => Ok(()),
             Err(failure) => self.insist(Event::Failed {
                 step,
-                failure: self.redactor.failure(failure),
+                failure: self.redactor.borrow().failure(failure),
             }),
         }
     }
@@ -147,11 +149,13 @@ impl<'a, H: Host> Saga<'a, H> {
         let tell = |note| self.tell(step, note);
         let undone = self.run(&tell, Direction::Back).undo(step).await;
         self.tell_sampler(step, Step::Backup);
+        // What has been put back may hold other values than what was there.
+        self.redactor.borrow_mut().learn(&self.plan);
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
             Err(failure) => Event::UndoFailed {
                 step,
-                failure: self.redactor.failure(failure),
+                failure: self.redactor.borrow().failure(failure),
             },
         };
         self.insist(verdict)
@@ -244,7 +248,7 @@ impl<'a, H: Host> Saga<'a, H> {
 
     /// A note that cannot be written fails nothing: it is not what the run is for.
     fn tell(&self, step: Step, note: Note) {
-        let note = self.redactor.note(note);
+        let note = self.redactor.borrow().note(note);
         let _ = self.append(Event::Note { step, note });
     }
 
