@@ -135,7 +135,7 @@ pub fn holder(state: &Path, own: &str) -> String {
             })
         });
     plans.next().map_or_else(
-        || "somebody whose journal lies in another backup directory".into(),
+        || lock::STRANGER.into(),
         |(plan, since)| {
             let since = since.format("%Y-%m-%d %H:%M:%S UTC");
             format!("{}, since {since}", who(&plan))
