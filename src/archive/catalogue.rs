@@ -119,12 +119,19 @@ fn usable(
     if !same_place(&description.deploy_dir, deploy_dir) {
         return Err(Unusable::Foreign(description.deploy_dir));
     }
+    let expected = naming::file(&naming::base(deploy_dir), timestamp, Role::Archive);
     let said = description.archive.bytes;
     let why = match bytes {
         None => "its archive is missing".to_owned(),
         Some(is) if is != said => format!("its archive has {is} bytes, described as {said}"),
         Some(_) if description.timestamp != timestamp => {
             format!("its description is of {}", description.timestamp)
+        }
+        Some(_) if description.archive.file != expected => {
+            format!(
+                "its description names the archive `{}`",
+                description.archive.file
+            )
         }
         Some(_) => return Ok(description),
     };
@@ -212,4 +219,37 @@ fn differs(description: &Description, current: &Current) -> bool {
     };
     running(&description.release) != running(current.release)
         || !diff(&description.tree, current.tree).is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_description_that_names_another_file_is_of_no_use() {
+        let description = |file: &str| {
+            let text = serde_json::json!({
+                "v": 1, "timestamp": "20251017_143025", "created_at": "2025-10-17T14:30:25Z",
+                "deployment_id": "r", "purpose": "deploy", "deploy_dir": "/opt/mcp",
+                "release": {"project": "mcp", "services": [], "references": []},
+                "archive": {"file": file, "bytes": 7, "sha256": "", "entries": 0}, "tree": [],
+            });
+            serde_json::from_value::<Description>(text).unwrap()
+        };
+        let look = |file| {
+            usable(
+                description(file),
+                "20251017_143025",
+                Path::new("/opt/mcp"),
+                Some(7),
+            )
+        };
+        assert!(look("mcp-backup-20251017_143025.tar.gz").is_ok());
+        for other in ["../mcp-backup-20251017_143025.tar.gz", "/etc/x.tar.gz", ""] {
+            let why = look(other).unwrap_err().to_string();
+            assert!(why.contains("names the archive"), "{why}");
+        }
+    }
 }

@@ -2,18 +2,26 @@
 //!
 //! It refuses to know what any command is for.
 
+mod group;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
+
+pub use group::{end_noted, note_in};
 
 use crate::event::{Failure, FailureKind};
 use crate::host::{Lines, Result};
+use group::Group;
 
 /// The only variables that a command inherits: an operator's shell must not decide a deployment.
 const INHERITED: [&str; 12] = [
@@ -33,22 +41,32 @@ const INHERITED: [&str; 12] = [
 
 /// How many lines of a command's output its failure quotes.
 const QUOTED: usize = 12;
+/// Where a line is cut.
+const LINE: usize = 4 * 1024;
+/// How much of a stream's end is kept.
+const KEPT: usize = 64 * 1024;
+/// How many lines a command may tell.
+const TOLD: usize = 5000;
+/// How long the pipes of an ended command are still read: a child of it may hold them open.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// An argument vector, where it runs and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Cmd {
     argv: Vec<String>,
     dir: Option<PathBuf>,
     env: Vec<(String, String)>,
     deadline: Duration,
+    stdin: Option<Arc<File>>,
+    whole: Option<usize>,
 }
 
 /// What a command left behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Whole standard output.
+    /// The end of standard output; all of it where [`Cmd::whole`] asks for that.
     pub stdout: String,
-    /// Whole standard error.
+    /// The end of standard error.
     pub stderr: String,
 }
 
@@ -61,6 +79,8 @@ impl Cmd {
             dir: None,
             env: Vec::new(),
             deadline: Duration::from_mins(1),
+            stdin: None,
+            whole: None,
         }
     }
 
@@ -99,6 +119,21 @@ impl Cmd {
         self
     }
 
+    /// What it reads, from where the file stands.
+    #[must_use]
+    pub fn stdin(mut self, file: File) -> Self {
+        self.stdin = Some(Arc::new(file));
+        self
+    }
+
+    /// Keeps all of standard output, which is an answer and no message: more than `most` bytes are
+    /// a failure, and no failure quotes any of it.
+    #[must_use]
+    pub fn whole(mut self, most: usize) -> Self {
+        self.whole = Some(most);
+        self
+    }
+
     /// The argument vector.
     #[must_use]
     pub fn argv(&self) -> &[String] {
@@ -114,18 +149,47 @@ impl Cmd {
     pub async fn run_telling(&self, lines: Lines<'_>) -> Result<Output> {
         let mut child = self.spawn()?;
         let guard = Group::of(&child);
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let work = async { tokio::join!(collect(out, lines), collect(err, lines), child.wait()) };
-        let Ok((stdout, stderr, status)) = tokio::time::timeout(self.deadline, work).await else {
+        let told = Told {
+            lines,
+            left: Cell::new(TOLD),
+        };
+        let out = Stream::keeping(self.whole.map_or(KEPT, |most| most + 1));
+        let err = Stream::keeping(KEPT);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let read = async { tokio::join!(out.read(stdout, &told), err.read(stderr, &told)) };
+        let work = async {
+            tokio::pin!(read);
+            let (status, over) = tokio::select! {
+                status = child.wait() => (status, false),
+                _ = &mut read => (child.wait().await, true),
+            };
+            if !over {
+                let _ = tokio::time::timeout(LINGER, read).await;
+            }
+            status
+        };
+        let Ok(status) = tokio::time::timeout(self.deadline, work).await else {
             drop(guard);
             return Err(self.too_slow());
         };
         guard.release();
-        let output = Output { stdout, stderr };
+        let output = Output {
+            stdout: out.text(),
+            stderr: err.text(),
+        };
         match status {
-            Ok(status) if status.success() => Ok(output),
+            Ok(status) if status.success() => self.refuse_excess(output),
             Ok(status) => Err(self.failed(&status.to_string(), &output)),
             Err(e) => Err(Failure::new(format!("cannot wait for `{self}`")).because(e)),
+        }
+    }
+
+    fn refuse_excess(&self, output: Output) -> Result<Output> {
+        match self.whole {
+            Some(most) if output.stdout.len() > most => Err(Failure::new(format!(
+                "`{self}` printed more than {most} bytes, which is more than can be read"
+            ))),
+            _ => Ok(output),
         }
     }
 
@@ -140,7 +204,7 @@ impl Cmd {
                     .filter_map(|n| Some((n, std::env::var_os(n)?))),
             )
             .envs(self.env.iter().map(|(n, v)| (n, v)))
-            .stdin(Stdio::null())
+            .stdin(self.input()?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -153,9 +217,16 @@ impl Cmd {
             .map_err(|e| Failure::new(format!("cannot start `{self}`")).because(e))
     }
 
+    fn input(&self) -> Result<Stdio> {
+        match &self.stdin {
+            None => Ok(Stdio::null()),
+            Some(file) => Ok(file.try_clone()?.into()),
+        }
+    }
+
     fn failed(&self, status: &str, output: &Output) -> Failure {
         let mut failure = Failure::new(format!("`{self}` failed ({status})"));
-        let text = if output.stderr.trim().is_empty() {
+        let text = if output.stderr.trim().is_empty() && self.whole.is_none() {
             &output.stdout
         } else {
             &output.stderr
@@ -164,7 +235,7 @@ impl Cmd {
         let skipped = lines.len().saturating_sub(QUOTED);
         failure.because = lines[skipped..]
             .iter()
-            .map(|l| l.trim().to_owned())
+            .map(|l| cut(l.trim()).to_owned())
             .collect();
         failure
     }
@@ -184,39 +255,78 @@ impl fmt::Display for Cmd {
     }
 }
 
-async fn collect(stream: Option<impl AsyncRead + Unpin>, lines: Lines<'_>) -> String {
-    let mut text = String::new();
-    let Some(stream) = stream else { return text };
-    let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut line).await, Ok(n) if n > 0) {
-        let shown = String::from_utf8_lossy(&line);
-        lines(shown.trim_end());
-        text.push_str(&shown);
-        line.clear();
-    }
-    text
+/// The beginning of a line that is too long.
+fn cut(line: &str) -> &str {
+    &line[..line.floor_char_boundary(LINE)]
 }
 
-/// A process group that is ended when its holder goes away early.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
-    }
-
-    fn release(mut self) {
-        self.0 = None;
-    }
+/// Where lines are told, and how many still may be.
+struct Told<'a> {
+    lines: Lines<'a>,
+    left: Cell<usize>,
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            let _ = kill_process_group(pid, Signal::KILL);
+impl Told<'_> {
+    fn tell(&self, line: &[u8]) {
+        let left = self.left.get();
+        if left == 0 {
+            return;
         }
+        self.left.set(left - 1);
+        (self.lines)(String::from_utf8_lossy(line).trim_end());
+        if left == 1 {
+            (self.lines)("\u{2026} further output is not kept");
+        }
+    }
+}
+
+/// What is kept of a stream.
+struct Stream {
+    kept: RefCell<VecDeque<u8>>,
+    most: usize,
+}
+
+impl Stream {
+    fn keeping(most: usize) -> Self {
+        Self {
+            kept: RefCell::default(),
+            most,
+        }
+    }
+
+    /// Reads a stream to its end, and tells each line, cut where it is too long.
+    async fn read(&self, stream: Option<impl AsyncRead + Unpin>, told: &Told<'_>) {
+        let Some(mut stream) = stream else { return };
+        let mut buffer = vec![0; 8 * 1024];
+        let mut line = Vec::new();
+        while let Ok(read) = stream.read(&mut buffer).await
+            && read > 0
+        {
+            self.keep(&buffer[..read]);
+            for piece in buffer[..read].split_inclusive(|b| *b == b'\n') {
+                let room = LINE.saturating_sub(line.len());
+                line.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.ends_with(b"\n") {
+                    told.tell(&line);
+                    line.clear();
+                }
+            }
+        }
+        if !line.is_empty() {
+            told.tell(&line);
+        }
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        let mut kept = self.kept.borrow_mut();
+        kept.extend(bytes);
+        let excess = kept.len().saturating_sub(self.most);
+        kept.drain(..excess);
+    }
+
+    fn text(&self) -> String {
+        let kept = std::mem::take(&mut *self.kept.borrow_mut());
+        String::from_utf8_lossy(&Vec::from(kept)).into_owned()
     }
 }
 
@@ -271,5 +381,46 @@ mod tests {
         let output = Cmd::new("env").env("GIVEN", "yes").run().await.unwrap();
         assert!(output.stdout.contains("GIVEN=yes"));
         assert!(!output.stdout.contains("CARGO_MANIFEST_DIR"));
+    }
+
+    async fn shell(script: &str, cmd: impl Fn(Cmd) -> Cmd) -> (Result<Output>, Vec<String>) {
+        let lines = RefCell::new(Vec::new());
+        let cmd = cmd(Cmd::new("sh").args(["-c", script]));
+        let output = cmd
+            .run_telling(&|line| lines.borrow_mut().push(line.to_owned()))
+            .await;
+        (output, lines.into_inner())
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_background_child_that_holds_the_pipes_keeps_nobody_waiting_and_lives_on() {
+        let started = std::time::Instant::now();
+        let (output, lines) = shell("sleep 30 & echo $!", |cmd| cmd).await;
+        assert!(started.elapsed() < Duration::from_secs(10));
+        assert_eq!(output.unwrap().stdout.trim(), lines[0]);
+        let pid = rustix::process::Pid::from_raw(lines[0].parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn endless_output_is_cut_by_line_by_count_and_by_size() {
+        let script = "head -c 300000 /dev/zero | tr '\\0' x; echo; seq 1 9000";
+        let (output, lines) = shell(script, |cmd| cmd).await;
+        assert_eq!(lines[0].len(), LINE);
+        assert_eq!(lines.len(), TOLD + 1);
+        assert_eq!(lines[TOLD], "\u{2026} further output is not kept");
+        let stdout = output.unwrap().stdout;
+        assert!(stdout.len() <= KEPT && stdout.ends_with("9000\n"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_answer_is_whole_or_a_failure_that_quotes_none_of_it() {
+        let answer = "head -c 100000 /dev/zero | tr '\\0' x";
+        let (whole, _) = shell(answer, |cmd| cmd.whole(100_000)).await;
+        assert_eq!(whole.unwrap().stdout.len(), 100_000);
+        let (excess, _) = shell(answer, |cmd| cmd.whole(99_999)).await;
+        assert!(excess.unwrap_err().what.contains("more than 99999 bytes"));
+        let (failed, _) = shell("echo s3cret; exit 1", |cmd| cmd.whole(10)).await;
+        assert!(failed.unwrap_err().because.is_empty());
     }
 }

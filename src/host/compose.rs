@@ -292,8 +292,11 @@ pub fn refuse_unset(unset: &[String]) -> Failure {
     .hint("set it in the env file (input `env_file`), or give it a default: `${NAME:-value}`")
 }
 
+/// The first line says where; what follows may quote the answer, which holds secrets.
 fn odd_answer(error: &dyn fmt::Display) -> Failure {
-    Failure::new("Compose's `config` gave an answer that cannot be read").because(error)
+    let error = error.to_string();
+    Failure::new("Compose's `config` gave an answer that cannot be read")
+        .because(error.lines().next().unwrap_or_default())
 }
 
 /// The project's name as Compose 1 chooses it: `-p`, `.env`, or the directory's name.
@@ -418,5 +421,11 @@ mod tests {
         assert_eq!(config.project, "mcp");
         assert_eq!(config.services[0].binds.len(), 1);
         assert_eq!(config.services[0].binds[0].access, Access::ReadWrite);
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_quoted() {
+        let failure = odd_answer(&"at line 3\n  password: s3cret");
+        assert_eq!(failure.because, ["at line 3"]);
     }
 }

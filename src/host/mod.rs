@@ -158,7 +158,9 @@ pub enum State {
 pub struct Health {
     /// What it says.
     pub status: HealthStatus,
-    /// Its command as an argument vector, to be run by exec.
+    /// Its command as an argument vector, to be run by exec. It may hold a secret, so it is on no
+    /// disk.
+    #[serde(skip)]
     pub command: Vec<String>,
     /// Seconds between two runs.
     pub interval: u64,

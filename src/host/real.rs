@@ -3,11 +3,15 @@
 //! It does what it is asked and decides nothing. What it finds out about the server, such as which
 //! Compose there is, it asks once.
 
-use std::fs;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use rustix::fs::{MemfdFlags, memfd_create};
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::archive::catalogue::Listed;
 use crate::archive::restore::Data;
@@ -32,12 +36,16 @@ const PLUGINS: [&str; 4] = [
     "/usr/libexec/docker/cli-plugins",
 ];
 
+/// The longest configuration that is read, in bytes.
+const CONFIG: usize = 16 * 1024 * 1024;
+
 /// A server and one deploy directory on it.
 pub struct Server {
     site: Site,
     http: reqwest::Client,
     engine: OnceCell<docker::Engine>,
     compose: OnceCell<Compose>,
+    files: Arc<Mutex<()>>,
 }
 
 impl Server {
@@ -48,6 +56,7 @@ impl Server {
             http: http::client()?,
             engine: OnceCell::new(),
             compose: OnceCell::new(),
+            files: Arc::default(),
         })
     }
 
@@ -57,6 +66,45 @@ impl Server {
 
     async fn compose(&self) -> Result<&Compose> {
         self.compose.get_or_try_init(find_compose).await
+    }
+
+    /// Does file work beside this thread, so that deadlines and cancels go on being heard.
+    ///
+    /// A thread cannot be stopped: work that is abandoned goes on, and whatever touches files next
+    /// waits until it has ended. The work is told whether it has been abandoned.
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Abandoned) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let turn = self.files.clone().lock_owned().await;
+        let abandoned = Abandoned::default();
+        let asked = Holder(abandoned.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&abandoned)
+        });
+        let done = done.await;
+        drop(asked);
+        done.map_err(|e| Failure::new("work on files broke off").because(e))?
+    }
+}
+
+/// Whether nobody waits for a piece of work any more.
+#[derive(Clone, Default)]
+struct Abandoned(Arc<AtomicBool>);
+
+impl Abandoned {
+    fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Somebody who waits for a piece of work, for as long as it lives.
+struct Holder(Abandoned);
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -104,6 +152,7 @@ impl Host for Server {
             http: self.http.clone(),
             engine: self.engine.clone(),
             compose: self.compose.clone(),
+            files: self.files.clone(),
         }
     }
 
@@ -112,7 +161,9 @@ impl Host for Server {
     }
 
     async fn check_room(&self, exclude: &[String]) -> Result<()> {
-        site::check_room(&self.site, exclude)
+        let (site, exclude) = (self.site.clone(), exclude.to_vec());
+        self.beside(move |_| site::check_room(&site, &exclude))
+            .await
     }
 
     async fn check_image_room(&self, bytes: u64) -> Result<()> {
@@ -121,15 +172,20 @@ impl Host for Server {
     }
 
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
-        site::lay_stage(plan, private, run)
+        let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
+        self.beside(move |_| site::lay_stage(&plan, &private, &run))
+            .await
     }
 
     async fn strike_stage(&self, run: &RunDir) -> Result<()> {
-        site::strike_stage(run)
+        let run = run.clone();
+        self.beside(move |_| site::strike_stage(&run)).await
     }
 
     async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
-        site::put_files(plan, private, run)
+        let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
+        self.beside(move |_| site::put_files(&plan, &private, &run))
+            .await
     }
 
     async fn backup(
@@ -138,11 +194,27 @@ impl Host for Server {
         order: &Order<'_>,
         run: &RunDir,
     ) -> Result<(Description, Vec<String>)> {
-        site::backup(plan, order, run)
+        let (plan, run, purpose) = (plan.clone(), run.clone(), order.purpose);
+        let (release, parts) = (order.release.clone(), order.parts.clone());
+        self.beside(move |abandoned| {
+            let order = Order {
+                purpose,
+                release: &release,
+                parts: &parts,
+            };
+            let made = site::backup(&plan, &order, &run)?;
+            // Nobody will ever note that it was made.
+            if abandoned.get() {
+                site::drop_backup(&plan.site, &made.0.timestamp)?;
+            }
+            Ok(made)
+        })
+        .await
     }
 
     async fn clear_partial(&self, current_id: &str) -> Result<()> {
-        site::clear_partial(&self.site, current_id)
+        let (site, id) = (self.site.clone(), current_id.to_owned());
+        self.beside(move |_| site::clear_partial(&site, &id)).await
     }
 
     fn archive_path(&self, description: &Description) -> PathBuf {
@@ -156,11 +228,15 @@ impl Host for Server {
         data: Data,
         run: &RunDir,
     ) -> Result<Vec<String>> {
-        site::restore(&self.site, description, parts, data, run)
+        let (site, description) = (self.site.clone(), description.clone());
+        let (parts, run) = (parts.clone(), run.clone());
+        self.beside(move |_| site::restore(&site, &description, &parts, data, &run))
+            .await
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {
-        site::backups(&self.site)
+        let site = self.site.clone();
+        self.beside(move |_| site::backups(&site)).await
     }
 
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
@@ -168,7 +244,9 @@ impl Host for Server {
     }
 
     async fn drop_backup(&self, timestamp: &str) -> Result<()> {
-        site::drop_backup(&self.site, timestamp)
+        let (site, timestamp) = (self.site.clone(), timestamp.to_owned());
+        self.beside(move |_| site::drop_backup(&site, &timestamp))
+            .await
     }
 
     async fn references(&self, repository: &str) -> Result<Vec<String>> {
@@ -185,7 +263,7 @@ impl Host for Server {
 
     async fn config(&self, dir: &Path) -> Result<Config> {
         let compose = self.compose().await?;
-        let output = compose.config(&self.site, dir).run().await;
+        let output = compose.config(&self.site, dir).whole(CONFIG).run().await;
         let output = output.map_err(|f| refuse_config(f, &self.site))?;
         compose::read_config(&output, &self.site, compose.version)
     }
@@ -289,14 +367,12 @@ impl Host for Server {
 
     async fn hook(
         &self,
-        run: &RunDir,
+        _run: &RunDir,
         script: &Secret,
         env: &[(String, String)],
         lines: Lines<'_>,
     ) -> Result<()> {
-        let file = write_script(run, script)?;
-        let mut cmd = Cmd::new("sh")
-            .arg(file.path().to_string_lossy())
+        let mut cmd = hook_command(script)?
             .dir(&self.site.deploy_dir)
             .within(Duration::from_hours(1));
         for (name, value) in env {
@@ -314,14 +390,19 @@ impl Host for Server {
     }
 }
 
-/// A hook may hold a secret, so its text is in no argument list; the file goes when it has run.
-fn write_script(run: &RunDir, script: &Secret) -> Result<tempfile::NamedTempFile> {
-    let write = || -> std::io::Result<tempfile::NamedTempFile> {
-        let file = tempfile::NamedTempFile::with_prefix_in("hook-", run.path())?;
-        fs::write(file.path(), format!("set -e\n{}\n", script.expose()))?;
+/// A hook may hold a secret, so its text is in no argument list and on no disk: the shell reads it
+/// from memory by a descriptor of its own, and the hook's standard input is empty.
+fn hook_command(script: &Secret) -> Result<Cmd> {
+    let write = || -> std::io::Result<File> {
+        let mut file = File::from(memfd_create("hook", MemfdFlags::CLOEXEC)?);
+        write!(file, "exec 9<&-\nset -e\n{}\n", script.expose())?;
+        file.rewind()?;
         Ok(file)
     };
-    write().map_err(|e| Failure::new("cannot write the hook down").because(e))
+    let file = write().map_err(|e| Failure::new("cannot hand the hook over").because(e))?;
+    // Reopened, so that the position is the shell's own.
+    let hand_over = "exec 9</proc/self/fd/0 </dev/null; . /proc/self/fd/9";
+    Ok(Cmd::new("sh").args(["-c", hand_over]).stdin(file))
 }
 
 /// Compose refuses the files: that is a fault of theirs, so say which ones.
@@ -339,4 +420,46 @@ fn refuse_config(failure: Failure, site: &Site) -> Failure {
     refused
         .hint("run `docker compose config` with the same files; it names the line")
         .hint("if there is no compose file yet, ship it with the input `files`")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_hook_runs_from_memory_with_an_empty_standard_input_and_stops_at_a_failure() {
+        let failure = hook_command(&Secret::new("false\necho never"));
+        let failure = failure.unwrap().run().await.unwrap_err();
+        assert!(failure.what.contains("exit status: 1"), "{failure}");
+        assert_eq!(failure.because, Vec::<String>::new());
+        let output = hook_command(&Secret::new("cat; test -e /proc/self/fd/9 || echo done"));
+        assert_eq!(output.unwrap().run().await.unwrap().stdout, "done\n");
+        let shown = hook_command(&Secret::new("s3cret")).unwrap().to_string();
+        assert!(!shown.contains("s3cret"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn abandoned_file_work_ends_before_any_other_begins_and_learns_of_it() {
+        let host = Server::new(&crate::plan::sample::deploy().site).unwrap();
+        let seen = Arc::new(AtomicBool::default());
+        let seen_by_work = seen.clone();
+        let slow = host.beside(move |abandoned| {
+            std::thread::sleep(Duration::from_millis(300));
+            seen_by_work.store(abandoned.get(), Ordering::SeqCst);
+            Ok(())
+        });
+        let cut = tokio::time::timeout(Duration::from_millis(50), slow).await;
+        assert!(cut.is_err(), "the wait ends at once");
+        let seen_after = seen.clone();
+        let next = host
+            .at(&host.site)
+            .beside(move |_| Ok(seen_after.load(Ordering::SeqCst)))
+            .await;
+        assert!(
+            next.unwrap(),
+            "the next work begins when the abandoned one has ended"
+        );
+    }
 }

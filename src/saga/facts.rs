@@ -68,6 +68,13 @@ impl RunDir {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Claims the run for this process, for as long as the file is held; `None` when an agent has it.
+    #[must_use]
+    pub fn claim(&self) -> Option<File> {
+        let file = File::options().append(true).create(true).open(self.alive());
+        file.ok().filter(|file| file.try_lock().is_ok())
+    }
+
     /// A word that the runner has left, and the reason it gave.
     #[must_use]
     pub fn word(&self, word: &str) -> Option<String> {
@@ -183,4 +190,37 @@ pub mod name {
     pub const TARGET: &str = "target";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::host::{Health, HealthStatus};
+
+    #[test]
+    fn a_healthchecks_command_is_on_no_disk() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        let container = Container {
+            health: Some(Health {
+                status: HealthStatus::Healthy,
+                command: vec!["ping".into(), "s3cret".into()],
+                interval: 1,
+                retries: 1,
+                last_output: String::new(),
+            }),
+            ..Container::default()
+        };
+        let before = Before {
+            containers: vec![container],
+            ..Before::default()
+        };
+        dir.keep(name::BEFORE, &before).unwrap();
+        let text = fs::read_to_string(dir.path().join("before.json")).unwrap();
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(dir.recall::<Before>(name::BEFORE).unwrap().is_some());
+    }
 }

@@ -4,14 +4,21 @@
 //! know what the events mean beyond what [`History`] accepts.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use chrono::Utc;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 
 use crate::event::{Event, Failure, RECORD_VERSION, Record};
 use crate::saga::History;
+
+/// How much room the records which decide always have, whatever else fills the disk.
+const RESERVE: u64 = 64 * 1024;
+/// How much of a journal's end is read to find its last record.
+const END: u64 = 64 * 1024;
 
 /// An open journal, for its one writer.
 #[derive(Debug)]
@@ -20,6 +27,12 @@ pub struct Journal {
     run: String,
     seq: u64,
     history: History,
+    /// The length of the whole lines.
+    whole: u64,
+    /// Up to where room is reserved.
+    reserved: u64,
+    /// Lines that count in memory and are not on disk yet.
+    unwritten: String,
 }
 
 impl Journal {
@@ -29,6 +42,9 @@ impl Journal {
     /// is not to be resumed.
     pub fn open(path: &Path, run: &str) -> Result<Self, Failure> {
         let whole = read_whole(path)?;
+        if let Some(fault) = whole.fault {
+            return Err(fault);
+        }
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -41,12 +57,13 @@ impl Journal {
         let mut journal = Self {
             file,
             run: run.to_owned(),
-            seq: 0,
-            history: History::default(),
+            seq: whole.records.last().map_or(0, |r| r.seq + 1),
+            history: whole.history,
+            whole: whole.bytes,
+            reserved: 0,
+            unwritten: String::new(),
         };
-        for record in whole.records {
-            journal.fold(&record)?;
-        }
+        journal.reserve();
         Ok(journal)
     }
 
@@ -56,44 +73,135 @@ impl Journal {
         &self.history
     }
 
+    /// Says whether something counts that could not be written.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
     /// Writes one event down and syncs it; only then does it count.
     pub fn append(&mut self, event: Event) -> Result<(), Failure> {
+        self.refuse_nonsense(&event)?;
         let durable = !matches!(event, Event::Note { .. });
-        let mut history = self.history.clone();
-        history
-            .push(&event)
-            .map_err(|e| Failure::new(e.to_string()))?;
+        let line = self.line(&event)?;
+        let text = format!("{}{line}", self.unwritten);
+        self.write(&text, durable)
+            .map_err(|e| Failure::new("cannot append to the journal").because(e))?;
+        self.unwritten.clear();
+        self.count(&event)
+    }
+
+    /// Lets an event count even if it cannot be written; it is written with the next one that can.
+    ///
+    /// # Errors
+    /// An event that makes no sense here.
+    pub fn insist(&mut self, event: Event) -> Result<(), Failure> {
+        self.refuse_nonsense(&event)?;
+        let line = self.line(&event)?;
+        self.unwritten.push_str(&line);
+        let text = std::mem::take(&mut self.unwritten);
+        if self.write(&text, true).is_err() {
+            self.unwritten = text;
+        }
+        self.count(&event)
+    }
+
+    fn refuse_nonsense(&self, event: &Event) -> Result<(), Failure> {
+        if self.history.allows(event) {
+            return Ok(());
+        }
+        Err(Failure::new(self.history.nonsense(event).to_string()))
+    }
+
+    fn count(&mut self, event: &Event) -> Result<(), Failure> {
+        self.seq += 1;
+        let counted = self.history.push(event);
+        counted.map_err(|e| Failure::new(e.to_string()))
+    }
+
+    fn line(&self, event: &Event) -> Result<String, Failure> {
         let record = Record {
             v: RECORD_VERSION,
             seq: self.seq,
             at: Utc::now(),
             run: self.run.clone(),
-            event,
+            event: event.clone(),
         };
-        let line =
-            line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))?;
-        self.write(&line, durable)
-            .map_err(|e| Failure::new("cannot append to the journal").because(e))?;
-        self.seq += 1;
-        self.history = history;
-        Ok(())
+        line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))
     }
 
-    fn write(&mut self, line: &str, durable: bool) -> io::Result<()> {
-        self.file.write_all(line.as_bytes())?;
-        if durable {
-            self.file.sync_data()?;
+    /// Writes whole lines or nothing. A note never takes the room that is reserved for others.
+    fn write(&mut self, lines: &str, durable: bool) -> io::Result<()> {
+        let end = self.whole + lines.len() as u64;
+        if end + RESERVE > self.reserved && !self.reserve() && !durable {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        Ok(())
+        let written = self.file.write_all(lines.as_bytes());
+        let written = written.and_then(|()| {
+            if durable {
+                self.file.sync_data()
+            } else {
+                Ok(())
+            }
+        });
+        match written {
+            Ok(()) => self.whole = end,
+            Err(_) => self.file.set_len(self.whole)?,
+        }
+        written
     }
 
-    fn fold(&mut self, record: &Record) -> Result<(), Failure> {
-        self.history
-            .push(&record.event)
-            .map_err(|e| Failure::new("the journal contradicts itself").because(e))?;
-        self.seq = record.seq + 1;
-        Ok(())
+    /// Reserves room behind the last line; `false` when the disk has none.
+    fn reserve(&mut self) -> bool {
+        let (from, room) = (self.whole, 4 * RESERVE);
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, room) {
+            Ok(()) => self.reserved = from + room,
+            Err(Errno::NOSPC | Errno::DQUOT) => return false,
+            // A file system that knows no reserving: nothing to look after any more.
+            Err(_) => self.reserved = u64::MAX,
+        }
+        true
     }
+}
+
+/// Sets a damaged or contradictory journal aside as `journal.damaged`, and leaves what comes
+/// before the fault in its place. The fault, if there was one.
+pub fn mend(path: &Path) -> Result<Option<Failure>, Failure> {
+    let whole = read_whole(path)?;
+    let Some(fault) = whole.fault else {
+        return Ok(None);
+    };
+    let aside = path.with_extension("damaged");
+    let mend = || -> io::Result<()> {
+        let mut good = std::fs::read(path)?;
+        good.truncate(usize::try_from(whole.bytes).unwrap_or(usize::MAX));
+        let mut mended = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+        mended.write_all(&good)?;
+        mended.as_file().sync_data()?;
+        let _ = std::fs::remove_file(&aside);
+        std::fs::hard_link(path, &aside)?;
+        mended.persist(path)?;
+        sync_parent(path)
+    };
+    mend().map_err(|e| cannot("mend", path, &e).because(&fault))?;
+    Ok(Some(fault.hint(format!(
+        "the run is settled from what comes before; look at `{}`, then remove it",
+        aside.display()
+    ))))
+}
+
+/// The last whole record of a journal, found without reading all of it.
+#[must_use]
+pub fn last(path: &Path) -> Option<Record> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(END)))
+        .ok()?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end).ok()?;
+    let newline = end.iter().rposition(|b| *b == b'\n')?;
+    let start = end[..newline].iter().rposition(|b| *b == b'\n');
+    parse_line(&end[start.map_or(0, |at| at + 1)..=newline])
 }
 
 /// Reads every whole record of a journal; a torn tail is left out.
@@ -101,12 +209,20 @@ impl Journal {
 /// # Errors
 /// A line in the middle that is damaged, or one of a newer format.
 pub fn read(path: &Path) -> Result<Vec<Record>, Failure> {
-    Ok(read_whole(path)?.records)
+    let whole = read_whole(path)?;
+    match whole.fault {
+        Some(fault) => Err(fault),
+        None => Ok(whole.records),
+    }
 }
 
+/// What a journal holds before its first fault.
+#[derive(Default)]
 struct Whole {
     records: Vec<Record>,
+    history: History,
     bytes: u64,
+    fault: Option<Failure>,
 }
 
 fn read_whole(path: &Path) -> Result<Whole, Failure> {
@@ -115,26 +231,34 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(cannot("read", path, &e)),
     };
-    let mut whole = Whole {
-        records: Vec::new(),
-        bytes: 0,
-    };
+    let mut whole = Whole::default();
     for line in content.split_inclusive(|b| *b == b'\n') {
         let ends_here = whole.bytes + line.len() as u64 == content.len() as u64;
-        match parse_line(line) {
-            Some(record) => whole.records.push(refuse_newer(record)?),
+        let fault = match parse_line(line) {
+            Some(record) => whole.take(refuse_newer(record)?),
             None if ends_here => break,
-            None => {
-                return Err(Failure::new(format!(
-                    "the journal `{}` is damaged at byte {}",
-                    path.display(),
-                    whole.bytes
-                )));
-            }
+            None => Some("damaged".to_owned()),
+        };
+        if let Some(fault) = fault {
+            let (shown, at) = (path.display(), whole.bytes);
+            let fault = Failure::new(format!("the journal `{shown}` is {fault} at byte {at}"));
+            whole.fault = Some(fault);
+            break;
         }
         whole.bytes += line.len() as u64;
     }
     Ok(whole)
+}
+
+impl Whole {
+    /// Takes a record in; otherwise, what is wrong with it.
+    fn take(&mut self, record: Record) -> Option<String> {
+        if let Err(nonsense) = self.history.push(&record.event) {
+            return Some(format!("contradictory ({nonsense})"));
+        }
+        self.records.push(record);
+        None
+    }
 }
 
 /// Parses one line with its newline; `None` when it is torn or damaged.
@@ -183,6 +307,8 @@ fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use rustix::fs::{MemfdFlags, SealFlags};
+
     use super::*;
     use crate::event::Step;
     use crate::plan::sample;
@@ -228,5 +354,89 @@ mod tests {
             std::fs::write(&path, &bad).unwrap();
             assert!(read(&path).is_err(), "byte {at}");
         }
+    }
+
+    /// A journal whose disk is full from here on.
+    fn full(dir: &Path) -> Journal {
+        let path = written(dir);
+        let mut journal = Journal::open(&path, "r").unwrap();
+        journal.file = File::options().write(true).open("/dev/full").unwrap();
+        journal
+    }
+
+    #[test]
+    fn a_line_that_fails_half_way_leaves_no_half_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path());
+        let mut journal = Journal::open(&path, "r").unwrap();
+        // A file that shrinks and does not grow, with half a line at its end.
+        let file = rustix::fs::memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
+        journal.file = File::from(file);
+        let good = std::fs::read(&path).unwrap();
+        journal
+            .file
+            .write_all(&[&good[..], b"half"].concat())
+            .unwrap();
+        rustix::fs::fcntl_add_seals(&journal.file, SealFlags::GROW).unwrap();
+        let step = Step::Preflight;
+        assert!(journal.append(Event::Succeeded { step }).is_err());
+        assert_eq!(journal.file.metadata().unwrap().len(), good.len() as u64);
+    }
+
+    #[test]
+    fn what_could_not_be_written_counts_and_is_written_with_the_next_that_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = full(dir.path());
+        let step = Step::Preflight;
+        assert!(journal.append(Event::Succeeded { step }).is_err());
+        let failure = Failure::new("the disk is full");
+        journal.insist(Event::Failed { step, failure }).unwrap();
+        assert!(journal.is_behind());
+        let path = dir.path().join("journal");
+        assert_eq!(read(&path).unwrap().len(), 2);
+        journal.file = File::options().append(true).open(&path).unwrap();
+        journal.insist(Event::UndoStarted { step }).unwrap();
+        assert!(!journal.is_behind());
+        let seqs: Vec<u64> = read(&path).unwrap().iter().map(|r| r.seq).collect();
+        assert_eq!(seqs, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_damaged_journal_is_set_aside_and_what_comes_before_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path());
+        let good = std::fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        bad.extend(b"half a line\n0 another\n");
+        std::fs::write(&path, &bad).unwrap();
+        let fault = mend(&path).unwrap().unwrap();
+        assert!(fault.what.contains("damaged at byte"), "{fault}");
+        assert_eq!(std::fs::read(&path).unwrap(), good);
+        assert_eq!(
+            std::fs::read(dir.path().join("journal.damaged")).unwrap(),
+            bad
+        );
+        assert!(mend(&path).unwrap().is_none());
+        Journal::open(&path, "r").unwrap();
+    }
+
+    #[test]
+    fn the_last_record_is_found_at_the_end_of_a_long_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path());
+        let mut journal = Journal::open(&path, "r").unwrap();
+        let step = Step::Preflight;
+        let note = crate::event::Note::Said {
+            text: "x".repeat(9000),
+        };
+        for _ in 0..20 {
+            let note = note.clone();
+            journal.append(Event::Note { step, note }).unwrap();
+        }
+        journal.append(Event::Succeeded { step }).unwrap();
+        let torn = std::fs::OpenOptions::new().append(true).open(&path);
+        torn.and_then(|mut f| f.write_all(b"torn")).unwrap();
+        assert_eq!(last(&path).unwrap().event, Event::Succeeded { step });
+        assert!(last(&dir.path().join("none")).is_none());
     }
 }

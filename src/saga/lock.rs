@@ -4,6 +4,7 @@
 //! deployment names, and it dies with its holder. The file refuses to know what is done under it.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ use crate::host::Result;
 
 /// How often a waiting deployment looks.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What is said of a holder that no journal of ours knows; the kernel may know more.
+pub const STRANGER: &str = "somebody whose journal lies in another backup directory";
 
 /// The held lock; dropping it lets the next one in.
 #[derive(Debug)]
@@ -41,7 +45,9 @@ pub async fn take(
             return Err(held(deploy_dir, timeout, &holder()));
         }
         if !told {
-            waiting(&holder());
+            let holder = holder();
+            let process = process_behind(&holder, deploy_dir);
+            waiting(&process.map_or(holder, |p| p.to_string()));
             told = true;
         }
         tokio::time::sleep(LOOK).await;
@@ -63,13 +69,58 @@ pub fn try_take(deploy_dir: &Path) -> Result<Option<Lock>> {
 }
 
 fn held(deploy_dir: &Path, timeout: Duration, holder: &str) -> Failure {
-    Failure::new(format!(
-        "another deployment holds `{}`: {holder}",
+    let process = process_behind(holder, deploy_dir);
+    let shown = process.as_ref().map_or(holder.into(), ToString::to_string);
+    let failure = Failure::new(format!(
+        "another deployment holds `{}`: {shown}",
         deploy_dir.display()
     ))
     .because(format!("it did not finish within {} s", timeout.as_secs()))
-    .hint("wait for it, or raise `lock_timeout`")
     .of(FailureKind::Locked)
+    .hint("wait for it, or raise `lock_timeout`");
+    match process {
+        Some(process) => failure.hint(format!(
+            "look at it on the server: `ps -fp {}`; end it only if it is no deployment",
+            process.pid
+        )),
+        None => failure,
+    }
+}
+
+/// A process that holds a lock.
+struct Process {
+    pid: u32,
+    command: String,
+}
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} (`{}`)", self.pid, self.command)
+    }
+}
+
+/// The process that holds the lock, where no journal knows.
+fn process_behind(holder: &str, deploy_dir: &Path) -> Option<Process> {
+    if holder != STRANGER {
+        return None;
+    }
+    let inode = fs::metadata(deploy_dir).ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let pid = locks.lines().find_map(|line| holder_of(line, inode))?;
+    let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    Some(Process {
+        pid,
+        command: command.trim().to_owned(),
+    })
+}
+
+/// The process of a line such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; lines of those
+/// who wait have `->` for their second word.
+fn holder_of(line: &str, inode: u64) -> Option<u32> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (_, found) = words.get(5)?.rsplit_once(':')?;
+    let ours = words.get(1) == Some(&"FLOCK") && found.parse() == Ok(inode);
+    ours.then(|| words.get(4)?.parse().ok()).flatten()
 }
 
 /// A person's word that nothing may be deployed.
@@ -178,5 +229,17 @@ mod tests {
         );
         assert_eq!(thaw(dir.path()).unwrap(), Some(word));
         assert!(refuse_frozen(dir.path()).is_ok());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_holder_that_no_journal_knows_is_named_by_its_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = try_take(dir.path()).unwrap().unwrap();
+        let stranger = || STRANGER.to_owned();
+        let taken = take(dir.path(), Duration::ZERO, stranger, |_| {}).await;
+        let failure = taken.unwrap_err();
+        let pid = format!("process {}", std::process::id());
+        assert!(failure.what.contains(&pid), "{failure}");
+        assert!(failure.hints[1].contains("ps -fp"), "{failure:?}");
     }
 }

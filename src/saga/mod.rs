@@ -67,9 +67,15 @@ impl History {
             self.fold(event);
             Ok(())
         } else {
-            Err(Nonsense {
-                event: in_short(event),
-            })
+            Err(self.nonsense(event))
+        }
+    }
+
+    /// What is said of an event that is refused.
+    #[must_use]
+    pub fn nonsense(&self, event: &Event) -> Nonsense {
+        Nonsense {
+            event: in_short(event),
         }
     }
 
@@ -104,15 +110,44 @@ impl History {
     }
 
     /// The one recovery event: what to push first when a dead agent's run is taken up again.
+    ///
+    /// Secrets died with the agent, so nothing goes forward any more: before the commit the run
+    /// fails, behind it a hook that has not ended counts as failed.
     #[must_use]
     pub fn interruption(&self) -> Option<Event> {
-        let acting = |(_, stage): &(&Step, &Stage)| **stage == Stage::Acting;
-        let (step, _) = self.stages.iter().find(acting)?;
+        let plan = self.plan()?;
+        if self.outcome.is_some() {
+            return None;
+        }
+        let step = if self.is_committed() {
+            self.cut_hook(plan)?
+        } else if self.failed.is_some() {
+            return None;
+        } else {
+            self.last_started()
+                .or_else(|| plan.steps().first().copied())?
+        };
+        let when = match self.stage(step) {
+            None => "before",
+            Some(Stage::Acting) => "during",
+            Some(_) => "after",
+        };
         Some(Event::Failed {
-            step: *step,
-            failure: Failure::new(format!("the agent died during `{step}`"))
+            step,
+            failure: Failure::new(format!("the agent died {when} `{step}`"))
                 .of(FailureKind::Interrupted),
         })
+    }
+
+    /// The hook behind the commit that was to run and has not ended.
+    fn cut_hook(&self, plan: &Plan) -> Option<Step> {
+        let hook = Step::PostDeploy;
+        let pending = plan.hooks.post_deploy && next(self) == Next::Act(hook);
+        (pending || self.stage(hook) == Some(Stage::Acting)).then_some(hook)
+    }
+
+    fn last_started(&self) -> Option<Step> {
+        self.stages.last_key_value().map(|(step, _)| *step)
     }
 
     fn stage(&self, step: Step) -> Option<Stage> {
@@ -120,7 +155,8 @@ impl History {
     }
 
     /// The transition table.
-    fn allows(&self, event: &Event) -> bool {
+    #[must_use]
+    pub fn allows(&self, event: &Event) -> bool {
         if let Event::Planned { .. } = event {
             return self.plan.is_none();
         }
@@ -131,8 +167,10 @@ impl History {
             Event::Planned { .. } => false,
             Event::Note { .. } => true,
             Event::Started { step } => next(self) == Next::Act(*step),
-            Event::Succeeded { step } | Event::Failed { step, .. } => {
+            Event::Succeeded { step } => self.stage(*step) == Some(Stage::Acting),
+            Event::Failed { step, failure } => {
                 self.stage(*step) == Some(Stage::Acting)
+                    || failure.kind == FailureKind::Interrupted && self.may_be_cut_at(*step)
             }
             Event::UndoStarted { step } => next(self) == Next::Undo(*step),
             Event::Undone { step } | Event::UndoFailed { step, .. } => {
@@ -140,6 +178,16 @@ impl History {
             }
             Event::Finished { outcome } => next(self) == Next::Finish(outcome.clone()),
         }
+    }
+
+    /// Says whether a death between two records may be told as the failure of this step.
+    fn may_be_cut_at(&self, step: Step) -> bool {
+        if self.is_committed() || self.stages.is_empty() {
+            return next(self) == Next::Act(step);
+        }
+        self.failed.is_none()
+            && self.last_started() == Some(step)
+            && self.stage(step) == Some(Stage::Acted)
     }
 
     fn fold(&mut self, event: &Event) {

@@ -3,9 +3,16 @@
 //! It knows the values and nothing about where they come from; a hook's echo and a container's
 //! stack trace are treated alike.
 
+use std::fs::File;
+use std::io::Read;
+
 use crate::event::{Failure, Note};
 use crate::masks::Masks;
-use crate::plan::Private;
+use crate::plan::{Plan, Private};
+use crate::secret::Secret;
+
+/// How much of an env file is looked at, in bytes.
+const MOST: u64 = 1024 * 1024;
 
 /// What must not be told.
 pub struct Redactor(Masks);
@@ -15,6 +22,18 @@ impl Redactor {
     #[must_use]
     pub fn of(private: &Private) -> Self {
         Self(Masks::of(private))
+    }
+
+    /// Learns the values that lie on the server: of `.env` and of the plan's env file.
+    pub fn learn(&mut self, plan: &Plan) {
+        let named = plan.env_file_path.iter().map(String::as_str);
+        for path in named.chain([".env"]) {
+            let mut text = String::new();
+            let file = File::open(plan.site.deploy_dir.join(path));
+            if file.is_ok_and(|file| file.take(MOST).read_to_string(&mut text).is_ok()) {
+                self.0.add_env_file(&Secret::new(text));
+            }
+        }
     }
 
     /// A failure without the values.
@@ -54,8 +73,10 @@ impl Redactor {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
-    use crate::secret::Secret;
+    use crate::plan::sample;
 
     #[test]
     fn what_a_container_prints_never_carries_a_secret_of_the_run() {
@@ -72,5 +93,20 @@ mod tests {
             panic!("another note");
         };
         assert_eq!(lines, ["login [redacted] [redacted]"]);
+    }
+
+    #[test]
+    fn values_that_lie_on_the_server_are_hidden_in_a_run_that_brings_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("conf")).unwrap();
+        std::fs::write(dir.path().join(".env"), "DB_PASSWORD=open sesame\n").unwrap();
+        std::fs::write(dir.path().join("conf/app.env"), "API_TOKEN=t0ps3cr3t\n").unwrap();
+        let mut plan = sample::deploy();
+        plan.site.deploy_dir = dir.path().to_owned();
+        plan.env_file_path = Some("conf/app.env".into());
+        let mut redactor = Redactor::of(&Private::default());
+        redactor.learn(&plan);
+        let failure = redactor.failure(Failure::new("open sesame and t0ps3cr3t"));
+        assert_eq!(failure.what, "[redacted] and [redacted]");
     }
 }

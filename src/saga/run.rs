@@ -8,7 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
-use crate::host::{Host, Result};
+use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Private};
 use crate::saga::downtime::Sampler;
 use crate::saga::facts::RunDir;
@@ -28,7 +28,7 @@ pub struct Saga<'a, H> {
     plan: Plan,
     private: Private,
     journal: RefCell<Journal>,
-    redactor: Redactor,
+    redactor: RefCell<Redactor>,
     deadline: Instant,
     lock: RefCell<Option<Lock>>,
     sampler: RefCell<Option<Sampler>>,
@@ -60,10 +60,16 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
             Next::Act(_) | Next::Undo(_) => Err(Failure::new("a run without a plan wants to act")),
         };
     };
-    if let Some(event) = journal.history().interruption() {
-        journal.append(event)?;
+    let committed = journal.history().is_committed();
+    let cut = journal.history().interruption();
+    if let Some(event) = &cut {
+        journal.insist(event.clone())?;
     }
     let saga = Saga::new(plan, Private::default(), host, dir, journal, None);
+    if committed && let Some(Event::Failed { step, failure }) = cut {
+        let text = format!("`{step}` did not run to its end: {failure}; run it by hand");
+        saga.tell(step, Note::Warned { text });
+    }
     saga.drive().await
 }
 
@@ -76,10 +82,13 @@ impl<'a, H: Host> Saga<'a, H> {
         journal: Journal,
         lock: Option<Lock>,
     ) -> Self {
+        cmd::note_in(dir.path());
+        let mut redactor = Redactor::of(&private);
+        redactor.learn(&plan);
         Self {
             host,
             dir,
-            redactor: Redactor::of(&private),
+            redactor: RefCell::new(redactor),
             deadline: Instant::now() + Duration::from_secs(plan.timeout),
             plan,
             private,
@@ -96,41 +105,60 @@ impl<'a, H: Host> Saga<'a, H> {
                 Next::Act(step) => self.act(step).await?,
                 Next::Undo(step) => self.undo(step).await?,
                 Next::Finish(outcome) => self.finish(outcome).await?,
-                Next::Stop(outcome) => return Ok(outcome),
+                Next::Stop(outcome) => return self.ended(outcome),
             }
         }
     }
 
+    /// An end that is not in the journal is nobody's to rely on: the next run settles this one.
+    fn ended(&self, outcome: Outcome) -> Result<Outcome> {
+        if !self.journal.borrow().is_behind() {
+            return Ok(outcome);
+        }
+        let mut failure = Failure::new(format!(
+            "the run ended `{}`, and its journal could not be written to its end",
+            outcome.status()
+        ));
+        if let Some((step, cause)) = outcome.cause() {
+            failure = failure.because(format!("`{step}` failed: {cause}"));
+        }
+        Err(failure.hint("free disk space on the server, then run `landfall recover`"))
+    }
+
     async fn act(&self, step: Step) -> Result<()> {
-        self.append(Event::Started { step })?;
+        if let Err(failure) = self.append(Event::Started { step }) {
+            self.insist(Event::Started { step })?;
+            return self.insist(Event::Failed { step, failure });
+        }
         self.watch_downtime(step).await;
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell);
         let acted = self.within(run.act(step), step).await;
         self.tell_sampler(step, Step::Up);
-        let verdict = match acted {
-            Ok(()) => Event::Succeeded { step },
-            Err(failure) => Event::Failed {
+        match acted.and_then(|()| self.append(Event::Succeeded { step })) {
+            Ok(()) => Ok(()),
+            Err(failure) => self.insist(Event::Failed {
                 step,
-                failure: self.redactor.failure(failure),
-            },
-        };
-        self.append(verdict)
+                failure: self.redactor.borrow().failure(failure),
+            }),
+        }
     }
 
     async fn undo(&self, step: Step) -> Result<()> {
-        self.append(Event::UndoStarted { step })?;
+        self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
         let undone = self.run(&tell).undo(step).await;
         self.tell_sampler(step, Step::Backup);
+        // What has been put back may hold other values than what was there.
+        self.redactor.borrow_mut().learn(&self.plan);
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
             Err(failure) => Event::UndoFailed {
                 step,
-                failure: self.redactor.failure(failure),
+                failure: self.redactor.borrow().failure(failure),
             },
         };
-        self.append(verdict)
+        self.insist(verdict)
     }
 
     async fn finish(&self, outcome: Outcome) -> Result<()> {
@@ -140,8 +168,10 @@ impl<'a, H: Host> Saga<'a, H> {
         }
         let tell = |note| self.tell(last, note);
         tidy::up(&self.run(&tell), &outcome).await;
-        self.append(Event::Finished { outcome })?;
-        tidy::facts(self.dir);
+        self.insist(Event::Finished { outcome })?;
+        if !self.journal.borrow().is_behind() {
+            tidy::facts(self.dir);
+        }
         self.lock.replace(None);
         Ok(())
     }
@@ -151,9 +181,9 @@ impl<'a, H: Host> Saga<'a, H> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         tokio::select! {
             biased;
-            result = act => result,
             reason = self.cancelled(), if !step.follows_commit() => Err(reason),
             () = tokio::time::sleep(left) => Err(self.too_late()),
+            result = act => result,
         }
     }
 
@@ -217,12 +247,17 @@ impl<'a, H: Host> Saga<'a, H> {
 
     /// A note that cannot be written fails nothing: it is not what the run is for.
     fn tell(&self, step: Step, note: Note) {
-        let note = self.redactor.note(note);
+        let note = self.redactor.borrow().note(note);
         let _ = self.append(Event::Note { step, note });
     }
 
     fn append(&self, event: Event) -> Result<()> {
         self.journal.borrow_mut().append(event)
+    }
+
+    /// On the way back, a full disk is no reason to stop.
+    fn insist(&self, event: Event) -> Result<()> {
+        self.journal.borrow_mut().insist(event)
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{Event, Note, Outcome};
-use crate::host::{Host, Result};
+use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
@@ -45,24 +45,40 @@ async fn take_up<H: Host>(
     warn: &dyn Fn(String),
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
+    let mut dead = Vec::new();
     for id in unfinished(state, own) {
         let dir = RunDir::of(state, &id);
-        if dir.is_alive() {
-            continue;
+        if dir.journal().exists()
+            && !dir.is_alive()
+            && let Some((plan, journal)) = read_dead(&dir, &id, warn)?
+            && plan.site.deploy_dir == site.deploy_dir
+        {
+            dead.push((id, dir, plan, journal));
         }
-        let journal = Journal::open(&dir.journal(), &id)?;
-        let Some(plan) = journal.history().plan().cloned() else {
-            continue;
-        };
-        if plan.site.deploy_dir != site.deploy_dir {
-            continue;
-        }
+    }
+    // What dead agents left at work may belong to any of their runs.
+    for (_, dir, ..) in &dead {
+        cmd::end_noted(dir.path()).await?;
+    }
+    for (id, dir, plan, journal) in dead {
+        let Some(_claim) = dir.claim() else { continue };
         warn(format!("the run {id} was interrupted; settling it first"));
         let outcome = Box::pin(run::resume(&host.at(&plan.site), &dir, journal)).await?;
         warn(format!("the run {id} is settled: {}", told(&outcome)));
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+/// The journal of a dead run that is to be settled; a damaged one is mended first.
+fn read_dead(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Option<(Plan, Journal)>> {
+    if let Some(fault) = journal::mend(&dir.journal())? {
+        warn(format!("{fault} ({})", fault.hints.join("; ")));
+    }
+    let journal = Journal::open(&dir.journal(), id)?;
+    let plan = journal.history().plan().cloned();
+    let settled = journal.history().outcome().is_some();
+    Ok(plan.filter(|_| !settled).map(|plan| (plan, journal)))
 }
 
 fn told(outcome: &Outcome) -> String {
@@ -88,10 +104,8 @@ pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
 }
 
 fn is_finished(state: &Path, id: &str) -> bool {
-    let records = journal::read(&RunDir::of(state, id).journal()).unwrap_or_default();
-    records
-        .last()
-        .is_some_and(|r| matches!(r.event, Event::Finished { .. }))
+    let last = journal::last(&RunDir::of(state, id).journal());
+    last.is_some_and(|r| matches!(r.event, Event::Finished { .. }))
 }
 
 /// Says who holds the directory, as far as the journals tell.
@@ -121,7 +135,7 @@ pub fn holder(state: &Path, own: &str) -> String {
             })
         });
     plans.next().map_or_else(
-        || "somebody whose journal lies in another backup directory".into(),
+        || lock::STRANGER.into(),
         |(plan, since)| {
             let since = since.format("%Y-%m-%d %H:%M:%S UTC");
             format!("{}, since {since}", who(&plan))
@@ -134,4 +148,59 @@ fn who(plan: &Plan) -> String {
     let url = plan.origin.run_url.iter().map(|url| format!(" ({url})"));
     let details: String = actor.chain(url).collect();
     format!("run {}{details}", plan.id)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::event::Step;
+    use crate::host::real::Server;
+    use crate::plan::sample;
+
+    /// A state directory with one dead run that has only begun.
+    fn scene(dir: &Path) -> (Server, Site, RunDir) {
+        let mut plan = sample::deploy();
+        plan.site.deploy_dir = dir.join("app");
+        plan.site.backup_dir = dir.to_owned();
+        fs::create_dir(&plan.site.deploy_dir).unwrap();
+        let run = RunDir::of(dir, &plan.id);
+        run::make_dir(&run).unwrap();
+        let mut journal = Journal::open(&run.journal(), &plan.id).unwrap();
+        let site = plan.site.clone();
+        journal
+            .append(Event::Planned { plan: plan.into() })
+            .unwrap();
+        let step = Step::Preflight;
+        journal.append(Event::Started { step }).unwrap();
+        (Server::new(&site).unwrap(), site, run)
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_damaged_journal_is_set_aside_and_its_run_is_settled_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (host, site, run) = scene(dir.path());
+        let mut bytes = fs::read(run.journal()).unwrap();
+        bytes.extend(b"half {\"v\":1 and\nmore\n");
+        fs::write(run.journal(), bytes).unwrap();
+        let outcomes = all(&host, dir.path(), &site).await.unwrap();
+        assert_eq!(outcomes[0].status().word(), "refused");
+        assert!(run.path().join("journal.damaged").exists());
+        assert_eq!(unfinished(dir.path(), ""), Vec::<String>::new());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_directory_without_a_journal_gets_none_and_a_live_run_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (host, site, run) = scene(dir.path());
+        let starting = RunDir::of(dir.path(), "20251017_143026-c0ffee");
+        run::make_dir(&starting).unwrap();
+        let claim = run.claim().unwrap();
+        assert_eq!(all(&host, dir.path(), &site).await.unwrap(), []);
+        assert!(!starting.journal().exists());
+        drop(claim);
+        assert_eq!(all(&host, dir.path(), &site).await.unwrap().len(), 1);
+        assert!(!starting.journal().exists());
+    }
 }

@@ -129,3 +129,89 @@ fn an_event_that_cannot_follow_is_refused() {
     let outcome = Outcome::Deployed;
     assert!(history.push(&Event::Finished { outcome }).is_err());
 }
+
+/// Every record of a deployment that goes well, or that fails at a step.
+fn records(plan: &Plan, failing: Option<Step>) -> Vec<Event> {
+    let mut history = History::default();
+    let plan = plan.clone().into();
+    let mut events = vec![Event::Planned { plan }];
+    history.push(&events[0]).unwrap();
+    let world = world(failing, None);
+    loop {
+        let more = match next(&history) {
+            Next::Act(step) => vec![Event::Started { step }, world.verdict(step)],
+            Next::Undo(step) => vec![Event::UndoStarted { step }, world.undo_verdict(step)],
+            Next::Finish(outcome) => vec![Event::Finished { outcome }],
+            Next::Stop(_) => return events,
+        };
+        more.iter().for_each(|e| history.push(e).unwrap());
+        events.extend(more);
+    }
+}
+
+/// What becomes of a run whose agent died behind these records; and which steps acted anew.
+fn recovered(events: &[Event]) -> (Outcome, Vec<Step>) {
+    let mut history = History::default();
+    events.iter().for_each(|e| history.push(e).unwrap());
+    if let Some(event) = history.interruption() {
+        history.push(&event).unwrap();
+        assert!(history.interruption().is_none());
+    }
+    let mut acted = Vec::new();
+    loop {
+        let more = match next(&history) {
+            Next::Act(step) => {
+                acted.push(step);
+                vec![Event::Started { step }, Event::Succeeded { step }]
+            }
+            Next::Undo(step) => vec![Event::UndoStarted { step }, Event::Undone { step }],
+            Next::Finish(outcome) => vec![Event::Finished { outcome }],
+            Next::Stop(outcome) => return (outcome, acted),
+        };
+        more.iter().for_each(|e| history.push(e).unwrap());
+    }
+}
+
+#[test]
+fn a_death_at_any_point_before_the_commit_is_taken_back_and_behind_it_stays_deployed() {
+    let mut plan = sample::deploy();
+    plan.hooks.post_deploy = true;
+    let step = Step::Commit;
+    for failing in [None, Some(Step::Files), Some(Step::Verify), Some(step)] {
+        let events = records(&plan, failing);
+        for cut in 1..=events.len() {
+            let lived = &events[..cut];
+            let (outcome, acted) = recovered(lived);
+            assert_eq!(
+                acted,
+                [],
+                "cut at {cut}: nothing goes forward without secrets"
+            );
+            let changed = lived
+                .iter()
+                .any(|e| matches!(e, Event::Started { step } if step.changes_the_release()));
+            let expected = match (lived.contains(&Event::Succeeded { step }), changed) {
+                (true, _) => "deployed",
+                (false, true) => "rolled_back",
+                (false, false) => "refused",
+            };
+            assert_eq!(
+                outcome.status().word(),
+                expected,
+                "cut at {cut} of {failing:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_an_interruption_fails_a_step_that_had_acted() {
+    let mut history = History::default();
+    let events = records(&sample::deploy(), None);
+    events[..3].iter().for_each(|e| history.push(e).unwrap());
+    let step = Step::Preflight;
+    let failure = Failure::new("no");
+    let failed = |failure| Event::Failed { step, failure };
+    assert!(!history.allows(&failed(failure.clone())));
+    assert!(history.allows(&failed(failure.of(FailureKind::Interrupted))));
+}

@@ -7,11 +7,20 @@ use std::fs;
 use crate::archive::retention;
 use crate::event::Outcome;
 use crate::host::{Host, Result};
-use crate::saga::facts::{RunDir, name};
+use crate::saga::facts::RunDir;
 use crate::saga::steps::{Run, backup, stage};
 
 /// How many finished runs the history keeps.
 const RUNS: usize = 100;
+
+/// What stays of a finished run: its history, its locks and what was said of its faults.
+const KEPT: [&str; 5] = [
+    "journal",
+    "journal.damaged",
+    "alive",
+    "starting",
+    "agent.log",
+];
 
 /// Removes what must not outlive the run, and the backups beyond `keep_backups`.
 pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
@@ -28,19 +37,17 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     forget_old_runs(run.dir);
 }
 
-/// Removes the facts of a finished run; its journal stays as history.
+/// Removes what a finished run leaves in its directory; its journal stays as history.
 pub fn facts(dir: &RunDir) {
-    for fact in [
-        name::BEFORE,
-        name::WANTED,
-        name::PULLED,
-        name::PARTS,
-        name::SNAPSHOT,
-        name::BACKUP,
-        name::TARGET,
-        name::CHANGED,
-    ] {
-        dir.forget(fact);
+    let Ok(entries) = fs::read_dir(dir.path()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        let path = entry.path();
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
 }
 
@@ -75,5 +82,34 @@ fn forget_old_runs(dir: &RunDir) {
     let excess = names.len().saturating_sub(RUNS);
     for name in names.into_iter().take(excess) {
         let _ = fs::remove_dir_all(runs.join(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_finished_run_leaves_its_history_and_nothing_else() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path().join("stage/sub")).unwrap();
+        for name in [
+            "journal",
+            "alive",
+            "hook-x1",
+            "before.json",
+            ".files-7",
+            "group-9",
+        ] {
+            fs::write(dir.path().join(name), "s3cret").unwrap();
+        }
+        facts(&dir);
+        let left = fs::read_dir(dir.path()).unwrap().flatten();
+        let mut left: Vec<_> = left.map(|e| e.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["alive", "journal"]);
     }
 }

@@ -1,0 +1,178 @@
+//! Process groups of commands: ended with their holder, and noted so that the next agent can.
+//!
+//! A note is `<run>/group-<pgid>`: boot, group and its leader's start. A number alone would be no
+//! proof, for numbers come round again. The file refuses to know what a group is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Child;
+
+use crate::event::Failure;
+use crate::host::Result;
+
+/// How a note's name begins.
+const PREFIX: &str = "group-";
+/// How long a killed group may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where this process notes the groups of its commands.
+static NOTES: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on, this process notes the groups of its commands in a directory; the first one stays.
+pub fn note_in(dir: &Path) {
+    let _ = NOTES.set(dir.to_owned());
+}
+
+/// A process group that is ended when its holder goes away early.
+pub(super) struct Group {
+    pid: Option<Pid>,
+    note: Option<PathBuf>,
+}
+
+impl Group {
+    /// The group of a child, noted where this process notes them.
+    pub(super) fn of(child: &Child) -> Self {
+        Self::noted(child, NOTES.get().map(PathBuf::as_path))
+    }
+
+    fn noted(child: &Child, dir: Option<&Path>) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let pid = id.and_then(Pid::from_raw);
+        let note = pid.zip(dir).and_then(|(pid, dir)| {
+            let group = pid.as_raw_nonzero().get();
+            let note = dir.join(format!("{PREFIX}{group}"));
+            let text = format!("{} {group} {}", boot(), stat(group)?.start);
+            fs::write(&note, text).ok().map(|()| note)
+        });
+        Self { pid, note }
+    }
+
+    /// Lets go of a group whose leader has ended by itself.
+    pub(super) fn release(mut self) {
+        self.pid = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        if let Some(note) = &self.note {
+            let _ = fs::remove_file(note);
+        }
+    }
+}
+
+/// Ends what a dead agent's commands left at work, and waits until it is gone.
+pub async fn end_noted(dir: &Path) -> Result<()> {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in names {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            end(&fs::read_to_string(entry.path()).unwrap_or_default()).await?;
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+async fn end(note: &str) -> Result<()> {
+    let mut words = note.split_whitespace();
+    let (Some(then), Some(group), Some(start)) = (words.next(), words.next(), words.next()) else {
+        return Ok(());
+    };
+    let Some(pid) = group.parse().ok().and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    let is_ours = |stat: Option<Stat>| stat.is_none_or(|stat| stat.start == start);
+    if then != boot() || !is_ours(stat(pid.as_raw_nonzero().get())) {
+        return Ok(());
+    }
+    let begun = Instant::now();
+    while has_members(group) {
+        if begun.elapsed() > PATIENCE {
+            return Err(Failure::new(format!(
+                "the processes {group} of an interrupted run do not end"
+            ))
+            .hint(format!("look at them: `ps -o pid,stat,args -g {group}`")));
+        }
+        let _ = kill_process_group(pid, Signal::KILL);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    format!("boot:{}", id.trim())
+}
+
+/// What the kernel says of a process.
+struct Stat {
+    state: String,
+    group: String,
+    start: String,
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything; state is the third field.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    Some(Stat {
+        state: (*fields.first()?).to_owned(),
+        group: (*fields.get(2)?).to_owned(),
+        start: (*fields.get(19)?).to_owned(),
+    })
+}
+
+fn has_members(group: &str) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = entries.filter_map(|e| e.file_name().to_str()?.parse().ok());
+    pids.any(|pid| {
+        stat(pid).is_some_and(|s| s.group == group && !matches!(s.state.as_str(), "Z" | "X"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn sleeper() -> Child {
+        let mut command = tokio::process::Command::new("sh");
+        command.args(["-c", "sleep 60 & wait"]).process_group(0);
+        command.spawn().unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_group_that_a_dead_agent_noted_is_ended_before_anything_else_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = sleeper();
+        let group = child.id().unwrap().to_string();
+        std::mem::forget(Group::noted(&child, Some(dir.path())));
+        assert!(has_members(&group));
+        end_noted(dir.path()).await.unwrap();
+        assert!(!has_members(&group));
+        assert!(!child.wait().await.unwrap().success());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_group_whose_number_came_round_again_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let child = sleeper();
+        let group = child.id().unwrap().to_string();
+        let note = dir.path().join(format!("{PREFIX}{group}"));
+        fs::write(&note, format!("{} {group} 1", boot())).unwrap();
+        end_noted(dir.path()).await.unwrap();
+        assert!(has_members(&group));
+        drop(Group::noted(&child, Some(dir.path())));
+        assert!(!note.exists());
+    }
+}
