@@ -412,6 +412,21 @@ impl Engine {
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(cannot())?;
         Ok((ended.exit_code.unwrap_or(-1), text))
     }
+
+    /// The longest grace period of some containers; Docker's own is 10 s.
+    pub async fn stop_grace(&self, containers: &[String]) -> Result<Duration> {
+        let mut longest = Duration::ZERO;
+        for id in containers {
+            let inspected = match self.docker.inspect_container(id, None).await {
+                Ok(inspected) => inspected,
+                Err(e) if is_missing(&e) => continue,
+                Err(e) => return Err(failed("cannot inspect a container")(e)),
+            };
+            let seconds = inspected.config.and_then(|c| c.stop_timeout).unwrap_or(10);
+            longest = longest.max(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+        }
+        Ok(longest)
+    }
 }
 
 /// Keeps the beginning of what a command printed; nobody reads more than a page of it.

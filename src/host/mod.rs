@@ -14,6 +14,7 @@ pub mod site;
 pub mod tree;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -323,4 +324,6 @@ pub trait Host: Sized {
     async fn http(&self, url: &str, expect: &Expect) -> Result<String>;
     /// Opens a TCP connection.
     async fn tcp(&self, address: &str) -> Result<String>;
+    /// The longest grace period of containers that are to stop; none of them, no time.
+    async fn stop_grace(&self, containers: &[String]) -> Result<Duration>;
 }

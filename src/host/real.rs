@@ -297,6 +297,10 @@ impl Host for Server {
     async fn tcp(&self, address: &str) -> Result<String> {
         http::connect(address).await
     }
+
+    async fn stop_grace(&self, containers: &[String]) -> Result<Duration> {
+        self.docker().await?.stop_grace(containers).await
+    }
 }
 
 /// A hook may hold a secret, so its text is in no argument list; the file goes when it has run.
