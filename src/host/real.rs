@@ -301,6 +301,14 @@ impl Host for Server {
     async fn stop_grace(&self, containers: &[String]) -> Result<Duration> {
         self.docker().await?.stop_grace(containers).await
     }
+
+    async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>> {
+        self.docker().await?.writers(containers, dir).await
+    }
+
+    async fn images_in_use(&self) -> Result<Vec<String>> {
+        self.docker().await?.images_in_use().await
+    }
 }
 
 /// A hook may hold a secret, so its text is in no argument list; the file goes when it has run.
