@@ -6,7 +6,7 @@ pub mod pull;
 pub mod read;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -333,6 +333,56 @@ impl Engine {
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(cannot())?;
         Ok((ended.exit_code.unwrap_or(-1), text))
     }
+
+    /// The longest grace period of some containers; Docker's own is 10 s.
+    pub async fn stop_grace(&self, containers: &[String]) -> Result<Duration> {
+        let mut longest = Duration::ZERO;
+        for id in containers {
+            let inspected = match self.docker.inspect_container(id, None).await {
+                Ok(inspected) => inspected,
+                Err(e) if is_missing(&e) => continue,
+                Err(e) => return Err(failed("cannot inspect a container")(e)),
+            };
+            let seconds = inspected.config.and_then(|c| c.stop_timeout).unwrap_or(10);
+            longest = longest.max(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+        }
+        Ok(longest)
+    }
+
+    /// The containers with a read-write bind mount at or below a directory.
+    pub async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>> {
+        let mut writers = Vec::new();
+        for id in containers {
+            match self.docker.inspect_container(id, None).await {
+                Ok(inspected) if writes_below(&inspected, dir) => writers.push(id.clone()),
+                Ok(_) => {}
+                Err(e) if is_missing(&e) => {}
+                Err(e) => return Err(failed("cannot inspect a container")(e)),
+            }
+        }
+        Ok(writers)
+    }
+
+    /// The IDs and references of the images of all containers, whoever made them.
+    pub async fn images_in_use(&self) -> Result<Vec<String>> {
+        let options = query::ListContainersOptionsBuilder::new().all(true).build();
+        let listed = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(failed("cannot list the containers"))?;
+        let named = listed.into_iter().flat_map(|c| [c.image, c.image_id]);
+        Ok(named.flatten().collect())
+    }
+}
+
+fn writes_below(inspected: &ContainerInspectResponse, dir: &Path) -> bool {
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let mounts = inspected.mounts.iter().flatten();
+    mounts
+        .filter(|m| m.typ.as_deref() == Some("bind") && m.rw == Some(true))
+        .filter_map(|m| m.source.as_ref().map(Path::new))
+        .any(|source| source.starts_with(dir) || source.starts_with(&real))
 }
 
 /// Keeps the beginning of what a command printed; nobody reads more than a page of it.

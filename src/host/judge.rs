@@ -20,6 +20,32 @@ pub enum Verdict {
     Failed(String),
 }
 
+/// Judges a container that this run may have left alone: it need not settle again, and whoever had
+/// paused it may go on with that.
+#[must_use]
+pub fn judge_beside(
+    container: &Container,
+    before: Option<&Container>,
+    vouched: Vouched,
+) -> Verdict {
+    let kept = before.is_some_and(|was| is_untouched(container, was));
+    match (kept, container.state) {
+        (true, State::Paused) => Verdict::Passed("paused, as it was before".into()),
+        (true, State::Running) if container.health.is_none() => {
+            Verdict::Passed("running, as it was before".into())
+        }
+        _ => judge(container, vouched),
+    }
+}
+
+/// The same container, which has neither stopped nor restarted since.
+fn is_untouched(container: &Container, was: &Container) -> bool {
+    container.id == was.id
+        && container.state == was.state
+        && container.restarts == 0
+        && container.up_ms >= was.up_ms
+}
+
 /// Judges a container; `vouched` says that its healthcheck's own command has passed by exec.
 #[must_use]
 pub fn judge(container: &Container, vouched: Vouched) -> Verdict {
@@ -165,6 +191,53 @@ mod tests {
             ..running()
         };
         assert_eq!(word(&restarted, Vouched::No), "failed");
+    }
+
+    #[test]
+    fn a_one_shot_that_needed_a_restart_has_failed_even_if_it_ended_well() {
+        let retried = Container {
+            restarts: 2,
+            ..exited(0)
+        };
+        assert_eq!(word(&retried, Vouched::No), "failed");
+    }
+
+    fn word_beside(container: &Container, was: &Container) -> &'static str {
+        match judge_beside(container, Some(was), Vouched::No) {
+            Verdict::Passed(_) => "passed",
+            Verdict::Pending(_) => "pending",
+            Verdict::Failed(_) => "failed",
+        }
+    }
+
+    #[test]
+    fn a_container_that_was_left_alone_need_not_settle() {
+        let fresh = |up_ms| Container {
+            up_ms: Some(up_ms),
+            ..running()
+        };
+        assert_eq!(word_beside(&fresh(900), &fresh(200)), "passed");
+        assert_eq!(word_beside(&fresh(100), &fresh(200)), "pending");
+        let other = Container {
+            id: "other".into(),
+            ..fresh(900)
+        };
+        assert_eq!(word_beside(&other, &fresh(200)), "pending");
+        let restarted = Container {
+            restarts: 1,
+            ..fresh(900)
+        };
+        assert_eq!(word_beside(&restarted, &fresh(200)), "failed");
+    }
+
+    #[test]
+    fn a_container_that_somebody_had_paused_is_no_failure_of_this_run() {
+        let paused = Container {
+            state: State::Paused,
+            ..running()
+        };
+        assert_eq!(word_beside(&paused, &paused), "passed");
+        assert_eq!(word_beside(&paused, &running()), "pending");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod site;
 pub mod tree;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -353,4 +354,10 @@ pub trait Host: Sized {
     async fn http(&self, url: &str, expect: &Expect) -> Result<String>;
     /// Opens a TCP connection.
     async fn tcp(&self, address: &str) -> Result<String>;
+    /// The longest grace period of containers that are to stop; none of them, no time.
+    async fn stop_grace(&self, containers: &[String]) -> Result<Duration>;
+    /// The IDs of those containers that may write at or below a directory of the server.
+    async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>>;
+    /// The IDs and references of the images that any container on the server was made from.
+    async fn images_in_use(&self) -> Result<Vec<String>>;
 }

@@ -388,6 +388,18 @@ impl Host for Server {
     async fn tcp(&self, address: &str) -> Result<String> {
         http::connect(address).await
     }
+
+    async fn stop_grace(&self, containers: &[String]) -> Result<Duration> {
+        self.docker().await?.stop_grace(containers).await
+    }
+
+    async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>> {
+        self.docker().await?.writers(containers, dir).await
+    }
+
+    async fn images_in_use(&self) -> Result<Vec<String>> {
+        self.docker().await?.images_in_use().await
+    }
 }
 
 /// A hook may hold a secret, so its text is in no argument list and on no disk: the shell reads it

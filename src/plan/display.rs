@@ -79,7 +79,7 @@ impl Plan {
                 .then(|| says("run the `pre_deploy` commands"))?,
             Step::Up => says(format!("let Compose replace {}", self.services())),
             Step::Verify => self.verify(),
-            Step::Confirm => self.confirm(),
+            Step::Confirm => self.confirm()?,
             Step::Commit => self.commit(),
             Step::PostDeploy => self
                 .hooks
@@ -147,7 +147,7 @@ impl Plan {
         let url = checks
             .health_url
             .iter()
-            .map(|url| format!("health_url: {url}"));
+            .map(|url| format!("health_url: {}", without_query(url)));
         says(format!(
             "judge every service within {} s{watch}",
             checks.health_timeout
@@ -156,13 +156,10 @@ impl Plan {
         .with(checks.from_server().map(asks))
     }
 
-    fn confirm(&self) -> Says {
-        let mut tests = self.checks.from_runner().map(asks).peekable();
-        let what = match tests.peek() {
-            Some(_) => "hear from the machine that started the run, which tests from outside:",
-            None => "hear from the machine that started the run",
-        };
-        says(what).with(tests)
+    fn confirm(&self) -> Option<Says> {
+        let tests: Vec<_> = self.checks.from_runner().map(asks).collect();
+        let what = "hear from the machine that started the run, which tests from outside:";
+        (!tests.is_empty()).then(|| says(what).with(tests))
     }
 
     fn commit(&self) -> Says {
@@ -190,12 +187,17 @@ fn bytes(size: u64) -> String {
     }
 }
 
+/// What a test asks, without what may hold a secret: a URL's query, a command's words.
 fn asks(test: &SmokeTest) -> String {
     let what = match &test.probe {
-        Probe::Http { url, .. } => url.clone(),
+        Probe::Http { url, .. } => without_query(url).to_owned(),
         Probe::Tcp { address } => format!("a connection to {address}"),
         Probe::Service { service } => format!("service {service}"),
-        Probe::Exec { service, command } => format!("`{}` in {service}", command.join(" ")),
+        Probe::Exec { service, .. } => format!("a command in {service}"),
     };
     format!("{}: {what}", test.name)
+}
+
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }

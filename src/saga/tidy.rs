@@ -2,9 +2,12 @@
 //!
 //! Retention of backups and of the images they need is the last thing a run does.
 
+mod images;
+
 use std::fs;
 
-use crate::archive::retention;
+use crate::archive::catalogue::Listed;
+use crate::archive::{Description, retention};
 use crate::event::Outcome;
 use crate::host::{Host, Result};
 use crate::saga::facts::RunDir;
@@ -31,7 +34,7 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
         return;
     }
-    if let Err(failure) = retain(run).await {
+    if let Err(failure) = retain(run, outcome).await {
         run.warn(format!("old backups could not be removed: {failure}"));
     }
     forget_old_runs(run.dir);
@@ -51,7 +54,7 @@ pub fn facts(dir: &RunDir) {
     }
 }
 
-async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
+async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let project = run.project()?;
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;
@@ -59,14 +62,25 @@ async fn retain<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
-    for timestamp in retention::to_drop(&listed, keep, &needed_ones) {
-        run.host.drop_backup(&timestamp).await?;
-        backup::release_images(run.host, &project, &timestamp).await?;
+    let drop = retention::to_drop(&listed, keep, &needed_ones);
+    for timestamp in &drop {
+        run.host.drop_backup(timestamp).await?;
+        backup::release_images(run.host, &project, timestamp).await?;
         run.say(format!(
             "removed the backup {timestamp}, beyond the newest {keep}"
         ));
     }
-    Ok(())
+    if drop.is_empty() {
+        return Ok(());
+    }
+    let described = listed.iter().filter(|l| l.description.is_ok());
+    let (dropped, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));
+    images::let_go(run, outcome, &descriptions(&dropped), &descriptions(&kept)).await
+}
+
+fn descriptions<'l>(listed: &[&'l Listed]) -> Vec<&'l Description> {
+    let usable = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    usable.collect()
 }
 
 /// Keeps the directories of the newest finished runs.

@@ -361,7 +361,7 @@ fn a_dry_run_reads_as_what_would_happen() {
       7. up           let Compose replace the containers of every service that changed
       8. verify       judge every service within 120 s, then watch for 10 s
                         health_url: http://localhost:8000/health
-                        db: `pg_isready -q` in db
+                        db: a command in db
       9. confirm      hear from the machine that started the run, which tests from outside:
                         web: https://example.org
      10. commit       make it final, and keep the newest 3 backups
@@ -382,8 +382,7 @@ fn a_dry_rollback_reads_as_what_would_happen() {
                         what containers write is left alone
       5. up           let Compose replace the containers of every service that changed
       6. verify       judge every service within 120 s
-      7. confirm      hear from the machine that started the run
-      8. commit       make it final, and keep the newest 3 backups
+      7. commit       make it final, and keep the newest 3 backups
     If a step before commit fails, everything is put back as it was.
     ");
 }

@@ -19,6 +19,7 @@ pub mod restore;
 pub mod stage;
 pub mod up;
 pub mod verify;
+pub mod witness;
 
 use crate::archive::Description;
 use crate::event::{Failure, Note, Step};

@@ -79,12 +79,12 @@ async fn pull<H: Host>(
     platform: Option<&str>,
     pulled: &mut Pulled,
 ) -> Result<(Image, String)> {
+    // Layers that are all there already have nothing to be told.
     let progress = |what: &str, done, total| {
-        (run.tell)(Note::Progress {
-            what: what.to_owned(),
-            done,
-            total,
-        });
+        if total > 0 {
+            let what = what.to_owned();
+            (run.tell)(Note::Progress { what, done, total });
+        }
     };
     let login = run.login(reference);
     let fetched = run

@@ -3,13 +3,14 @@
 //! The undo of `Restore` and of `Files` reconciles it to the backup that this run made.
 
 use crate::archive::restore::Data;
-use crate::host::{Host, Result};
+use crate::host::{Host, Result, State};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    stop_writers(run).await?;
     let changed = run
         .host
         .restore(&run.target()?, &run.parts()?, data(run), run.dir)
@@ -26,6 +27,7 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let Some(description) = run.backup()? else {
         return Ok(());
     };
+    stop_writers(run).await?;
     let mut changed = run
         .host
         .restore(&description, &run.parts()?, data(run), run.dir)
@@ -38,6 +40,34 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     changed.sort();
     changed.dedup();
     run.dir.keep(name::CHANGED, &changed)
+}
+
+/// Nobody may write to data while it is replaced, nor go on with files that are gone. `Up`, or the
+/// undo of `Backup`, starts what was stopped.
+async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    if data(run) == Data::LeaveAlone {
+        return Ok(());
+    }
+    let mut containers = run.host.containers(&run.project()?).await?;
+    containers.retain(|c| matches!(c.state, State::Running | State::Restarting | State::Paused));
+    let ids: Vec<String> = containers.iter().map(|c| c.id.clone()).collect();
+    let writers = run.host.writers(&ids, &run.plan.site.deploy_dir).await?;
+    if writers.is_empty() {
+        return Ok(());
+    }
+    containers.retain(|c| writers.contains(&c.id));
+    let mut names: Vec<&str> = containers.iter().map(|c| c.service.as_str()).collect();
+    names.dedup();
+    let names = names.join(", ");
+    if run.undoing {
+        run.say(format!("stopping {names}: their data is put back"));
+    } else {
+        run.warn(format!(
+            "stopping {names}: their data is replaced; the safety backup was made while they ran, \
+             so it may hold half-written data of theirs"
+        ));
+    }
+    run.host.stop(&writers).await
 }
 
 /// Data goes back only when a rollback says so, and only then is it taken back again.

@@ -3,16 +3,25 @@
 //! Its undo stops what this run started; the old release is brought back only after the old files
 //! are, by the undo of `Backup`.
 
-use crate::event::{Failure, Note, ServiceImage};
+use std::time::Duration;
+
+use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
-use crate::saga::steps::{Run, leftovers, mounts, reassert};
+use crate::saga::steps::{Run, leftovers, mounts, reassert, verify, witness};
+
+/// How often the new containers are looked at while Compose is at work.
+const LOOK: Duration = Duration::from_millis(200);
+/// What Compose itself may take, besides the services' own time to come up and to stop.
+const GRACE: Duration = Duration::from_mins(1);
 
 /// Switches to the new release, or to the one that a rollback goes to.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if run.is_rollback() {
-        return reassert::forth(run, &run.target()?.release).await;
+        let release = run.target()?.release;
+        let forth = reassert::forth(run, &release);
+        return watched(run, &release.project, forth).await;
     }
     let wanted = run.wanted()?;
     let project = &wanted.config.project;
@@ -21,11 +30,59 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     leftovers::mend(run, project).await?;
     let standing = run.host.containers(project).await?;
     let say = |line: &str| run.say(line);
-    run.host
-        .up(project, &wanted.services, Recreate::Changed, &say)
-        .await?;
+    let up = run
+        .host
+        .up(project, &wanted.services, Recreate::Changed, &say);
+    watched(run, project, up).await?;
     mounts::renew(run, project, &wanted.services, &standing).await?;
     runs_what_was_pulled(run, project).await
+}
+
+/// Lets Compose work until a new container is beyond repair or there is no more time: Compose
+/// itself would wait for a service's health, and never say that it has given up hope.
+async fn watched<H: Host>(
+    run: &Run<'_, H>,
+    project: &str,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let services = verify::judged(run)?;
+    let patience = patience(run).await?;
+    let result = tokio::select! {
+        biased;
+        result = work => result,
+        failure = until_doomed(run, project, &services) => Err(failure),
+        () = tokio::time::sleep(patience) => Err(too_slow(patience)),
+    };
+    match result {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(witness::accuse(run, project, failure).await),
+    }
+}
+
+async fn until_doomed<H: Host>(run: &Run<'_, H>, project: &str, services: &[String]) -> Failure {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(failure) = witness::doomed(run, project, services).await {
+            return failure;
+        }
+    }
+}
+
+/// The old containers stop within their own grace period, then the new ones come up.
+async fn patience<H: Host>(run: &Run<'_, H>) -> Result<Duration> {
+    let old = run.before()?.containers.into_iter().map(|c| c.id);
+    let stopping = run.host.stop_grace(&old.collect::<Vec<_>>()).await?;
+    Ok(Duration::from_secs(run.plan.checks.health_timeout) + GRACE + stopping)
+}
+
+fn too_slow(patience: Duration) -> Failure {
+    Failure::new(format!(
+        "the containers were not replaced within {} s",
+        patience.as_secs()
+    ))
+    .hint("look at what the service waits for: `depends_on` and the healthchecks behind it")
+    .hint("if a service only starts slowly, raise `health_timeout`")
+    .of(FailureKind::TimedOut)
 }
 
 /// Stops every container that was not there before this run.

@@ -10,19 +10,20 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::event::{Check, Failure, FailureKind, Note};
-use crate::host::judge::{Verdict, Vouched, judge};
+use crate::host::judge::{Verdict, Vouched, judge_beside};
 use crate::host::{Container, Health, HealthStatus, Host, Result, State};
 use crate::plan::{Expect, Probe, SmokeTest};
-use crate::saga::steps::Run;
+use crate::saga::steps::{Run, witness};
 
 /// How often the checks are made while they must pass, and while they must go on passing.
 const LOOK: Duration = Duration::from_millis(100);
 const WATCH: Duration = Duration::from_millis(500);
 /// How often a healthcheck's command is run by exec while Docker has no word yet.
 const VOUCH: Duration = Duration::from_millis(500);
-/// How many lines of a failed service are told, and of how many services.
-const LINES: u32 = 50;
-const LOGS: usize = 4;
+/// How long a healthcheck's command may take by exec before only Docker's word counts, and how
+/// long the command of a declared test may take.
+const VOUCH_PATIENCE: Duration = Duration::from_secs(5);
+const EXEC_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes the checks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -39,10 +40,12 @@ struct Court<'a, H> {
     run: &'a Run<'a, H>,
     project: String,
     services: Vec<String>,
+    before: Vec<Container>,
     start: Instant,
     told: RefCell<BTreeMap<String, bool>>,
     vouched: RefCell<BTreeSet<String>>,
     asked: RefCell<BTreeMap<String, Instant>>,
+    hanging: RefCell<BTreeSet<String>>,
     guilty: RefCell<BTreeSet<String>>,
 }
 
@@ -59,10 +62,12 @@ impl<'a, H: Host> Court<'a, H> {
             run,
             project: run.project()?,
             services: judged(run)?,
+            before: run.before()?.containers,
             start: Instant::now(),
             told: RefCell::default(),
             vouched: RefCell::default(),
             asked: RefCell::default(),
+            hanging: RefCell::default(),
             guilty: RefCell::default(),
         })
     }
@@ -75,15 +80,21 @@ impl<'a, H: Host> Court<'a, H> {
     }
 
     async fn until_passed(&self, patience: Duration) -> Result<()> {
+        let mut seen = "the checks have not come to an end".to_owned();
         loop {
-            match self.round().await? {
+            let left = patience.saturating_sub(self.start.elapsed()).max(LOOK);
+            let Ok(round) = tokio::time::timeout(left, self.round()).await else {
+                return Err(too_late(&seen, patience));
+            };
+            match round? {
                 Round::Passed => return Ok(()),
                 Round::Failed(failure) => return Err(failure),
                 Round::Pending(what) if self.start.elapsed() >= patience => {
                     return Err(too_late(&what, patience));
                 }
-                Round::Pending(_) => tokio::time::sleep(LOOK).await,
+                Round::Pending(what) => seen = what,
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -158,7 +169,8 @@ impl<'a, H: Host> Court<'a, H> {
             } else {
                 Vouched::No
             };
-            match (judge(container, vouched), &worst) {
+            let before = self.before.iter().find(|b| b.id == container.id);
+            match (judge_beside(container, before, vouched), &worst) {
                 (failed @ Verdict::Failed(_), _) => return failed,
                 (_, Verdict::Pending(_)) => {}
                 (verdict, _) => worst = verdict,
@@ -169,21 +181,33 @@ impl<'a, H: Host> Court<'a, H> {
 
     /// Docker runs a healthcheck an interval late; its own command may be asked at once.
     async fn ask_healthchecks(&self, containers: &[Container]) {
-        let starting = |h: &Health| h.status == HealthStatus::Starting && !h.command.is_empty();
-        for container in containers.iter().filter(|c| c.state == State::Running) {
-            let Some(health) = container.health.as_ref().filter(|h| starting(h)) else {
-                continue;
-            };
-            if self.vouched.borrow().contains(&container.id) || !self.is_due(&container.id) {
-                continue;
+        let starting = |h: &&Health| h.status == HealthStatus::Starting && !h.command.is_empty();
+        let running = containers.iter().filter(|c| c.state == State::Running);
+        let due = running
+            .filter_map(|c| Some((c, c.health.as_ref().filter(starting)?)))
+            .filter(|(c, _)| self.is_due(&c.id));
+        join_all(due.map(|(c, health)| self.ask_healthcheck(&c.id, health))).await;
+    }
+
+    /// A command that hangs goes on in its container, so it is not asked a second time.
+    async fn ask_healthcheck(&self, container: &str, health: &Health) {
+        let asked = self.run.host.exec(container, &health.command);
+        match tokio::time::timeout(VOUCH_PATIENCE, asked).await {
+            Ok(Ok((0, _))) => {
+                self.vouched.borrow_mut().insert(container.to_owned());
             }
-            if let Ok((0, _)) = self.run.host.exec(&container.id, &health.command).await {
-                self.vouched.borrow_mut().insert(container.id.clone());
+            Ok(_) => {}
+            Err(_) => {
+                self.hanging.borrow_mut().insert(container.to_owned());
             }
         }
     }
 
     fn is_due(&self, container: &str) -> bool {
+        let is_settled = self.vouched.borrow().contains(container);
+        if is_settled || self.hanging.borrow().contains(container) {
+            return false;
+        }
         let mut asked = self.asked.borrow_mut();
         let due = asked
             .get(container)
@@ -243,17 +267,14 @@ impl<'a, H: Host> Court<'a, H> {
         let Some(container) = containers.iter().find(runs) else {
             return Err(Failure::new(format!("no container of `{service}` runs")));
         };
-        let (code, text) = self.run.host.exec(&container.id, command).await?;
-        let last = text.trim().lines().last().unwrap_or_default().to_owned();
-        if code == 0 {
-            return Ok(format!("`{}` exited with code 0", command.join(" ")));
+        let asked = self.run.host.exec(&container.id, command);
+        match tokio::time::timeout(EXEC_PATIENCE, asked).await {
+            Ok(answer) => answer.and_then(|(code, text)| exited(service, code, &text)),
+            Err(_) => Err(Failure::new(format!(
+                "`exec` in `{service}` did not end within {} s",
+                EXEC_PATIENCE.as_secs()
+            ))),
         }
-        let failure = Failure::new(format!("`{}` exited with code {code}", command.join(" ")));
-        Err(if last.is_empty() {
-            failure
-        } else {
-            failure.because(last)
-        })
     }
 
     /// Tells a verdict when it is news.
@@ -277,22 +298,14 @@ impl<'a, H: Host> Court<'a, H> {
     async fn tell_logs(&self, failure: &Failure) {
         self.tell_missing(failure);
         let guilty = self.guilty.borrow().clone();
-        let told = |c: &&Container| {
+        let told = |c: &Container| {
             if guilty.is_empty() {
                 self.services.contains(&c.service)
             } else {
                 guilty.contains(&c.service)
             }
         };
-        let Ok(containers) = self.run.host.containers(&self.project).await else {
-            return;
-        };
-        for container in containers.iter().filter(told).take(LOGS) {
-            if let Ok(lines) = self.run.host.logs(&container.id, LINES).await {
-                let service = container.service.clone();
-                (self.run.tell)(Note::Logs { service, lines });
-            }
-        }
+        witness::tell_logs(self.run, &self.project, told).await;
     }
 
     /// Every check that never passed is told as failed, with what was last seen.
@@ -329,7 +342,7 @@ impl<'a, H: Host> Court<'a, H> {
 }
 
 /// The services that are judged: those deployed, unless none of their containers are wanted.
-fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
+pub fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
     if run.is_rollback() {
         let services = run.target()?.release.services;
         let well = services.into_iter().filter(|s| s.well);
@@ -343,6 +356,17 @@ fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
         .map(|s| s.name)
         .filter(asked)
         .collect())
+}
+
+/// What an exec test says; its command may hold a secret, so it is not told.
+fn exited(service: &str, code: i64, text: &str) -> Result<String> {
+    let what = format!("`exec` in `{service}` exited with code {code}");
+    let last = text.trim().lines().last().unwrap_or_default();
+    match (code, last) {
+        (0, _) => Ok(what),
+        (_, "") => Err(Failure::new(what)),
+        (_, last) => Err(Failure::new(what).because(last)),
+    }
 }
 
 fn kind(probe: &Probe) -> &'static str {
@@ -360,4 +384,23 @@ fn too_late(what: &str, patience: Duration) -> Failure {
         .hint("look at the log lines of the services below")
         .hint("if the application only starts slowly, raise `health_timeout`")
         .of(FailureKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn an_exec_test_tells_its_service_and_code_and_never_its_command() {
+        assert_eq!(
+            exited("api", 0, "fine").unwrap(),
+            "`exec` in `api` exited with code 0"
+        );
+        assert_eq!(
+            exited("api", 2, "one\ntwo\n").unwrap_err().to_string(),
+            "`exec` in `api` exited with code 2: two"
+        );
+    }
 }
