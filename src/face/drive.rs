@@ -78,13 +78,16 @@ async fn drive<W: Write>(
 
 /// Connects to the server and sees to it that the agent is there.
 pub async fn reach(request: &Request) -> Result<Agent, Error> {
+    let binaries = Binaries::this().map_err(|e| {
+        Error::Local(Failure::new("this program cannot find its own file").because(e))
+    })?;
+    // Digests are computed while the connection is made.
+    let hashed = binaries.clone();
+    tokio::task::spawn_blocking(move || hashed.all().len());
     let transport = match &request.place {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
-    let binaries = Binaries::this().map_err(|e| {
-        Error::Local(Failure::new("this program cannot find its own file").because(e))
-    })?;
     let sudo = match request.sudo {
         Sudo::Auto => probe::Sudo::Auto,
         Sudo::Always => probe::Sudo::Always,
