@@ -19,7 +19,7 @@ use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, json, table};
-use crate::remote::agent::Agent;
+use crate::remote::agent::{self, Agent};
 use crate::report::Report;
 use crate::report::standing::Standing;
 use crate::request::{self, Notify, Request};
@@ -132,7 +132,11 @@ async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Erro
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let mut all = vec![site.as_str()];
     all.extend(args);
-    let answer = agent.look(what, &all).await;
+    let deadline = match what {
+        "settle" | "verify" => agent::LONG_LOOK,
+        _ => agent::LOOK,
+    };
+    let answer = agent.look(what, &all, deadline).await;
     agent.transport().hang_up().await;
     answer
 }

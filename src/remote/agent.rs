@@ -17,7 +17,9 @@ use crate::event::Failure;
 use crate::plan::{Plan, PlannedFile, Private, Site};
 
 /// How long one look at the server may take.
-const LOOK: Duration = Duration::from_mins(1);
+pub const LOOK: Duration = Duration::from_mins(1);
+/// How long a look may take that carries a run to its end, or reads every backup.
+pub const LONG_LOOK: Duration = Duration::from_mins(30);
 /// How long the copy may take, over a slow line too.
 const COPY: Duration = Duration::from_mins(10);
 /// How long a word to the agent may take, connecting again included.
@@ -106,13 +108,18 @@ impl Agent {
         }
     }
 
-    /// Asks the agent to look at something on the server; the answer is JSON.
-    pub async fn look(&self, what: &str, args: &[&str]) -> Result<serde_json::Value, Error> {
+    /// Asks the agent to look at something on the server, within `deadline`; the answer is JSON.
+    pub async fn look(
+        &self,
+        what: &str,
+        args: &[&str],
+        deadline: Duration,
+    ) -> Result<serde_json::Value, Error> {
         let state = self.state.to_string_lossy();
         let mut words = self.words();
         words.extend(["look", "--state", &*state, "--what", what, "--"]);
         words.extend(args);
-        let output = self.transport.run(&quoted(words), b"", LOOK).await?;
+        let output = self.transport.run(&quoted(words), b"", deadline).await?;
         let parsed = serde_json::from_slice(&output.stdout);
         match parsed {
             Ok(value) if output.is_success() => Ok(value),

@@ -504,9 +504,9 @@ async fn an_agent_that_cannot_be_executed_says_so_at_once() {
 async fn a_look_answers_in_json() {
     let place = Place::new().await;
     let agent = place.install().await;
-    let seen = agent.look("mirror", &["--a", "b c"]).await.unwrap();
+    let seen = agent.look("mirror", &["--a", "b c"], SOON).await.unwrap();
     assert_eq!(seen["args"], serde_json::json!(["--a", "b c"]));
-    let Err(Error::Agent(failure)) = agent.look("nothing", &[]).await else {
+    let Err(Error::Agent(failure)) = agent.look("nothing", &[], SOON).await else {
         panic!("there is nothing");
     };
     assert_eq!(failure.hints, ["ask for `mirror`"]);
