@@ -13,6 +13,7 @@ use super::follow;
 use crate::event::Failure;
 use crate::plan::{PLAN_VERSION, Plan};
 use crate::remote::rundir::RunDir;
+use crate::remote::transport::without_inputs;
 use crate::remote::wire::{Cargo, Tail};
 use zeroize::Zeroizing;
 
@@ -88,7 +89,9 @@ fn store(mut to: File, from: &mut impl BufRead, length: u64) -> Result<(), Failu
 /// Launches the agent and waits until it has claimed its run.
 fn set_free(dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
     let log = dir.append("agent.log")?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut agent = Command::new(std::env::current_exe()?);
+    without_inputs(&mut agent);
+    let mut child = agent
         .args(["agent", "run", "--id", dir.id(), "--state"])
         .arg(dir.state())
         .current_dir("/")
