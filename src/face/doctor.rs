@@ -11,6 +11,7 @@ use crate::error::{Error, exit};
 use crate::face::cli::Show;
 use crate::face::operator::print;
 use crate::face::target::target;
+use crate::output::escaped::Escaped;
 use crate::output::json;
 use crate::plan::Site;
 use crate::remote::transport::{Transport, quote};
@@ -101,11 +102,29 @@ fn questions(site: &Site) -> Vec<Question> {
 fn page(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|f| {
         let mark = if f.well { "well" } else { "ILL " };
-        let line = format!("{mark}  {:<17} {}", f.what, f.seen);
+        let line = format!("{mark}  {:<17} {}", f.what, Escaped::line(&f.seen));
         match f.mend.as_str() {
             "" => line,
             mend => format!("{line}\n      {:<17} → {mend}", ""),
         }
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_prints_can_colour_and_command_nothing() {
+        let finding = Finding {
+            what: "docker",
+            well: false,
+            seen: "\u{1b}]0;title\u{7}\u{1b}[31mred\r::error::no ##[error]no".into(),
+            mend: String::new(),
+        };
+        let page = page(&[finding]);
+        assert!(!page.contains(|c: char| c.is_control()), "{page:?}");
+        assert!(!page.contains("##["), "{page:?}");
+    }
 }

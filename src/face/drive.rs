@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Error;
-use crate::event::{Event, Failure, Note, Record};
+use crate::event::{Event, Failure, FailureKind, Note, Record};
 use crate::face::runner_checks;
 use crate::face::target::target;
 use crate::output::log::Log;
 use crate::plan::{Plan, PlannedFile, Private};
-use crate::remote::agent::Agent;
+use crate::remote::agent::{self, Agent};
 use crate::remote::binary::Binaries;
 use crate::remote::probe;
 use crate::remote::run::{Heard, Run};
@@ -29,6 +29,10 @@ use crate::request::{Place, Request, Sudo};
 const GRACE: Duration = Duration::from_secs(4);
 /// How often a run whose agent died is taken up again.
 const SETTLES: u32 = 3;
+/// How long somebody else may hold the directory while our run has no end: they settle it.
+const LOCKED: Duration = agent::LONG_LOOK;
+/// The pause before a run that could not be settled is followed again.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Carries a request out; an error has become part of the report.
 pub async fn carry_out<W: Write>(
@@ -63,12 +67,14 @@ async fn drive<W: Write>(
         .map(|f| (f.planned.clone(), f.source.clone()))
         .collect();
     let run = agent.start(plan, private, files)?;
-    let listener = Listener {
+    let mut listener = Listener {
         agent: &agent,
         plan,
         run,
         next: 0,
         settles: 0,
+        locked: None,
+        pause: PAUSE,
         asked: None,
     };
     let heard = listener.listen(log, report, &mut signals).await;
@@ -78,13 +84,16 @@ async fn drive<W: Write>(
 
 /// Connects to the server and sees to it that the agent is there.
 pub async fn reach(request: &Request) -> Result<Agent, Error> {
+    let binaries = Binaries::this().map_err(|e| {
+        Error::Local(Failure::new("this program cannot find its own file").because(e))
+    })?;
+    // Digests are computed while the connection is made.
+    let hashed = binaries.clone();
+    tokio::task::spawn_blocking(move || hashed.all().len());
     let transport = match &request.place {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
-    let binaries = Binaries::this().map_err(|e| {
-        Error::Local(Failure::new("this program cannot find its own file").because(e))
-    })?;
     let sudo = match request.sudo {
         Sudo::Auto => probe::Sudo::Auto,
         Sudo::Always => probe::Sudo::Always,
@@ -133,12 +142,28 @@ struct Listener<'a> {
     run: Run,
     next: u64,
     settles: u32,
+    locked: Option<Instant>,
+    pause: Duration,
     asked: Option<Instant>,
 }
 
 impl Listener<'_> {
+    /// Hears the run to its end. Once it has been heard of, no error says that nothing was touched.
     async fn listen<W: Write>(
-        mut self,
+        &mut self,
+        log: &mut Log<W>,
+        report: &mut Report,
+        signals: &mut Signals,
+    ) -> Result<(), Error> {
+        let heard = self.hear(log, report, signals).await;
+        heard.map_err(|error| match error {
+            error if self.next == 0 => error,
+            error => unknown(self.run.id(), &error),
+        })
+    }
+
+    async fn hear<W: Write>(
+        &mut self,
         log: &mut Log<W>,
         report: &mut Report,
         signals: &mut Signals,
@@ -162,7 +187,10 @@ impl Listener<'_> {
                     log.warn(&format!("contact was lost, trying again: {failure}"));
                 }
                 Some(Heard::Back) => log.say("contact is back"),
-                Some(Heard::Gone(words)) => self.settle(&words, log).await?,
+                Some(Heard::Gone(words)) => tokio::select! {
+                    settled = self.settle(&words, log) => settled?,
+                    _ = signals.next() => return Err(left_alone(self.run.id())),
+                },
             }
         }
     }
@@ -212,17 +240,47 @@ impl Listener<'_> {
 
     /// The agent died: whoever comes next takes the run up, and here that is us.
     async fn settle<W: Write>(&mut self, words: &[String], log: &mut Log<W>) -> Result<(), Error> {
-        self.settles += 1;
-        if self.settles > SETTLES {
+        if self.settles == SETTLES {
             return Err(Error::Lost(words.iter().fold(
                 Failure::new("the agent died again and again"),
                 Failure::because,
             )));
         }
-        log.warn("the agent died on the server; settling what it left");
+        if self.locked.is_none() {
+            log.warn("the agent died on the server; settling what it left");
+        }
         let site = serde_json::to_string(&self.plan.site).unwrap_or_default();
-        self.agent.look("settle", &[&site]).await?;
+        let settled = self.agent.look("settle", &[&site], agent::LONG_LOOK).await;
+        match settled {
+            Ok(_) => self.settles += 1,
+            Err(error) => self.unsettled(&error, log).await?,
+        }
         self.run = self.agent.attach(&self.plan.id, self.next);
+        Ok(())
+    }
+
+    /// Waits a while where the run may yet come to its end: whoever holds the lock settles it.
+    async fn unsettled<W: Write>(&mut self, error: &Error, log: &mut Log<W>) -> Result<(), Error> {
+        let locked = error
+            .failures()
+            .iter()
+            .any(|f| f.kind == FailureKind::Locked);
+        if locked {
+            let since = *self.locked.get_or_insert_with(|| {
+                log.warn(&format!("waiting for whoever settles it: {error}"));
+                Instant::now()
+            });
+            if since.elapsed() > LOCKED {
+                return Err(unknown(self.run.id(), error));
+            }
+        } else {
+            self.settles += 1;
+            log.warn(&format!("it could not be settled: {error}"));
+            if self.settles == SETTLES {
+                return Err(unknown(self.run.id(), error));
+            }
+        }
+        tokio::time::sleep(self.pause).await;
         Ok(())
     }
 }
@@ -235,6 +293,21 @@ async fn wait(patience: Option<Duration>) {
     }
 }
 
+/// What went wrong after the server had begun: nobody here knows how it ends there.
+fn unknown(id: &str, error: &Error) -> Error {
+    let lost = || Failure::new(format!("nobody here knows how the run {id} ends"));
+    match error {
+        Error::Lost(failure) => Error::Lost(failure.clone()),
+        other => {
+            Error::Lost(
+                other.failures().iter().fold(lost(), Failure::because).hint(
+                    "the server settles by itself, or with the next run: ask `landfall status`",
+                ),
+            )
+        }
+    }
+}
+
 fn left_alone(id: &str) -> Error {
     Error::Lost(
         Failure::new(format!(
@@ -243,4 +316,113 @@ fn left_alone(id: &str) -> Error {
         .because("the server goes on without it and takes itself back")
         .hint("ask how it ended: `landfall status`"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::event::{RECORD_VERSION, Status, Step};
+    use crate::output::log::Style;
+    use crate::plan::Goal;
+    use crate::remote::wire::Line;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn plan(dir: &std::path::Path) -> Plan {
+        let place = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        serde_json::from_value(serde_json::json!({
+            "v": crate::plan::PLAN_VERSION,
+            "id": "r",
+            "goal": Goal::Deploy { images: Vec::new() },
+            "site": { "deploy_dir": place("app"), "backup_dir": place("backups"),
+                "compose_files": [], "project_name": null, "services": [] },
+            "files": [], "env_file_path": null,
+            "hooks": crate::plan::Hooks::default(),
+            "checks": crate::plan::Checks::default(),
+            "backups": crate::plan::Backups::default(),
+            "lock_timeout": 1, "timeout": 1,
+            "origin": crate::plan::Origin::default(),
+        }))
+        .unwrap()
+    }
+
+    fn line(seq: u64, event: Event) -> String {
+        let (v, at, run) = (RECORD_VERSION, chrono::Utc::now(), "r".to_owned());
+        let record = Record {
+            v,
+            seq,
+            at,
+            run,
+            event,
+        };
+        serde_json::to_string(&Line::Record(Box::new(record))).unwrap()
+    }
+
+    /// Hears a run whose agent is a shell script with these answers to `follow` and `look`.
+    async fn heard(follow: &str, look: &str) -> (Result<(), Error>, Report) {
+        let dir = tempfile::tempdir().unwrap();
+        let said = Note::Said {
+            text: "begun".into(),
+        };
+        let first = line(
+            0,
+            Event::Note {
+                step: Step::Pull,
+                note: said,
+            },
+        );
+        let outcome = crate::event::Outcome::Deployed;
+        let last = line(1, Event::Finished { outcome });
+        std::fs::write(dir.path().join("first"), first + "\n").unwrap();
+        std::fs::write(dir.path().join("last"), last + "\n").unwrap();
+        let at = dir.path().display();
+        let script = format!(
+            "#!/bin/sh\ncd {at}\ncase $2 in follow) {follow} ;; look) {look} ;; *) exit 2 ;; esac\n"
+        );
+        let program = dir.path().join("landfall");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let plan = plan(dir.path());
+        let (here, never) = (Arc::new(Transport::Here), probe::Sudo::Never);
+        let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
+            .await
+            .unwrap();
+        let mut listener = Listener {
+            agent: &agent,
+            plan: &plan,
+            run: agent.attach("r", 0),
+            next: 0,
+            settles: 0,
+            locked: None,
+            pause: Duration::from_millis(10),
+            asked: None,
+        };
+        let mut log = Log::new(Vec::new(), Style::Plain);
+        let mut report = Report::of_plan(&plan);
+        let mut signals = Signals::listen().unwrap();
+        let heard = listener.listen(&mut log, &mut report, &mut signals).await;
+        (heard, report)
+    }
+
+    const DIES: &str = r#"cat first; echo '{"gone":["killed"]}'"#;
+
+    #[tokio::test]
+    async fn no_error_after_the_first_record_says_that_nothing_was_touched() {
+        let refused = r#"cat first; echo '{"refused":{"what":"no"}}'"#;
+        let faults = r#"echo '{"what":"the disk is full"}'; exit 2"#;
+        for (follow, look) in [(DIES, faults), (DIES, "exit 1"), (refused, "exit 1")] {
+            let (heard, _) = heard(follow, look).await;
+            let error = heard.unwrap_err();
+            assert_eq!(error.status(), Status::Unknown, "{follow} {look}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_another_deployment_settles_is_followed_to_its_end() {
+        let follow = format!("if [ -e ended ]; then cat last; else {DIES}; fi");
+        let locked = r#"n=$(cat tries 2>/dev/null); n=${n}x; echo $n > tries; [ $n != xxxxx ] || touch ended; echo '{"what":"held","kind":"locked"}'; exit 2"#;
+        let (heard, report) = heard(&follow, locked).await;
+        heard.unwrap();
+        assert_eq!(report.status, Status::Deployed);
+    }
 }

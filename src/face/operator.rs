@@ -15,10 +15,11 @@ use crate::event::Failure;
 use crate::face::cli::{Command, Invocation, Show};
 use crate::face::{doctor, drive, preview};
 use crate::masks::Masks;
+use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, json, table};
-use crate::remote::agent::Agent;
+use crate::remote::agent::{self, Agent};
 use crate::report::Report;
 use crate::report::standing::Standing;
 use crate::request::{self, Notify, Request};
@@ -131,7 +132,11 @@ async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Erro
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let mut all = vec![site.as_str()];
     all.extend(args);
-    let answer = agent.look(what, &all).await;
+    let deadline = match what {
+        "settle" | "verify" => agent::LONG_LOOK,
+        _ => agent::LOOK,
+    };
+    let answer = agent.look(what, &all, deadline).await;
     agent.transport().hang_up().await;
     answer
 }
@@ -155,22 +160,21 @@ fn shown<T: DeserializeOwned>(
 fn verified(value: Value, show: Show) -> Result<u8, Error> {
     let all = value.as_array().cloned().unwrap_or_default();
     let whole = all.iter().all(|v| v["whole"] == true);
-    let lines: Vec<String> = all
-        .iter()
-        .map(|v| {
-            let timestamp = v["timestamp"].as_str().unwrap_or_default();
-            match v["fault"].as_str() {
-                None => format!("{timestamp}: whole"),
-                Some(fault) => format!("{timestamp}: {fault}"),
-            }
-        })
-        .collect();
-    shown(value, show, |_: &Value| lines.join("\n"))?;
+    shown(value, show, |all: &Vec<Value>| verdicts(all))?;
     Ok(if whole && !all.is_empty() {
         exit::OK
     } else {
         exit::ROLLED_BACK
     })
+}
+
+fn verdicts(all: &[Value]) -> String {
+    let lines = all.iter().map(|v| {
+        let timestamp = v["timestamp"].as_str().unwrap_or_default();
+        let verdict = v["fault"].as_str().unwrap_or("whole");
+        Escaped::line(&format!("{timestamp}: {verdict}")).to_string()
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn who() -> String {
@@ -196,4 +200,21 @@ pub fn told(error: &Error) -> u8 {
 /// The answer itself; nobody is left to tell when the reader is gone.
 pub fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_from_a_server_can_colour_and_command_nothing() {
+        let text = verdicts(&[
+            serde_json::json!({ "timestamp": "::error::x", "fault": "\u{1b}[31mred\n::warning::y" }),
+            serde_json::json!({ "timestamp": "20251017_143025", "fault": null }),
+        ]);
+        assert_eq!(
+            text,
+            "| ::error::x: red ::warning::y\n20251017_143025: whole"
+        );
+    }
 }

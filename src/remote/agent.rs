@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::binary::{Arch, Binaries, Binary};
 use super::payload::Payload;
-use super::probe::{self, Answer, Place, Question, Sudo};
+use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
 use super::run::Run;
 use super::rundir::Word;
 use super::transport::{Ended, Output, Transport, quoted};
@@ -17,7 +17,9 @@ use crate::event::Failure;
 use crate::plan::{Plan, PlannedFile, Private, Site};
 
 /// How long one look at the server may take.
-const LOOK: Duration = Duration::from_mins(1);
+pub const LOOK: Duration = Duration::from_mins(1);
+/// How long a look may take that carries a run to its end, or reads every backup.
+pub const LONG_LOOK: Duration = Duration::from_mins(30);
 /// How long the copy may take, over a slow line too.
 const COPY: Duration = Duration::from_mins(10);
 /// How long a word to the agent may take, connecting again included.
@@ -49,20 +51,20 @@ impl Agent {
         sudo: Sudo,
         binaries: &Binaries,
     ) -> Result<Self, Error> {
-        let own = hashed_meanwhile(binaries);
         let state = state_dir(site);
-        let answer = look(&transport, site, &state, sudo, binaries).await?;
+        let all = binaries.all();
+        let answer = look(&transport, site, &state, sudo, all).await?;
         let arch = supported(&answer).map_err(Error::Agent)?;
-        let binary = match own.await {
-            Ok(Some((of, binary))) if of == arch => binary,
-            _ => binaries.pick(arch).map_err(Error::Agent)?,
+        let binary = match all.iter().find(|(of, _)| *of == arch) {
+            Some((_, binary)) => binary.clone(),
+            None => binaries.pick(arch).map_err(Error::Agent)?,
         };
         let there = there(&answer, site, sudo).map_err(Error::Agent)?;
         let mut command: Vec<String> = Vec::new();
         if answer.sudo == Some(true) {
             command.extend(["sudo", "-n", "--"].map(str::to_owned));
         }
-        if !there.contains(&(binary.size, binary.name())) {
+        if !answer.digests.contains(&binary.sha256) {
             copy(&transport, &state, &command, &binary, there).await?;
         }
         let program = state.join(BIN).join(binary.name());
@@ -106,13 +108,18 @@ impl Agent {
         }
     }
 
-    /// Asks the agent to look at something on the server; the answer is JSON.
-    pub async fn look(&self, what: &str, args: &[&str]) -> Result<serde_json::Value, Error> {
+    /// Asks the agent to look at something on the server, within `deadline`; the answer is JSON.
+    pub async fn look(
+        &self,
+        what: &str,
+        args: &[&str],
+        deadline: Duration,
+    ) -> Result<serde_json::Value, Error> {
         let state = self.state.to_string_lossy();
         let mut words = self.words();
         words.extend(["look", "--state", &*state, "--what", what, "--"]);
         words.extend(args);
-        let output = self.transport.run(&quoted(words), b"", LOOK).await?;
+        let output = self.transport.run(&quoted(words), b"", deadline).await?;
         let parsed = serde_json::from_slice(&output.stdout);
         match parsed {
             Ok(value) if output.is_success() => Ok(value),
@@ -150,31 +157,21 @@ impl Agent {
     }
 }
 
-/// Computes the likeliest executable's digest while the server is being looked at.
-fn hashed_meanwhile(binaries: &Binaries) -> tokio::task::JoinHandle<Option<(Arch, Binary)>> {
-    let binaries = binaries.clone();
-    tokio::task::spawn_blocking(move || {
-        let arch = Arch::parse(std::env::consts::ARCH)?;
-        Some((arch, binaries.pick(arch).ok()?))
-    })
-}
-
 async fn look(
     transport: &Transport,
     site: &Site,
     state: &Path,
     sudo: Sudo,
-    binaries: &Binaries,
+    binaries: &[(Arch, Binary)],
 ) -> Result<Answer, Error> {
-    let archs: Vec<_> = Arch::ALL
-        .into_iter()
-        .filter(|arch| binaries.file(*arch).is_some())
-        .collect();
+    let archs: Vec<_> = binaries.iter().map(|(arch, _)| *arch).collect();
+    let names: Vec<_> = binaries.iter().map(|(_, binary)| binary.name()).collect();
     let script = probe::script(Question {
         state,
         not_without: Some(&site.deploy_dir),
         sudo,
         archs: &archs,
+        names: &names,
     });
     let output = transport.run(&script, b"", LOOK).await?;
     let answer = probe::parse(&String::from_utf8_lossy(&output.stdout));
@@ -216,7 +213,31 @@ fn there<'a>(answer: &'a Answer, site: &Site, sudo: Sudo) -> Result<&'a [(u64, S
             "the deploy directory `{deploy}` is not on the server"
         ))
         .hint(format!("make it there, with the compose file in it: `mkdir -p {deploy}`"))),
+        Place::Unsafe(unsafety) => Err(not_safe(answer, unsafety)),
         Place::Refused(why) => Err(no_place(answer, site, why)),
+    }
+}
+
+fn not_safe(answer: &Answer, unsafety: &Unsafe) -> Failure {
+    let (path, user) = (&unsafety.path, &answer.user);
+    let owner: String = unsafety.owner.chars().filter(|c| !c.is_control()).collect();
+    let failure = Failure::new(format!(
+        "`{path}` is not safe to run anything from: {}",
+        match unsafety.fault {
+            Unsafety::Stranger =>
+                format!("it belongs to `{owner}`, neither to root nor to `{user}`"),
+            Unsafety::Writable => format!("it belongs to `{owner}`, and others may write to it"),
+        }
+    ));
+    match unsafety.fault {
+        Unsafety::Stranger => failure
+            .hint(format!(
+                "look at what it holds, then give it to the user who deploys: `chown {user} {path}`"
+            ))
+            .hint("or name a directory of that user's own in `backup_dir`"),
+        Unsafety::Writable => failure.hint(format!(
+            "look at what it holds, then take that right away: `chmod go-w {path}`"
+        )),
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,7 @@ const LIBRARY: &str = "/usr/local/lib/landfall";
 #[derive(Debug, Clone)]
 pub struct Binaries {
     own: PathBuf,
+    all: Arc<OnceLock<Vec<(Arch, Binary)>>>,
 }
 
 /// An executable: its file, its digest, its size.
@@ -70,6 +72,7 @@ impl Binaries {
     pub fn of(program: impl Into<PathBuf>) -> Self {
         Self {
             own: program.into(),
+            all: Arc::default(),
         }
     }
 
@@ -90,6 +93,18 @@ impl Binaries {
             .into_iter()
             .flatten()
             .find(|path| path.is_file())
+    }
+
+    /// Every executable that is at hand, with its digest, computed once for all clones. One that
+    /// cannot be read is left out: [`Binaries::pick`] says why once it is wanted.
+    #[must_use]
+    pub fn all(&self) -> &[(Arch, Binary)] {
+        self.all.get_or_init(|| {
+            Arch::ALL
+                .into_iter()
+                .filter_map(|arch| Some((arch, Binary::read(&self.file(arch)?).ok()?)))
+                .collect()
+        })
     }
 
     /// The executable for a processor; refuses one for which there is none, by name.

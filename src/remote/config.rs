@@ -106,6 +106,7 @@ fn host_keys(target: &Target, files: Files) -> String {
   CheckHostIP no
   UpdateHostKeys no
   VerifyHostKeyDNS no
+  NoHostAuthenticationForLocalhost no
 ",
         quoted(files.known_hosts)
     );
@@ -118,6 +119,9 @@ fn host_keys(target: &Target, files: Files) -> String {
             "  {}",
             ask_us(&target.program, files.notes).replacen('=', " ", 1)
         );
+    } else if matches!(target.identity, Identity::Own) {
+        // The person's own configuration follows, and might name a command that accepts more.
+        text += "  KnownHostsCommand none\n";
     }
     text
 }
@@ -219,6 +223,22 @@ mod tests {
         assert!(text.contains("  Include ~/.ssh/config\n"), "{text}");
         for word in ["IdentityFile", "UserKnownHostsFile", "ProxyJump"] {
             assert!(!text.contains(word), "{word}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_persons_own_configuration_cannot_loosen_the_pins() {
+        let mut own = with_key(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+        );
+        own.identity = Identity::Own;
+        let text = text(&own);
+        let (before, _) = text.split_once("  Include ").unwrap();
+        for line in [
+            "  KnownHostsCommand none\n",
+            "  NoHostAuthenticationForLocalhost no\n",
+        ] {
+            assert!(before.contains(line), "{line}{text}");
         }
     }
 

@@ -6,9 +6,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 use tempfile::TempDir;
 
 /// The first part of the directory's name, by which leftovers are known.
@@ -109,8 +111,8 @@ fn sweep(place: &Path) {
         return;
     };
     for entry in entries.filter_map(Result::ok) {
-        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        if ours && is_abandoned(&entry.path()) {
+        let named = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if named && is_our_directory(&entry.path()) && is_abandoned(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -118,7 +120,20 @@ fn sweep(place: &Path) {
 
 /// Says whether a directory's owner is dead; one without its lock file is just being made.
 fn is_abandoned(dir: &Path) -> bool {
-    File::open(dir.join(IN_USE)).is_ok_and(|held| held.try_lock_shared().is_ok())
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let held = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(dir.join(IN_USE));
+    held.is_ok_and(|held| {
+        held.metadata().is_ok_and(|m| m.is_file()) && held.try_lock_shared().is_ok()
+    })
+}
+
+/// Anybody may put anything under any name where everybody keeps temporary files.
+fn is_our_directory(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|m| m.is_dir() && m.uid() == geteuid().as_raw())
 }
 
 #[cfg(test)]
@@ -149,5 +164,35 @@ mod tests {
         sweep(place.path());
         assert!(!dead.exists());
         assert!(living.path(IN_USE).exists());
+    }
+
+    #[test]
+    fn what_a_stranger_planted_hangs_no_sweep_and_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let planted = |name: &str| place.path().join(format!("{PREFIX}{name}"));
+        let pipe = planted("pipe");
+        fs::create_dir(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(pipe.join(IN_USE))
+            .status();
+        assert!(made.unwrap().success());
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join(IN_USE), b"").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), planted("link")).unwrap();
+        let foreign = planted("foreign");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(foreign.join(IN_USE), b"").unwrap();
+        let chowned = std::os::unix::fs::chown(&foreign, Some(4_242), None).is_ok();
+        let (done, swept) = std::sync::mpsc::channel();
+        let path = place.path().to_owned();
+        std::thread::spawn(move || {
+            sweep(&path);
+            let _ = done.send(());
+        });
+        swept
+            .recv_timeout(std::time::Duration::from_secs(10))
+            .unwrap();
+        assert!(pipe.exists() && planted("link").is_symlink());
+        assert!(!chowned || foreign.exists());
     }
 }

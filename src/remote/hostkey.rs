@@ -158,10 +158,12 @@ pub fn parse(text: &str) -> Result<Vec<HostPin>, Vec<Failure>> {
 
 fn pin(line: &str) -> Result<HostPin, Failure> {
     let mut words = line.split_ascii_whitespace().collect::<Vec<_>>();
-    if let Some(found) = words.iter().find(|word| word.starts_with("SHA256:")) {
+    // Beside a key or a marker it is a comment, which anybody may have written.
+    let alone = !line.starts_with('@') && !words.iter().any(|word| word.starts_with("AAAA"));
+    if let Some(found) = words.iter().find(|w| alone && w.starts_with("SHA256:")) {
         return fingerprint(found);
     }
-    if words.iter().any(|word| word.starts_with("MD5:")) {
+    if alone && words.iter().any(|word| word.starts_with("MD5:")) {
         return Err(unread(line).because("an MD5 fingerprint proves nothing any more"));
     }
     let make = match words[0] {
@@ -245,6 +247,21 @@ mod tests {
             let pins = parse(&line).unwrap();
             assert_eq!(pins, [HostPin::Fingerprint(PRINT.to_owned())]);
             assert!(pins[0].accepts(&key()));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_beside_a_key_or_a_marker_is_never_the_pin() {
+        let kept = parse(&format!("web-1 {ED} was {PRINT}")).unwrap();
+        assert_eq!(kept, [HostPin::Key(key())]);
+        let revoked = parse(&format!("@revoked * {ED} {PRINT}")).unwrap();
+        assert_eq!(revoked, [HostPin::Revoked(key())]);
+        for line in [
+            format!("@revoked * {PRINT}"),
+            format!("@odd * {PRINT}"),
+            format!("web-1 {} {PRINT}", &ED[..40]),
+        ] {
+            assert!(parse(&line).is_err(), "{line}");
         }
     }
 

@@ -14,6 +14,7 @@ use super::dir::PrivateDir;
 use super::hostkey::HostKey;
 use super::key::{Lock, PrivateKey};
 use super::ssh::local;
+use super::transport::without_inputs;
 use crate::error::Error;
 use crate::event::Failure;
 use crate::secret::Secret;
@@ -45,7 +46,7 @@ pub async fn place(
 
 /// The public half of an open key, for formats that hide it.
 pub async fn public_half(key: &Path) -> Option<HostKey> {
-    let mut keygen = Command::new("ssh-keygen");
+    let mut keygen = keygen();
     keygen.arg("-y").arg("-f").arg(key);
     let output = run(&mut keygen).await.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -62,7 +63,7 @@ async fn open(
     let file = dir
         .write("passphrase", passphrase.expose().as_bytes())
         .map_err(local)?;
-    let mut keygen = Command::new("ssh-keygen");
+    let mut keygen = keygen();
     keygen
         .args(["-q", "-p", "-N", "", "-f"])
         .arg(key)
@@ -77,6 +78,12 @@ async fn open(
         return Ok(());
     }
     Err(Error::Input(vec![not_opened(&output)]))
+}
+
+fn keygen() -> Command {
+    let mut keygen = Command::new("ssh-keygen");
+    without_inputs(keygen.as_std_mut());
+    keygen
 }
 
 async fn run(keygen: &mut Command) -> Result<Output, Error> {

@@ -17,6 +17,7 @@ use super::config::{self, JUMP, KEY_TYPES};
 use super::dir::PrivateDir;
 use super::hostkey::{HostKey, HostPin, Presented};
 use super::target::Target;
+use super::transport::without_inputs;
 
 /// The file of pinned fingerprints, one a line.
 pub const FINGERPRINTS: &str = "fingerprints";
@@ -98,6 +99,7 @@ async fn ask(
         Hop::Target => target.bare_host(),
     };
     let mut ssh = Command::new("ssh");
+    without_inputs(ssh.as_std_mut());
     ssh.arg("-F")
         .arg(dir.path("config"))
         .args([

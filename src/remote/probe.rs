@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub sudo: Sudo,
     /// The processors for which there is an executable.
     pub archs: &'a [Arch],
+    /// The executables' names; each that is there is told with its digest.
+    pub names: &'a [String],
 }
 
 /// What a server answered.
@@ -60,6 +62,8 @@ pub struct Answer {
     pub sudo: Option<bool>,
     /// The executables that are there, or why there is no place for one.
     pub place: Place,
+    /// Hex SHA-256 of each asked executable that is there, as the server reads it now.
+    pub digests: Vec<String>,
 }
 
 /// The directory of executables.
@@ -67,10 +71,32 @@ pub struct Answer {
 pub enum Place {
     /// It is there, with these files, newest first: size and name.
     Ready(Vec<(u64, String)>),
+    /// Somebody else might put there what we are about to run.
+    Unsafe(Unsafe),
     /// It could not be made.
     Refused(String),
     /// It was not made, since the directory it must not be made without is missing.
     Without,
+}
+
+/// A path that somebody else rules over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsafe {
+    /// What is wrong with it.
+    pub fault: Unsafety,
+    /// The name of its owner.
+    pub owner: String,
+    /// The path.
+    pub path: String,
+}
+
+/// How somebody else rules over a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsafety {
+    /// It belongs neither to root nor to us, or is a link of such an owner.
+    Stranger,
+    /// Others may write to it, and no sticky bit holds them back.
+    Writable,
 }
 
 impl Default for Place {
@@ -79,11 +105,15 @@ impl Default for Place {
     }
 }
 
-/// What is done in the chosen role: make the directory, and list it.
-const MAKE: &str = r#"if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; mkdir -p "$1/bin" && chmod 700 "$1" && test -w "$1/bin" && ls -tln "$1/bin""#;
+/// What is done in the chosen role: make the directory, list it, and tell the executables' digests.
+/// State directory, directory not to be without, login user, their private group, names.
+///
+/// Whoever rules over the place rules over us: it is looked at before anything is made, so that
+/// nothing is made through a link, and once more afterwards. A group of the user's own is no other.
+const MAKE: &str = r#"state=$1; user=$3; group=$4; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 4; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; for links in -d -dL; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$(id -u)" = 0 ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; mkdir -p "$state/bin" && all && chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; for name; do if [ -e "$state/bin/$name" ]; then safe "$state/bin/$name"; echo "sum $(sha256sum < "$state/bin/$name")"; fi; done"#;
 
-/// The whole look, after the variables `state`, `without`, `mode` and `archs` are set.
-const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; machine=$(uname -m); uid=$(id -u); say system "$(uname -s)"; say machine "$machine"; say user "$uid" "$(id -un)"; if [ "$(uname -s)" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
+/// The whole look, after the variables `state`, `without`, `mode`, `archs` and `names` are set.
+const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; machine=$(uname -m); uid=$(id -u); group=none; if [ "$(id -gn)" = "$(id -un)" ]; then group=$(id -g); fi; say system "$(uname -s)"; say machine "$machine"; say user "$uid" "$(id -un)"; if [ "$(uname -s)" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
 
 /// The script that asks.
 #[must_use]
@@ -98,11 +128,12 @@ pub fn script(question: Question) -> String {
         .collect();
     let text = |path: &Path| quote(&path.to_string_lossy());
     format!(
-        "state={}; without={}; mode={}; archs={}; script={}; {LOOK}",
+        "state={}; without={}; mode={}; archs={}; names={}; script={}; {LOOK}",
         text(question.state),
         question.not_without.map_or_else(|| "''".to_owned(), text),
         question.sudo.word(),
         quote(&archs.join(" ")),
+        quote(&question.names.join(" ")),
         quote(MAKE),
     )
 }
@@ -134,12 +165,37 @@ pub fn parse(stdout: &str) -> Answer {
             _ => {}
         }
     }
+    answer.digests = made.iter().filter_map(|line| digest(line)).collect();
     answer.place = match code {
+        8 => made.iter().find_map(|line| not_safe(line)).map_or_else(
+            || Place::Refused(made.join(" ").trim().to_owned()),
+            Place::Unsafe,
+        ),
         0 => Place::Ready(made.into_iter().filter_map(listed).collect()),
         9 => Place::Without,
         _ => Place::Refused(made.join(" ").trim().to_owned()),
     };
     answer
+}
+
+/// The digest of `sum <digest> …`.
+fn digest(line: &str) -> Option<String> {
+    let (digest, _) = line.strip_prefix("sum ")?.split_once(' ')?;
+    (digest.len() == 64).then(|| digest.to_owned())
+}
+
+/// Reads `unsafe <fault> <owner> <path>`.
+fn not_safe(line: &str) -> Option<Unsafe> {
+    let (fault, rest) = line.strip_prefix("unsafe ")?.split_once(' ')?;
+    let (owner, path) = rest.split_once(' ')?;
+    Some(Unsafe {
+        fault: match fault {
+            "writable" => Unsafety::Writable,
+            _ => Unsafety::Stranger,
+        },
+        owner: owner.to_owned(),
+        path: path.to_owned(),
+    })
 }
 
 /// Size and name of a plain file in `ls -ln`'s form; the names are ours, without spaces.
@@ -183,7 +239,83 @@ mod tests {
             not_without,
             sudo: Sudo::Never,
             archs,
+            names: &[],
         }
+    }
+
+    fn chmod(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn state_in(dir: &Path) -> std::path::PathBuf {
+        let state = dir.join("backups/.landfall");
+        std::fs::create_dir_all(state.join("bin")).unwrap();
+        for path in ["backups", "backups/.landfall", "backups/.landfall/bin"] {
+            chmod(&dir.join(path), 0o755);
+        }
+        state
+    }
+
+    #[tokio::test]
+    async fn an_executable_is_told_with_the_digest_of_what_it_holds_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state_in(dir.path());
+        std::fs::write(state.join("bin/landfall-a"), b"").unwrap();
+        std::fs::write(state.join("bin/landfall-other"), b"other").unwrap();
+        let question = Question {
+            names: &["landfall-a".into(), "landfall-missing".into()],
+            ..about(&state, None, &Arch::ALL)
+        };
+        assert_eq!(
+            ask(question).await.digests,
+            ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_place_that_others_may_write_to_is_not_used() {
+        for name in [".", "bin"] {
+            let dir = tempfile::tempdir().unwrap();
+            let state = state_in(dir.path());
+            chmod(&state.join(name), 0o757);
+            let answer = ask(about(&state, None, &Arch::ALL)).await;
+            let Place::Unsafe(unsafety) = answer.place else {
+                panic!("{answer:?}");
+            };
+            assert_eq!(unsafety.fault, Unsafety::Writable);
+            chmod(&state.join(name), 0o1757);
+            let answer = ask(about(&state, None, &Arch::ALL)).await;
+            assert_eq!(answer.place, Place::Ready(Vec::new()), "sticky");
+        }
+    }
+
+    /// Only root can give a directory away, so the rest of this is silent for anybody else.
+    #[tokio::test]
+    async fn a_place_of_a_stranger_is_not_used_and_nothing_is_made_through_their_link() {
+        for name in ["backups", "backups/.landfall", "backups/.landfall/bin"] {
+            let dir = tempfile::tempdir().unwrap();
+            let state = state_in(dir.path());
+            let path = dir.path().join(name);
+            if std::os::unix::fs::chown(&path, Some(4_242), None).is_err() {
+                return;
+            }
+            let answer = ask(about(&state, None, &Arch::ALL)).await;
+            let wanted = Unsafe {
+                fault: Unsafety::Stranger,
+                owner: "4242".into(),
+                path: path.to_string_lossy().into_owned(),
+            };
+            assert_eq!(answer.place, Place::Unsafe(wanted));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = dir.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let state = dir.path().join(".landfall");
+        std::os::unix::fs::symlink(&elsewhere, &state).unwrap();
+        std::os::unix::fs::lchown(&state, Some(4_242), None).unwrap();
+        let answer = ask(about(&state, None, &Arch::ALL)).await;
+        assert!(matches!(answer.place, Place::Unsafe(_)), "{answer:?}");
+        assert!(!elsewhere.join("bin").exists());
     }
 
     #[tokio::test]
@@ -214,7 +346,10 @@ mod tests {
             std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         };
-        tool("id", "case $1 in -u) echo 1000 ;; *) echo deploy ;; esac");
+        tool(
+            "id",
+            r#"case $1 in -u) [ -n "$ROOT" ] && echo 0 || echo 1000 ;; *) echo deploy ;; esac"#,
+        );
         tool(
             "mkdir",
             r#"[ -n "$ROOT" ] && exec /bin/mkdir "$@"; echo Permission denied >&2; exit 1"#,

@@ -3,9 +3,10 @@
 //! A task of its own listens, attaches again from the next record when the connection drops, and
 //! gives up after a deadline. It refuses to know what the records mean.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -14,7 +15,7 @@ use super::agent::{Agent, failure};
 use super::payload::{Payload, Sent};
 use super::rundir::Word;
 use super::transport::{Ended, Output};
-use super::wire::{Line, is_last};
+use super::wire::{LONGEST_LINE, Line, is_last};
 use crate::error::Error;
 use crate::event::{Failure, Record};
 
@@ -160,17 +161,19 @@ impl Listener {
         let complaints = tokio::spawn(read_all(process.stderr.take(8 * 1024)));
         process.stderr = Box::new(tokio::io::empty());
         self.send_payload(process.stdin.take()).await?;
-        let mut lines = BufReader::new(std::mem::replace(
+        let mut stdout = BufReader::new(std::mem::replace(
             &mut process.stdout,
             Box::new(tokio::io::empty()),
-        ))
-        .lines();
+        ));
         loop {
-            match timeout(SILENCE, lines.next_line()).await {
+            match timeout(SILENCE, next_line(&mut stdout)).await {
                 Ok(Ok(Some(line))) => {
                     if self.take(&line).await? == Told::Last {
                         return Ok(());
                     }
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Err(Break::Dropped(Failure::new(error.to_string())));
                 }
                 Ok(_) => break,
                 Err(_) => {
@@ -250,8 +253,9 @@ impl Listener {
     /// A server that cannot be reached is a drop, once there is something to come back to.
     fn unreachable(&self, error: Error) -> Break {
         let failure = error.failures().first().cloned();
+        let begun = self.lost.is_some() || self.payload.is_none();
         match failure {
-            Some(failure) if self.lost.is_some() => Break::Dropped(failure),
+            Some(failure) if begun => Break::Dropped(failure),
             _ => Break::Final(error),
         }
     }
@@ -280,6 +284,20 @@ enum Told {
     Last,
 }
 
+/// The next line; one that is longer than [`LONGEST_LINE`] is an error, whatever it says.
+async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    let mut limited = from.take(LONGEST_LINE);
+    if limited.read_until(b'\n', &mut line).await? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
+        let why = "the server sent a line that is longer than any record";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+}
+
 async fn read_all(mut from: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = from.read_to_end(&mut bytes).await;
@@ -293,4 +311,20 @@ fn lost(last: Failure) -> Error {
             .because(last)
             .hint("the server settles by itself, on the new release or the old one: ask `landfall status`"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_an_end_is_given_up_at_a_limit() {
+        let mut lines = BufReader::new(&b"one\ntwo"[..]);
+        for wanted in [Some("one\n"), Some("two"), None] {
+            assert_eq!(next_line(&mut lines).await.unwrap().as_deref(), wanted);
+        }
+        let mut endless = BufReader::new(tokio::io::repeat(b'x'));
+        assert!(next_line(&mut endless).await.is_err());
+    }
 }

@@ -22,11 +22,14 @@ use super::hostkey::HostKey;
 use super::identity;
 use super::presented;
 use super::target::{HostKeys, Identity, Target};
+use super::transport::without_inputs;
 use crate::error::Error;
 use crate::event::Failure;
 
 /// What the server's shell says once we are in.
 const GREETING: &str = "landfall-is-in";
+/// How much of `ssh`'s own words is read.
+const LOG: u64 = 1024 * 1024;
 /// How long the login may take after the connection stands.
 const LOGIN: Duration = Duration::from_secs(20);
 /// How long `ssh` may take to end before it is killed.
@@ -239,10 +242,18 @@ impl<'a> Opening<'a> {
             Err(_) => return Ok(Attempt::TooSlow),
         };
         let _ = timeout(FAREWELL, child.wait()).await;
-        let log = std::fs::read(self.dir.path("log")).unwrap_or_default();
         Ok(Attempt::Refused(
-            String::from_utf8_lossy(&log).into_owned() + &noise,
+            String::from_utf8_lossy(&self.log()).into_owned() + &noise,
         ))
+    }
+
+    /// The beginning of what `ssh` said; a server may have made it say any amount.
+    fn log(&self) -> Vec<u8> {
+        let mut said = Vec::new();
+        if let Ok(log) = std::fs::File::open(self.dir.path("log")) {
+            let _ = std::io::Read::read_to_end(&mut std::io::Read::take(log, LOG), &mut said);
+        }
+        said
     }
 
     fn spawn(&self) -> Result<Child, Error> {
@@ -252,8 +263,9 @@ impl<'a> Opening<'a> {
             .append(true)
             .open(log)
             .map_err(local)?;
-        Command::new("ssh")
-            .arg("-F")
+        let mut ssh = Command::new("ssh");
+        without_inputs(ssh.as_std_mut());
+        ssh.arg("-F")
             .arg(self.dir.path("config"))
             .arg("-M")
             .arg("-S")

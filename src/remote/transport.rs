@@ -3,6 +3,7 @@
 //! It refuses to know which commands. How a command ended is never guessed from 255: a status is
 //! the command's own, and a connection that ended first is said to have.
 
+use std::ffi::OsString;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use super::ssh::Connection;
 use super::target::Target;
 use crate::error::Error;
 use crate::event::{Failure, FailureKind};
+
+/// The longest output of a command that is kept.
+const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// How long opening a session on a standing connection may take.
 const OPEN_SESSION: Duration = Duration::from_secs(20);
@@ -260,10 +264,27 @@ fn dropped(name: &str) -> Failure {
     ))
 }
 
+/// Takes our own inputs, secrets among them, out of what a child is going to inherit.
+pub fn without_inputs(command: &mut std::process::Command) {
+    without(command, std::env::vars_os().map(|(name, _)| name));
+}
+
+fn without(command: &mut std::process::Command, names: impl Iterator<Item = OsString>) {
+    let inputs = names.filter(|name| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"INPUT_") || name.starts_with(b"LANDFALL_")
+    });
+    for name in inputs {
+        command.env_remove(name);
+    }
+}
+
 fn spawn_here(script: &str) -> Result<Process, Error> {
     let failed =
         |cause: String| Error::Local(Failure::new("`sh` cannot be started").because(cause));
-    let mut child = tokio::process::Command::new("sh")
+    let mut shell = tokio::process::Command::new("sh");
+    without_inputs(shell.as_std_mut());
+    let mut child = shell
         .args(["-c", script])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
@@ -286,7 +307,6 @@ fn spawn_here(script: &str) -> Result<Process, Error> {
 
 /// Feeds and reads a process to its end. A process that does not want its input is no error.
 async fn collect(mut process: Process, input: &[u8]) -> Output {
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let stdin = process.stdin.take();
     let feed = async move {
         if let Some(mut stdin) = stdin {
@@ -294,16 +314,22 @@ async fn collect(mut process: Process, input: &[u8]) -> Output {
             let _ = stdin.shutdown().await;
         }
     };
-    let (_, _, ()) = tokio::join!(
-        process.stdout.read_to_end(&mut stdout),
-        process.stderr.read_to_end(&mut stderr),
-        feed
-    );
+    let heard = std::mem::replace(&mut process.stdout, Box::new(tokio::io::empty()));
+    let complaints = std::mem::replace(&mut process.stderr, Box::new(tokio::io::empty()));
+    // Each closes once it has read enough: whoever prints more finds nobody listening.
+    let (stdout, stderr, ()) = tokio::join!(beginning(heard), beginning(complaints), feed);
     Output {
         ended: process.ended().await,
         stdout,
         stderr,
     }
+}
+
+/// At most [`LONGEST`] bytes of what is printed.
+async fn beginning(from: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = from.take(LONGEST).read_to_end(&mut bytes).await;
+    bytes
 }
 
 /// A word that every shell reads as itself.
@@ -354,6 +380,32 @@ mod tests {
             .run("sleep 60", b"", Duration::from_millis(50))
             .await;
         assert!(slow.unwrap_err().to_string().contains("took more than"));
+    }
+
+    #[tokio::test]
+    async fn endless_output_is_kept_up_to_a_limit() {
+        let output = Transport::Here
+            .run("cat /dev/zero", b"", SOON)
+            .await
+            .unwrap();
+        assert_eq!(output.stdout.len() as u64, LONGEST);
+        assert!(!output.is_success());
+    }
+
+    #[test]
+    fn a_child_inherits_none_of_our_inputs() {
+        let mut command = std::process::Command::new("env");
+        let names = ["INPUT_SSH_KEY", "LANDFALL_SSH_KEY", "HOME"].map(OsString::from);
+        for name in &names {
+            command.env(name, "value");
+        }
+        without(&mut command, names.into_iter());
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            !text.contains("SSH_KEY") && text.contains("HOME=value"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

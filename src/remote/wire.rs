@@ -4,7 +4,7 @@
 //! runner: one JSON object a line. It refuses to know connections.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,11 @@ fn parse_journal_line(line: &[u8]) -> Option<Record> {
     whole.then(|| serde_json::from_slice(json).ok())?
 }
 
+/// The longest line that is read, in bytes; a plan with many thousand files is shorter.
+pub const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+/// How much of a journal one call reads, up to the end of a line.
+const AT_ONCE: u64 = 1024 * 1024;
+
 /// Reads a journal as it grows, up to its last whole line.
 #[derive(Debug)]
 pub struct Tail {
@@ -76,18 +81,24 @@ impl Tail {
         Self { path, offset: 0 }
     }
 
-    /// The records that were appended since the last call; a torn one is left for later.
+    /// The next records, about [`AT_ONCE`] bytes of them, none once all have been read; a torn one
+    /// is left for later.
     pub fn more(&mut self) -> io::Result<Vec<Record>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
+        let end = self.offset + AT_ONCE;
         file.seek(SeekFrom::Start(self.offset))?;
-        file.read_to_end(&mut bytes)?;
+        let mut file = BufReader::new(file);
         let mut records = Vec::new();
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let mut line = Vec::new();
+        while self.offset < end {
+            line.clear();
+            (&mut file)
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut line)?;
             let Some(record) = line.strip_suffix(b"\n").and_then(parse_journal_line) else {
                 break;
             };
@@ -173,6 +184,23 @@ mod tests {
         assert_eq!(tail.more().unwrap().len(), 0);
         fs::write(&path, format!("{first}{second}")).unwrap();
         assert_eq!(tail.more().unwrap()[0].seq, 1);
+    }
+
+    #[test]
+    fn a_long_journal_is_read_in_parts_and_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let lines: String = (0..20_000)
+            .map(|n| journal_line(&said(n)).unwrap())
+            .collect();
+        assert!(lines.len() as u64 > 2 * AT_ONCE);
+        fs::write(&path, lines).unwrap();
+        let mut tail = Tail::new(path);
+        let parts: Vec<_> = std::iter::from_fn(|| Some(tail.more().unwrap()))
+            .take_while(|part| !part.is_empty())
+            .collect();
+        assert!(parts.len() > 2);
+        assert!(parts.iter().flatten().map(|r| r.seq).eq(0..20_000));
     }
 
     #[test]

@@ -135,7 +135,9 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// Reads one line of `host_key`: as in `known_hosts`, or as `ssh-keygen` prints a fingerprint.
 pub(super) fn host_key(line: &str) -> Result<HostKey, Failure> {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
-    if let Some(word) = words.iter().find(|word| word.starts_with("SHA256:")) {
+    // Beside a key or a marker it is a comment, which anybody may have written.
+    let alone = !words.iter().any(|w| w.starts_with("AAAA")) && !line.trim().starts_with('@');
+    if let Some(word) = words.iter().find(|w| alone && w.starts_with("SHA256:")) {
         return fingerprint(word);
     }
     let (marker, rest) = match words.split_first() {
@@ -287,6 +289,26 @@ mod tests {
             format!("256 {PRINT} root@web (ED25519)"),
         ] {
             assert_eq!(host_key(&line), Ok(HostKey::Fingerprint(PRINT.into())));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_beside_a_key_or_a_marker_is_never_the_pin() {
+        let key = format!("example.org ssh-ed25519 {ED25519}");
+        assert_eq!(
+            host_key(&format!("{key} was {PRINT}")),
+            Ok(HostKey::KnownHosts(key.clone()))
+        );
+        assert_eq!(
+            host_key(&format!("@revoked {key} {PRINT}")),
+            Ok(HostKey::KnownHosts(format!("@revoked {key}")))
+        );
+        for line in [
+            format!("@revoked * {PRINT}"),
+            format!("@odd * {PRINT}"),
+            format!("example.org ssh-ed25519 {} {PRINT}", &ED25519[..40]),
+        ] {
+            assert!(host_key(&line).is_err(), "{line}");
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! It refuses to know what records mean, the last one aside.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,8 @@ use crate::remote::wire::{Line, Tail, is_last};
 const LOOK: Duration = Duration::from_millis(20);
 /// The longest silence towards the runner.
 const BEAT: Duration = Duration::from_secs(2);
+/// How much of the log's end they are looked for in, in bytes.
+const LAST_BYTES: u64 = 64 * 1024;
 /// How many lines of the log are an agent's last words.
 const LAST_WORDS: usize = 20;
 
@@ -34,7 +38,9 @@ pub fn from(dir: &RunDir, first: u64) -> Result<(), Failure> {
     loop {
         // Asked before the journal is read: what a dying agent wrote last is read after its death.
         let alive = dir.is_alive();
-        for record in tail.more()? {
+        let records = tail.more()?;
+        let all_read = records.is_empty();
+        for record in records {
             let last = is_last(&record);
             if record.seq >= first {
                 said = Instant::now();
@@ -45,6 +51,9 @@ pub fn from(dir: &RunDir, first: u64) -> Result<(), Failure> {
             if last {
                 return Ok(());
             }
+        }
+        if !all_read {
+            continue;
         }
         if !alive {
             let _ = print(&Line::Gone {
@@ -71,6 +80,15 @@ pub fn unknown(dir: &RunDir) -> Failure {
 
 /// What an agent printed last.
 pub fn last_words(dir: &RunDir) -> Vec<String> {
-    let mut lines = lines_of(&std::fs::read(dir.log()).unwrap_or_default());
+    let mut lines = lines_of(&end_of_log(dir).unwrap_or_default());
     lines.split_off(lines.len().saturating_sub(LAST_WORDS))
+}
+
+fn end_of_log(dir: &RunDir) -> io::Result<Vec<u8>> {
+    let mut log = File::open(dir.log())?;
+    let from = log.metadata()?.len().saturating_sub(LAST_BYTES);
+    log.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    log.take(LAST_BYTES).read_to_end(&mut end)?;
+    Ok(end)
 }

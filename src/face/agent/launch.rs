@@ -13,7 +13,8 @@ use super::follow;
 use crate::event::Failure;
 use crate::plan::{PLAN_VERSION, Plan};
 use crate::remote::rundir::RunDir;
-use crate::remote::wire::Cargo;
+use crate::remote::transport::without_inputs;
+use crate::remote::wire::{Cargo, Tail};
 use zeroize::Zeroizing;
 
 /// How long a new agent may take to claim its run.
@@ -43,7 +44,14 @@ pub fn start(dir: &RunDir) -> Result<(), Failure> {
 }
 
 fn is_started(dir: &RunDir) -> bool {
-    dir.journal().exists() || dir.is_alive()
+    dir.is_alive() || has_begun(dir)
+}
+
+/// A journal without a whole record is no beginning: whoever settles may have made it empty.
+fn has_begun(dir: &RunDir) -> bool {
+    Tail::new(dir.journal())
+        .more()
+        .is_ok_and(|records| !records.is_empty())
 }
 
 /// Reads all of standard input. A stream that is shorter than it says is a broken connection.
@@ -82,7 +90,9 @@ fn store(mut to: File, from: &mut impl BufRead, length: u64) -> Result<(), Failu
 /// Launches the agent and waits until it has claimed its run.
 fn set_free(dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
     let log = dir.append("agent.log")?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut agent = Command::new(std::env::current_exe()?);
+    without_inputs(&mut agent);
+    let mut child = agent
         .args(["agent", "run", "--id", dir.id(), "--state"])
         .arg(dir.state())
         .current_dir("/")
@@ -103,7 +113,7 @@ fn await_claim(dir: &RunDir, child: &mut Child) -> Result<(), Failure> {
     loop {
         // Looked at in this order: a short run may have ended, journal and all.
         let ended = child.try_wait()?;
-        if dir.is_alive() || dir.journal().exists() {
+        if dir.is_alive() || has_begun(dir) {
             return Ok(());
         }
         if ended.is_some() || begun.elapsed() > CLAIM {
@@ -113,5 +123,37 @@ fn await_claim(dir: &RunDir, child: &mut Child) -> Result<(), Failure> {
                 .fold(failure, Failure::because));
         }
         sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::event::{Event, Outcome, RECORD_VERSION, Record};
+    use crate::remote::wire::journal_line;
+
+    #[test]
+    fn an_empty_journal_is_no_started_run_and_a_first_record_is() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(state.path(), "r").unwrap();
+        dir.create().unwrap();
+        assert!(!is_started(&dir));
+        let record = Record {
+            v: RECORD_VERSION,
+            seq: 0,
+            at: chrono::Utc::now(),
+            run: "r".into(),
+            event: Event::Finished {
+                outcome: Outcome::Deployed,
+            },
+        };
+        let line = journal_line(&record).unwrap();
+        for torn in ["", &line[..20]] {
+            fs::write(dir.journal(), torn).unwrap();
+            assert!(!is_started(&dir), "{torn:?}");
+        }
+        fs::write(dir.journal(), line).unwrap();
+        assert!(is_started(&dir));
     }
 }

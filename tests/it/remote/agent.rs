@@ -249,6 +249,40 @@ async fn only_the_newest_three_agents_stay_and_a_cut_off_copy_is_replaced() {
 }
 
 #[tokio::test]
+async fn an_agent_of_the_right_name_and_size_but_other_content_is_never_run() {
+    let place = Place::new().await;
+    place.install().await;
+    let bin = state_dir(&place.site()).join("bin");
+    let planted = fs::read_dir(&bin).unwrap().next().unwrap().unwrap().path();
+    let size = fs::metadata(&planted).unwrap().len();
+    fs::write(&planted, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
+    place.install().await;
+    assert!(fs::read(planted).unwrap() == fs::read(stand_in()).unwrap());
+}
+
+#[tokio::test]
+async fn a_place_where_others_may_plant_an_agent_is_named_with_what_mends_it() {
+    let place = Place::new().await;
+    let state = state_dir(&place.site());
+    fs::create_dir_all(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    let Err(Error::Agent(failure)) = place.try_install(&place.site()).await else {
+        panic!("anybody could plant an agent there");
+    };
+    let (path, user) = (state.display(), crate::sshd::user());
+    assert_eq!(
+        failure.what,
+        format!(
+            "`{path}` is not safe to run anything from: it belongs to `{user}`, and others may write to it"
+        )
+    );
+    assert!(
+        failure.hints[0].ends_with(&format!("`chmod go-w {path}`")),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_backup_directory_that_cannot_be_made_is_named_with_what_mends_it() {
     let place = Place::new().await;
     let mut site = place.site();
@@ -470,9 +504,9 @@ async fn an_agent_that_cannot_be_executed_says_so_at_once() {
 async fn a_look_answers_in_json() {
     let place = Place::new().await;
     let agent = place.install().await;
-    let seen = agent.look("mirror", &["--a", "b c"]).await.unwrap();
+    let seen = agent.look("mirror", &["--a", "b c"], SOON).await.unwrap();
     assert_eq!(seen["args"], serde_json::json!(["--a", "b c"]));
-    let Err(Error::Agent(failure)) = agent.look("nothing", &[]).await else {
+    let Err(Error::Agent(failure)) = agent.look("nothing", &[], SOON).await else {
         panic!("there is nothing");
     };
     assert_eq!(failure.hints, ["ask for `mirror`"]);
