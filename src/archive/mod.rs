@@ -75,6 +75,10 @@ pub enum Purpose {
 pub struct Release {
     /// Compose's name for the project.
     pub project: String,
+    /// The compose files that its containers were made from, relative to the deploy directory;
+    /// empty where that is not known.
+    #[serde(default)]
+    pub compose_files: Vec<String>,
     /// One entry a service that had containers, sorted by name.
     pub services: Vec<Running>,
     /// References in the compose files and the image each meant on this server, sorted.

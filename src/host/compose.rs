@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::event::Failure;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Access, Bind, Config, Recreate, Result, ServiceConfig};
+use crate::host::{Access, Bind, Config, Making, Recreate, Result, ServiceConfig};
 use crate::plan::Site;
 
 /// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
@@ -125,6 +125,24 @@ impl Compose {
         cmd.args(services)
     }
 
+    /// `create`: what `up` does before it starts anything.
+    #[must_use]
+    pub fn create(&self, site: &Site, project: &str, making: &Making) -> Cmd {
+        let mut cmd = self.base(site, &site.deploy_dir, Some(project));
+        cmd = if self.version.is_one() {
+            cmd.args(["up", "--no-start", "--no-build"])
+        } else {
+            cmd.args(["create", "--no-build", "--pull", "never"])
+        };
+        if making.recreate == Recreate::Only {
+            cmd = cmd.arg("--force-recreate");
+        }
+        for (service, replicas) in &making.scale {
+            cmd = cmd.args(["--scale".to_owned(), format!("{service}={replicas}")]);
+        }
+        cmd.args(&making.services)
+    }
+
     /// `build` of the named services.
     #[must_use]
     pub fn build(&self, site: &Site, project: &str, services: &[String]) -> Cmd {
@@ -137,12 +155,8 @@ impl Compose {
 /// Reads what `config` printed.
 ///
 /// # Errors
-/// A variable that is not set, or an answer that is no configuration.
+/// An answer that is no configuration.
 pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Config> {
-    let unset = unset_variables(&output.stderr);
-    if !unset.is_empty() {
-        return Err(refuse_unset(&unset));
-    }
     let value: Value = if version.is_one() {
         serde_saphyr::from_str(&output.stdout).map_err(|e| odd_answer(&e))?
     } else {
@@ -156,10 +170,14 @@ pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Con
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(name, service)| read_service(name, service))
+        .map(|(name, service)| read_service(name, service, &value))
         .collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Config { project, services })
+    Ok(Config {
+        project,
+        services,
+        unset: unset_variables(&output.stderr),
+    })
 }
 
 /// Reads `config --hash`.
@@ -172,7 +190,7 @@ pub fn read_hashes(stdout: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn read_service(name: &str, service: &Value) -> ServiceConfig {
+fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
     let text = |key: &str| service[key].as_str().map(ToOwned::to_owned);
     let replicas = &service["deploy"]["replicas"];
     let replicas = replicas.as_u64().or_else(|| service["scale"].as_u64());
@@ -187,9 +205,38 @@ fn read_service(name: &str, service: &Value) -> ServiceConfig {
             .into_iter()
             .flatten()
             .filter_map(read_bind)
+            .chain(file_backed(service, whole))
             .collect(),
         replicas: replicas.and_then(|n| u32::try_from(n).ok()),
+        depends_on: names(&service["depends_on"]),
     }
+}
+
+/// The keys of a map, or the texts of a list.
+fn names(value: &Value) -> Vec<String> {
+    let keys = value
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.keys().cloned());
+    let texts = value.as_array().into_iter().flatten();
+    keys.chain(texts.filter_map(|v| v.as_str().map(ToOwned::to_owned)))
+        .collect()
+}
+
+/// `configs` and `secrets` that are files on the server: Compose mounts them like binds.
+fn file_backed(service: &Value, whole: &Value) -> Vec<Bind> {
+    let mut binds = Vec::new();
+    for kind in ["configs", "secrets"] {
+        for used in service[kind].as_array().into_iter().flatten() {
+            let name = used["source"].as_str().or_else(|| used.as_str());
+            let file = name.and_then(|name| whole[kind][name]["file"].as_str());
+            binds.extend(file.map(|file| Bind {
+                source: file.into(),
+                access: Access::ReadOnly,
+            }));
+        }
+    }
+    binds
 }
 
 /// A bind mount in the long form, or in Compose 1's `source:target:mode`.
@@ -227,7 +274,9 @@ fn unset_variables(stderr: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
-fn refuse_unset(unset: &[String]) -> Failure {
+/// Why a configuration with blanks in it is not deployed.
+#[must_use]
+pub fn refuse_unset(unset: &[String]) -> Failure {
     let names: Vec<String> = unset.iter().map(|n| format!("`{n}`")).collect();
     Failure::new(format!(
         "the compose file uses {} that {} not set: {}",
@@ -329,7 +378,8 @@ mod tests {
             stderr: stderr.into(),
         };
         let site = sample::deploy().site;
-        let failure = read_config(&output, &site, two()).unwrap_err();
+        let config = read_config(&output, &site, two()).unwrap();
+        let failure = refuse_unset(&config.unset);
         assert_eq!(
             failure.what,
             "the compose file uses variables that are not set: `DB_URL`, `TAG`"

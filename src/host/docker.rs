@@ -2,37 +2,29 @@
 //!
 //! It refuses to know Compose, files and the reason for anything.
 
+pub mod pull;
+pub mod read;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, CreateImageInfo, HealthConfig,
-    HealthStatusEnum, RestartPolicyNameEnum,
-};
 use bollard::query_parameters as query;
-use chrono::{DateTime, Utc};
-use docker_credential::DockerCredential;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use crate::event::Failure;
-use crate::host::reference::{self, Reference};
-use crate::host::{
-    Container, Fetched, Health, HealthStatus, Image, Login, Progress, Result, State,
-};
+use crate::host::docker::read::read_container;
+use crate::host::reference;
+use crate::host::{Container, Image, Result};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
 const PROJECT: &str = "com.docker.compose.project";
-const SERVICE: &str = "com.docker.compose.service";
-const HASH: &str = "com.docker.compose.config-hash";
-const ONEOFF: &str = "com.docker.compose.oneoff";
 
 /// A connection to the engine.
 #[derive(Debug, Clone)]
@@ -203,88 +195,6 @@ impl Engine {
         }
     }
 
-    /// Pulls a reference by the digest it has in the registry now.
-    pub async fn pull(
-        &self,
-        text: &str,
-        platform: Option<&str>,
-        login: Option<&Login>,
-        progress: Progress<'_>,
-    ) -> Result<Fetched> {
-        let reference = reference::parse(text);
-        let credentials = credentials(&reference, login);
-        let digest = match &reference.digest {
-            Some(digest) => digest.clone(),
-            None => self.digest(text, &reference, credentials.clone()).await?,
-        };
-        let by_digest = format!("{}@{digest}", reference.written);
-        let was_new = self.image(&by_digest).await?.is_none();
-        if was_new {
-            self.fetch(text, &reference, &digest, platform, credentials, progress)
-                .await?;
-        }
-        match self.image(&by_digest).await? {
-            Some(image) => Ok(Fetched {
-                image,
-                digest: by_digest,
-                was_new,
-            }),
-            None => Err(Failure::new(format!(
-                "`{by_digest}` was pulled and is not there"
-            ))),
-        }
-    }
-
-    /// Asks the registry, through the engine, which digest a tag has now.
-    async fn digest(
-        &self,
-        text: &str,
-        reference: &Reference,
-        credentials: Option<DockerCredentials>,
-    ) -> Result<String> {
-        let name = format!("{}:{}", reference.written, reference.tag_or_latest());
-        let answer = self
-            .docker
-            .inspect_registry_image(&name, credentials)
-            .await
-            .map_err(|e| unpullable(text, reference, &said(&e)))?;
-        answer
-            .descriptor
-            .digest
-            .ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
-    }
-
-    async fn fetch(
-        &self,
-        text: &str,
-        reference: &Reference,
-        digest: &str,
-        platform: Option<&str>,
-        credentials: Option<DockerCredentials>,
-        progress: Progress<'_>,
-    ) -> Result<()> {
-        let mut options = query::CreateImageOptionsBuilder::new()
-            .from_image(&reference.written)
-            .tag(digest);
-        if let Some(platform) = platform {
-            options = options.platform(platform);
-        }
-        let mut layers = Layers::default();
-        let mut stream = self
-            .docker
-            .create_image(Some(options.build()), None, credentials);
-        while let Some(step) = stream.next().await {
-            let info = step.map_err(|e| unpullable(text, reference, &said(&e)))?;
-            if let Some(detail) = &info.error_detail {
-                let why = detail.message.clone().unwrap_or_default();
-                return Err(unpullable(text, reference, &why));
-            }
-            let (done, total) = layers.take(&info);
-            progress(text, done, total);
-        }
-        Ok(())
-    }
-
     /// Makes a reference mean an image.
     pub async fn tag(&self, image_id: &str, text: &str) -> Result<()> {
         let reference = reference::parse(text);
@@ -321,6 +231,17 @@ impl Engine {
             .await;
         ignore_missing(removed.map(|_| ()))
             .map_err(failed(format!("cannot remove the reference `{reference}`")))
+    }
+
+    /// Starts containers.
+    pub async fn start(&self, containers: &[String]) -> Result<()> {
+        let starts = containers
+            .iter()
+            .map(|id| self.docker.start_container(id, None));
+        for started in join_all(starts).await {
+            started.map_err(failed("cannot start a container"))?;
+        }
+        Ok(())
     }
 
     /// Stops containers at once, each within its own grace period.
@@ -420,181 +341,4 @@ fn append(text: &mut String, chunk: LogOutput) {
     if text.len() < PAGE {
         text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
     }
-}
-
-/// Bytes of the layers of one pull.
-#[derive(Default)]
-struct Layers(HashMap<String, (u64, u64)>);
-
-impl Layers {
-    fn take(&mut self, info: &CreateImageInfo) -> (u64, u64) {
-        let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-        let downloading = info.status.as_deref() == Some("Downloading");
-        if let (Some(id), Some(detail), true) = (&info.id, &info.progress_detail, downloading) {
-            let layer = (size(detail.current), size(detail.total));
-            self.0.insert(id.clone(), layer);
-        }
-        let done = info.status.as_deref() == Some("Download complete");
-        if let (Some(layer), true) = (info.id.as_ref().and_then(|id| self.0.get_mut(id)), done) {
-            layer.0 = layer.1;
-        }
-        let sum = |f: fn(&(u64, u64)) -> u64| self.0.values().map(f).sum();
-        (sum(|l| l.0), sum(|l| l.1))
-    }
-}
-
-/// The login of the run if it is for this registry, or the server's own.
-fn credentials(reference: &Reference, login: Option<&Login>) -> Option<DockerCredentials> {
-    if let Some(login) = login {
-        return Some(DockerCredentials {
-            username: Some(login.username.clone()),
-            password: Some(login.password.expose().to_owned()),
-            serveraddress: Some(reference.registry().to_owned()),
-            ..DockerCredentials::default()
-        });
-    }
-    let registry = match reference.registry() {
-        "docker.io" => "https://index.docker.io/v1/",
-        other => other,
-    };
-    match docker_credential::get_credential(registry).ok()? {
-        DockerCredential::UsernamePassword(username, password) => Some(DockerCredentials {
-            username: Some(username),
-            password: Some(password),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-        DockerCredential::IdentityToken(token) => Some(DockerCredentials {
-            identitytoken: Some(token),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-    }
-}
-
-/// Why a pull failed, with what to do about it.
-fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
-    let failure = Failure::new(format!("cannot pull `{text}`")).because(why);
-    let registry = reference.registry();
-    let low = why.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
-    if has(&[
-        "unauthorized",
-        "authentication required",
-        "denied",
-        "no basic auth",
-    ]) {
-        return failure
-            .hint(format!(
-                "check `registry_username` and `registry_password` for `{registry}`"
-            ))
-            .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
-    }
-    if has(&[
-        "manifest unknown",
-        "not found",
-        "name unknown",
-        "name_unknown",
-    ]) {
-        return failure.hint(format!(
-            "check the name and the tag, and that the build pushed it: `docker manifest inspect {text}`"
-        ));
-    }
-    if has(&["no space left"]) {
-        return failure
-            .hint("free disk space on the server: `docker system df`, `docker image prune`");
-    }
-    if has(&[
-        "connection refused",
-        "no such host",
-        "timeout",
-        "no route",
-        "unreachable",
-        "eof",
-    ]) {
-        return failure.hint(format!(
-            "check that the server reaches `{registry}`: `curl -sI https://{registry}/v2/`"
-        ));
-    }
-    failure
-}
-
-fn read_container(inspected: ContainerInspectResponse) -> Option<Container> {
-    let config = inspected.config?;
-    let labels = config.labels.unwrap_or_default();
-    if labels.get(ONEOFF).is_some_and(|v| v == "True") {
-        return None;
-    }
-    let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-    let state = inspected.state.unwrap_or_default();
-    let policy = inspected.host_config.and_then(|h| h.restart_policy);
-    Some(Container {
-        id: inspected.id.unwrap_or_default(),
-        name: inspected
-            .name
-            .unwrap_or_default()
-            .trim_start_matches('/')
-            .to_owned(),
-        service: label(SERVICE),
-        image: config.image.unwrap_or_default(),
-        image_id: inspected.image.unwrap_or_default(),
-        config_hash: label(HASH),
-        state: read_state(state.status),
-        exit_code: state.exit_code.unwrap_or(0),
-        restarts: inspected.restart_count.unwrap_or(0),
-        up_ms: state.started_at.as_deref().and_then(since),
-        health: read_health(config.healthcheck, state.health),
-        always_restarts: matches!(
-            policy.and_then(|p| p.name),
-            Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED)
-        ),
-    })
-}
-
-fn read_state(status: Option<ContainerStateStatusEnum>) -> State {
-    match status {
-        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
-        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting,
-        Some(ContainerStateStatusEnum::EXITED) => State::Exited,
-        Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
-        Some(ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING) => State::Dead,
-        _ => State::Created,
-    }
-}
-
-/// Milliseconds since a start; Docker writes year 1 for "never".
-fn since(started: &str) -> Option<u64> {
-    let started: DateTime<Utc> = started.parse().ok()?;
-    if started.timestamp() <= 0 {
-        return None;
-    }
-    u64::try_from((Utc::now() - started).num_milliseconds()).ok()
-}
-
-fn read_health(
-    check: Option<HealthConfig>,
-    health: Option<bollard::models::Health>,
-) -> Option<Health> {
-    let check = check?;
-    let command = match check.test?.split_first()? {
-        (kind, rest) if kind == "CMD" => rest.to_vec(),
-        (kind, rest) if kind == "CMD-SHELL" => {
-            vec!["/bin/sh".into(), "-c".into(), rest.first()?.clone()]
-        }
-        _ => return None,
-    };
-    let health = health.unwrap_or_default();
-    let last = health.log.unwrap_or_default().pop();
-    let seconds = check.interval.filter(|n| *n > 0).unwrap_or(30_000_000_000) / 1_000_000_000;
-    Some(Health {
-        status: match health.status {
-            Some(HealthStatusEnum::HEALTHY) => HealthStatus::Healthy,
-            Some(HealthStatusEnum::UNHEALTHY) => HealthStatus::Unhealthy,
-            _ => HealthStatus::Starting,
-        },
-        command,
-        interval: u64::try_from(seconds).unwrap_or(30),
-        retries: check.retries.filter(|n| *n > 0).unwrap_or(3),
-        last_output: last.and_then(|l| l.output).unwrap_or_default(),
-    })
 }

@@ -45,6 +45,9 @@ pub struct Config {
     pub project: String,
     /// Its services, sorted by name; those of inactive profiles are absent.
     pub services: Vec<ServiceConfig>,
+    /// Variables that it uses and that are not set.
+    #[serde(default)]
+    pub unset: Vec<String>,
 }
 
 impl Config {
@@ -72,6 +75,9 @@ pub struct ServiceConfig {
     pub binds: Vec<Bind>,
     /// How many containers are wanted; none means one.
     pub replicas: Option<u32>,
+    /// The services that it waits for.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
 }
 
 /// A bind mount of a service.
@@ -120,6 +126,12 @@ pub struct Container {
     pub health: Option<Health>,
     /// Whether Docker starts it again whatever its exit code.
     pub always_restarts: bool,
+    /// The bind mounts that it may write.
+    #[serde(default)]
+    pub writes: Vec<PathBuf>,
+    /// The compose files that it was made from, as Compose noted them.
+    #[serde(default)]
+    pub compose_files: Vec<PathBuf>,
 }
 
 /// What a container does.
@@ -216,6 +228,17 @@ pub enum Recreate {
     Only,
 }
 
+/// What containers are to be made without starting them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Making {
+    /// The services.
+    pub services: Vec<String>,
+    /// How many containers of a service, where it is not one.
+    pub scale: Vec<(String, u32)>,
+    /// Whether containers whose configuration did not change are replaced too.
+    pub recreate: Recreate,
+}
+
 /// A server that can be looked at and acted on.
 #[allow(async_fn_in_trait, reason = "the agent runs on one thread")]
 pub trait Host: Sized {
@@ -266,7 +289,6 @@ pub trait Host: Sized {
     /// Finds Docker and Compose.
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
-    /// An unset variable is a failure.
     async fn config(&self, dir: &Path) -> Result<Config>;
     /// Compose's hash of each service's configuration in the deploy directory.
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
@@ -299,6 +321,12 @@ pub trait Host: Sized {
         recreate: Recreate,
         lines: Lines<'_>,
     ) -> Result<()>;
+    /// Lets Compose make the containers of services as the files say, without starting them.
+    async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()>;
+    /// Starts containers.
+    async fn start(&self, containers: &[String]) -> Result<()>;
+    /// Removes directories that are empty; paths are relative to the deploy directory.
+    async fn remove_empty(&self, paths: &[String]) -> Result<()>;
     /// Stops containers, each within its own grace period.
     async fn stop(&self, containers: &[String]) -> Result<()>;
     /// Removes stopped containers.

@@ -16,8 +16,8 @@ use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Progress, Recreate, Result,
-    docker, http, site,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Progress, Recreate,
+    Result, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -246,6 +246,21 @@ impl Host for Server {
         let compose = self.compose().await?;
         let cmd = compose.up(&self.site, project, services, recreate);
         cmd.run_telling(lines).await.map(|_| ())
+    }
+
+    async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()> {
+        let compose = self.compose().await?;
+        let cmd = compose.create(&self.site, project, making);
+        cmd.run_telling(lines).await.map(|_| ())
+    }
+
+    async fn start(&self, containers: &[String]) -> Result<()> {
+        self.docker().await?.start(containers).await
+    }
+
+    async fn remove_empty(&self, paths: &[String]) -> Result<()> {
+        site::remove_empty(&self.site, paths);
+        Ok(())
     }
 
     async fn stop(&self, containers: &[String]) -> Result<()> {

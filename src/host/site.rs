@@ -294,3 +294,10 @@ pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Resul
 pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
     retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }
+
+/// Removes directories that are empty; what is not stays.
+pub fn remove_empty(site: &Site, paths: &[String]) {
+    for path in paths {
+        let _ = fs::remove_dir(site.deploy_dir.join(path));
+    }
+}

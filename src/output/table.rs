@@ -211,6 +211,7 @@ mod tests {
             ..Running::default()
         };
         Release {
+            compose_files: Vec::new(),
             project: "mcp".into(),
             services: vec![migrate, web],
             references: Vec::new(),

@@ -151,6 +151,9 @@ pub struct Parts {
     pub data: Vec<String>,
     /// What the release answers for wherever it lies: what this deployment ships.
     pub own: Vec<String>,
+    /// Data that was not there when the backup was made.
+    #[serde(default)]
+    pub absent: Vec<String>,
 }
 
 /// What was pulled.

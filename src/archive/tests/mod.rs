@@ -149,6 +149,7 @@ fn moment(second: u32) -> DateTime<Utc> {
 /// A release of one service that runs well.
 fn release(image_id: &str) -> Release {
     Release {
+        compose_files: Vec::new(),
         project: "mcp".to_owned(),
         services: vec![Running {
             service: "api".to_owned(),

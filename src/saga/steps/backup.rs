@@ -4,7 +4,7 @@
 //! their references and Compose brings the old containers up. The order is the safety: nothing
 //! old starts on new files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::archive::{Purpose, Release};
 use crate::event::Note;
@@ -26,7 +26,7 @@ pub struct Order<'a> {
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
-    let parts = parts(run, &before).await?;
+    let parts = parts(run, &before)?;
     run.dir.keep(name::PARTS, &parts)?;
     let order = Order {
         purpose: if run.is_rollback() {
@@ -64,39 +64,60 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     Ok(())
 }
 
-/// What containers write, and what the release answers for all the same. A rollback asks the
-/// configuration that runs, and takes the target's word.
-async fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
+/// What containers write, those that run and those that will, and what the release answers for
+/// all the same.
+fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
-    if !run.is_rollback() {
+    let (own, mut data) = if run.is_rollback() {
+        let target = run.target()?;
+        (
+            target.tree.into_iter().map(|e| e.path).collect(),
+            target.data,
+        )
+    } else {
         let wanted = run.wanted()?;
-        return Ok(Parts {
-            data: data_below(dir, &wanted.config, &wanted.shipped),
-            own: wanted.shipped,
-        });
-    }
-    let target = run.target()?;
-    let own: Vec<String> = target.tree.iter().map(|e| e.path.clone()).collect();
-    let mut data = target.data;
-    if !before.containers.is_empty()
-        && let Ok(config) = run.host.config(dir).await
-    {
-        data.extend(data_below(dir, &config, &own));
-    }
+        let data = data_below(dir, written(&wanted.config), &wanted.shipped);
+        (wanted.shipped, data)
+    };
+    let now = before.containers.iter().flat_map(|c| c.writes.clone());
+    data.extend(data_below(dir, now, &own));
     data.sort();
     data.dedup();
-    Ok(Parts { data, own })
+    let absent = data.iter().filter(|path| !dir.join(path).exists()).cloned();
+    Ok(Parts {
+        absent: absent.collect(),
+        data,
+        own,
+    })
+}
+
+/// The bind mounts that a configuration lets containers write.
+fn written(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let binds = config.services.iter().flat_map(|s| &s.binds);
+    let writable = binds.filter(|b| b.access == Access::ReadWrite);
+    writable.map(|b| b.source.clone())
 }
 
 /// The read-write bind mounts strictly below the deploy directory.
 /// What the deployment itself ships is configuration, however it is mounted.
 #[must_use]
-pub fn data_below(deploy_dir: &Path, config: &Config, shipped: &[String]) -> Vec<String> {
-    let binds = config.services.iter().flat_map(|s| &s.binds);
-    let mut data: Vec<String> = binds
-        .filter(|b| b.access == Access::ReadWrite)
-        .filter_map(|b| b.source.strip_prefix(deploy_dir).ok())
-        .map(|p| p.to_string_lossy().into_owned())
+pub fn data_below(
+    deploy_dir: &Path,
+    written: impl IntoIterator<Item = PathBuf>,
+    shipped: &[String],
+) -> Vec<String> {
+    let real = deploy_dir
+        .canonicalize()
+        .unwrap_or_else(|_| deploy_dir.to_owned());
+    let below = |path: &PathBuf| {
+        let stripped = path
+            .strip_prefix(deploy_dir)
+            .or_else(|_| path.strip_prefix(&real));
+        stripped.ok().map(|p| p.to_string_lossy().into_owned())
+    };
+    let mut data: Vec<String> = written
+        .into_iter()
+        .filter_map(|path| below(&path))
         .filter(|p| !p.is_empty() && !shipped.contains(p))
         .collect();
     data.sort();
@@ -116,7 +137,17 @@ fn keeper(project: &str, timestamp: &str, image_id: &str) -> String {
 
 /// The repository of a project's keeping references.
 fn keepers(project: &str) -> String {
-    format!("landfall.backup/{}", project.to_lowercase())
+    let parts = project.split(|c: char| !c.is_ascii_alphanumeric());
+    let plain = parts
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
+    if plain == project {
+        return format!("landfall.backup/{plain}");
+    }
+    // Names that an image repository cannot have, such as `a_-b`, stay apart by their checksum.
+    let sum = crc32fast::hash(project.as_bytes());
+    format!("landfall.backup/{}-{sum:08x}", plain.to_lowercase())
 }
 
 async fn keep_images<H: Host>(run: &Run<'_, H>, before: &Before, timestamp: &str) -> Result<()> {
@@ -169,10 +200,11 @@ mod tests {
         let config = Config {
             project: "mcp".into(),
             services: vec![service],
+            ..Config::default()
         };
         let shipped = ["app.conf".to_owned()];
         assert_eq!(
-            data_below(Path::new("/opt/mcp"), &config, &shipped),
+            data_below(Path::new("/opt/mcp"), written(&config), &shipped),
             ["data"]
         );
     }
@@ -180,7 +212,7 @@ mod tests {
     #[test]
     fn a_keeping_reference_names_project_backup_and_image() {
         assert_eq!(
-            keeper("Mcp", "20251017_143025", "sha256:0123456789abcdef"),
+            keeper("mcp", "20251017_143025", "sha256:0123456789abcdef"),
             "landfall.backup/mcp:20251017_143025-0123456789ab"
         );
     }

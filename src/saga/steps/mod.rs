@@ -5,8 +5,11 @@
 
 pub mod backup;
 pub mod commit;
+pub mod compare;
 pub mod confirm;
 pub mod files;
+pub mod leftovers;
+pub mod mounts;
 pub mod post_deploy;
 pub mod pre_deploy;
 pub mod preflight;

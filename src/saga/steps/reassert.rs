@@ -3,46 +3,49 @@
 //!
 //! It refuses to know about files; they are in place before it is asked.
 
-use std::time::{Duration, Instant};
-
 use crate::archive::{Reference, Release, Running};
-use crate::event::{Failure, FailureKind};
-use crate::host::judge::{Verdict, Vouched, judge};
+use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Config, Container, Host, Recreate, Result, State};
-use crate::saga::facts::{Before, name};
-use crate::saga::steps::{Run, stage};
-
-/// How often the comparison looks again, and for how long at least.
-const LOOK: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::host::{Container, Host, Making, Recreate, Result, State};
+use crate::plan::Site;
+use crate::saga::facts::Before;
+use crate::saga::steps::compare::{Exactness, same_again};
+use crate::saga::steps::{Run, leftovers, mounts, stage};
 
 /// Puts back what ran before this run, exactly, and verifies it.
 pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
-    bring_up(run, release).await?;
-    mean(run, release.references.iter()).await?;
+    let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
+    bring_up(run, &host, release).await?;
+    mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
-    same_again(run, release, Hashes::Compared).await
+    let absent = run.parts().unwrap_or_default().absent;
+    run.host.remove_empty(&absent).await?;
+    same_again(run, &host, release, Exactness::Configuration).await
 }
 
 /// Brings a backup's release up in place of what runs, and verifies its images.
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    bring_up(run, release).await?;
+    let host = run.host.at(&site_of(run, release));
+    remove_others(run, release).await?;
+    bring_up(run, &host, release).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
-    remove_others(run, release).await?;
     unmean(run, release).await?;
-    same_again(run, release, Hashes::Trusted).await
+    same_again(run, &host, release, Exactness::Images).await
 }
 
-/// Whether Compose's hashes must be the recorded ones too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hashes {
-    Compared,
-    Trusted,
+/// The site with the compose files that the release was made from, where they are there.
+fn site_of<H: Host>(run: &Run<'_, H>, release: &Release) -> Site {
+    let mut site = run.plan.site.clone();
+    let dir = &site.deploy_dir;
+    let files = &release.compose_files;
+    if !files.is_empty() && files.iter().all(|file| dir.join(file).is_file()) {
+        site.compose_files.clone_from(files);
+    }
+    site
 }
 
 /// Lets references that meant something mean it again; an image that is gone is pulled by digest.
@@ -93,38 +96,117 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
     pulled.await.map(|_| ())
 }
 
-/// Lets Compose bring up what does not run as recorded. Each reference means what ran under it
-/// meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
-async fn bring_up<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    mend_leftovers(run, &release.project).await?;
+/// Brings up what does not run as recorded; what does is left alone. Each reference means what ran
+/// under it meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
+async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Result<()> {
+    leftovers::mend(run, &release.project).await?;
     for layer in layers(&release.services) {
         for service in &layer {
             let (image, digest) = (&service.image, service.digest.as_deref());
             point(run, image, &service.image_id, digest).await?;
         }
-        bring_up_layer(run, &release.project, &layer).await?;
+        make_layer(run, host, &release.project, &layer).await?;
     }
-    stop_what_did_not_run(run, release).await
+    start_what_ran(run, host, release).await
 }
 
-async fn bring_up_layer<H: Host>(
+/// Makes the containers of a layer that differ, and those whose mounted file changed.
+async fn make_layer<H: Host>(
     run: &Run<'_, H>,
+    host: &H,
     project: &str,
     layer: &[&Running],
 ) -> Result<()> {
-    let standing = run.host.containers(project).await?;
-    let now = stage::running(run.host, &standing).await?;
-    let names = |services: &[&Running]| services.iter().map(|s| s.service.clone()).collect();
-    let mut wrong = layer.to_vec();
-    wrong.retain(|was| !now.iter().any(|is| runs_alike(was, is)));
-    if !wrong.is_empty() {
-        let (say, wrong): (_, Vec<String>) = (|line: &str| run.say(line), names(&wrong));
-        run.host
-            .up(project, &wrong, Recreate::Changed, &say)
-            .await?;
+    let standing = host.containers(project).await?;
+    let now = stage::running(host, &standing).await?;
+    let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
+    let wrong: Vec<&Running> = layer.iter().filter(|w| !as_recorded(w)).copied().collect();
+    make(run, host, project, &wrong, Recreate::Changed).await?;
+    let names: Vec<String> = layer.iter().map(|s| s.service.clone()).collect();
+    let stale = mounts::stale(run, host, project, &names, &standing).await?;
+    let stale: Vec<&Running> = layer
+        .iter()
+        .filter(|s| stale.contains(&s.service))
+        .copied()
+        .collect();
+    make(run, host, project, &stale, Recreate::Only).await
+}
+
+/// Lets Compose make containers; a service that the files do not name stays as it stands.
+async fn make<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    project: &str,
+    services: &[&Running],
+    recreate: Recreate,
+) -> Result<()> {
+    let scaled = services.iter().filter(|s| s.replicas != 1);
+    let mut making = Making {
+        services: services.iter().map(|s| s.service.clone()).collect(),
+        scale: scaled.map(|s| (s.service.clone(), s.replicas)).collect(),
+        recreate,
+    };
+    let say = |line: &str| run.say(line);
+    while !making.services.is_empty() {
+        let Err(failure) = host.create(project, &making, &say).await else {
+            return Ok(());
+        };
+        let Some(unknown) = unknown_service(&failure, &making.services) else {
+            return Err(failure);
+        };
+        making.services.retain(|s| *s != unknown);
+        making.scale.retain(|(s, _)| *s != unknown);
     }
-    let layer: Vec<String> = names(layer);
-    renew_mounts(run, project, &layer, &standing).await
+    Ok(())
+}
+
+/// The service that Compose says it does not know.
+fn unknown_service(failure: &Failure, services: &[String]) -> Option<String> {
+    let text = failure.to_string().to_lowercase();
+    let names = |s: &&String| text.contains(&format!("no such service: {}", s.to_lowercase()));
+    services.iter().find(names).cloned()
+}
+
+/// Starts what ran, each after what it depends on. What had ended stays ended: an old migration
+/// is not for a newer database.
+async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Result<()> {
+    let containers = host.containers(&release.project).await?;
+    let ran = |c: &&Container| {
+        let mut services = release.services.iter();
+        c.state != State::Running && services.any(|s| s.service == c.service && s.running)
+    };
+    let mut idle: Vec<&Container> = containers.iter().filter(ran).collect();
+    if idle.is_empty() {
+        return Ok(());
+    }
+    let order = if idle.len() > 1 {
+        start_order(run, host).await
+    } else {
+        Vec::new()
+    };
+    idle.sort_by_key(|c| order.iter().position(|name| *name == c.service));
+    for container in idle {
+        host.start(std::slice::from_ref(&container.id)).await?;
+    }
+    Ok(())
+}
+
+/// The services, each behind what it depends on; nothing where Compose cannot say.
+async fn start_order<H: Host>(run: &Run<'_, H>, host: &H) -> Vec<String> {
+    let config = host
+        .config(&run.plan.site.deploy_dir)
+        .await
+        .unwrap_or_default();
+    let mut order: Vec<String> = Vec::new();
+    for _ in &config.services {
+        for service in &config.services {
+            let met = |d: &String| order.contains(d) || config.service(d).is_none();
+            if !order.contains(&service.name) && service.depends_on.iter().all(met) {
+                order.push(service.name.clone());
+            }
+        }
+    }
+    order
 }
 
 /// Groups services so that in each group every reference means one image.
@@ -140,73 +222,12 @@ fn layers(services: &[Running]) -> Vec<Vec<&Running>> {
     layers
 }
 
-fn runs_alike(was: &Running, is: &Running) -> bool {
-    let of = |s: &Running| {
-        (
-            s.service.clone(),
-            s.image_id.clone(),
-            s.config_hash.clone(),
-            s.replicas,
-            s.running,
-        )
-    };
-    of(was) == of(is)
-}
-
-/// Replaces the containers of services that mount a file which changed under them and that
-/// Compose saw no reason to replace, so that they still stand: a bind mount keeps the old file.
-pub async fn renew_mounts<H: Host>(
-    run: &Run<'_, H>,
-    project: &str,
-    services: &[String],
-    standing: &[Container],
-) -> Result<()> {
-    let changed: Vec<String> = run.dir.recall(name::CHANGED)?.unwrap_or_default();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let config = run.host.config(&run.plan.site.deploy_dir).await?;
-    let mut stale = mounting(run, &config, &changed);
-    stale.retain(|s| services.is_empty() || services.contains(s));
-    let containers = run.host.containers(project).await?;
-    let still = |c: &Container| standing.iter().any(|s| s.id == c.id);
-    stale.retain(|s| containers.iter().any(|c| &c.service == s && still(c)));
-    if stale.is_empty() {
-        return Ok(());
-    }
-    run.say(format!(
-        "recreating {}: a mounted file changed",
-        stale.join(", ")
-    ));
-    let say = |line: &str| run.say(line);
-    run.host.up(project, &stale, Recreate::Only, &say).await
-}
-
-/// The services with a bind mount at, above or below a changed path.
-fn mounting<H: Host>(run: &Run<'_, H>, config: &Config, changed: &[String]) -> Vec<String> {
-    let dir = &run.plan.site.deploy_dir;
-    let touched = |source: &std::path::Path| {
-        source != dir && changed.iter().any(|c| dir.join(c).starts_with(source))
-    };
-    let mounts = config.services.iter();
-    mounts
-        .filter(|s| s.binds.iter().any(|b| touched(&b.source)))
-        .map(|s| s.name.clone())
-        .collect()
-}
-
-async fn stop_what_did_not_run<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    let idle = |name: &str| {
-        let mut services = release.services.iter();
-        services.any(|s| s.service == name && !s.running && !s.well)
-    };
-    let containers = run.host.containers(&release.project).await?;
-    let ids: Vec<String> = containers
-        .into_iter()
-        .filter(|c| c.state == State::Running && idle(&c.service))
-        .map(|c| c.id)
-        .collect();
-    run.host.stop(&ids).await
+/// Says whether containers are made as recorded; whether they run is another question.
+fn made_alike(was: &Running, is: &Running) -> bool {
+    was.service == is.service
+        && was.image_id == is.image_id
+        && was.config_hash == is.config_hash
+        && was.replicas == is.replicas
 }
 
 /// Removes containers of services that the release did not have.
@@ -233,138 +254,6 @@ async fn remove_networks<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<(
     Ok(())
 }
 
-/// Gives containers that an interrupted `up` left as `<12 hex>_name` their place again.
-pub async fn mend_leftovers<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
-    let containers = run.host.containers(project).await?;
-    for leftover in &containers {
-        let Some(proper) = proper_name(&leftover.name) else {
-            continue;
-        };
-        let other = containers.iter().find(|c| c.name == proper);
-        match other {
-            Some(other) if leftover.state == State::Running && other.state != State::Running => {
-                run.host.remove(std::slice::from_ref(&other.id)).await?;
-                run.host.rename(&leftover.id, proper).await?;
-            }
-            Some(_) => run.host.remove(std::slice::from_ref(&leftover.id)).await?,
-            None => run.host.rename(&leftover.id, proper).await?,
-        }
-        run.say(format!(
-            "mended `{}`, left by an interrupted `up`",
-            leftover.name
-        ));
-    }
-    Ok(())
-}
-
-/// The name behind `<12 hex>_name`.
-fn proper_name(name: &str) -> Option<&str> {
-    let (prefix, proper) = name.split_once('_')?;
-    let is_hex = prefix.len() == 12 && prefix.bytes().all(|b| b.is_ascii_hexdigit());
-    (is_hex && !proper.is_empty()).then_some(proper)
-}
-
-/// Compares what runs with what was recorded, until it is the same or patience ends.
-async fn same_again<H: Host>(run: &Run<'_, H>, release: &Release, config: Hashes) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        match compare(run, release, config).await? {
-            Compared::Same => return Ok(()),
-            Compared::Differs(what) => return Err(differs(release, &what)),
-            Compared::NotYet(what) if start.elapsed() > PATIENCE => {
-                return Err(differs(release, &what).of(FailureKind::TimedOut));
-            }
-            Compared::NotYet(_) => tokio::time::sleep(LOOK).await,
-        }
-    }
-}
-
-enum Compared {
-    Same,
-    NotYet(String),
-    Differs(String),
-}
-
-async fn compare<H: Host>(run: &Run<'_, H>, release: &Release, config: Hashes) -> Result<Compared> {
-    let containers = run.host.containers(&release.project).await?;
-    let containers = run.since_before(containers)?;
-    if let Some(leftover) = containers.iter().find(|c| proper_name(&c.name).is_some()) {
-        return Ok(Compared::Differs(format!(
-            "`{}` is left over",
-            leftover.name
-        )));
-    }
-    let now = stage::running(run.host, &containers).await?;
-    for was in &release.services {
-        let Some(is) = now.iter().find(|s| s.service == was.service) else {
-            return Ok(Compared::Differs(format!(
-                "service `{}` has no container",
-                was.service
-            )));
-        };
-        if let Some(what) = difference(was, is) {
-            return Ok(Compared::Differs(what));
-        }
-        if config == Hashes::Compared && was.config_hash != is.config_hash {
-            drifted(run, release, is).await?;
-        }
-    }
-    Ok(waiting_for(release, &containers).map_or(Compared::Same, |w| w))
-}
-
-fn difference(was: &Running, is: &Running) -> Option<String> {
-    let service = &was.service;
-    if was.image_id != is.image_id {
-        let (is, was) = (&is.image_id, &was.image_id);
-        return Some(format!("service `{service}` runs {is} instead of {was}"));
-    }
-    (was.replicas != is.replicas).then(|| {
-        format!(
-            "service `{service}` has {} containers instead of {}",
-            is.replicas, was.replicas
-        )
-    })
-}
-
-/// A hash that differs is right only when the files had already said so before this run.
-async fn drifted<H: Host>(run: &Run<'_, H>, release: &Release, is: &Running) -> Result<()> {
-    let hashes = run.host.hashes(&release.project).await?;
-    let by_files = hashes.iter().find(|(name, _)| *name == is.service);
-    if by_files.is_some_and(|(_, hash)| *hash == is.config_hash) {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "service `{}` runs with another configuration than before",
-        is.service
-    )))
-}
-
-fn waiting_for(release: &Release, containers: &[Container]) -> Option<Compared> {
-    let ran = |c: &&Container| {
-        let mut services = release.services.iter();
-        services.any(|s| s.service == c.service && s.running && s.well)
-    };
-    for container in containers.iter().filter(ran) {
-        match judge(container, Vouched::ByExec) {
-            Verdict::Passed(_) => {}
-            Verdict::Pending(why) => {
-                return Some(Compared::NotYet(format!("`{}` {why}", container.service)));
-            }
-            Verdict::Failed(why) => {
-                return Some(Compared::Differs(format!("`{}` {why}", container.service)));
-            }
-        }
-    }
-    None
-}
-
-fn differs(release: &Release, what: &str) -> Failure {
-    Failure::new(format!("what runs is not what was recorded: {what}")).hint(format!(
-        "look at it with `docker compose -p {} ps -a`, then choose a backup: `landfall backups`",
-        release.project
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,13 +275,5 @@ mod tests {
         let names = |l: &Vec<&Running>| l.iter().map(|s| s.service.clone()).collect::<Vec<_>>();
         let layers: Vec<_> = layers.iter().map(names).collect();
         assert_eq!(layers, [vec!["db", "web"], vec!["worker"]]);
-    }
-
-    #[test]
-    fn only_twelve_hex_digits_before_an_underscore_are_a_leftover() {
-        assert_eq!(proper_name("0123456789ab_mcp-web-1"), Some("mcp-web-1"));
-        assert_eq!(proper_name("mcp_web_1"), None);
-        assert_eq!(proper_name("0123456789ab"), None);
-        assert_eq!(proper_name("0123456789xy_web"), None);
     }
 }

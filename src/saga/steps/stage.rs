@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
+use crate::host::compose;
 use crate::host::reference;
-use crate::host::{Config, Container, Host, Image, Result, ServiceConfig, State};
+use crate::host::{Access, Config, Container, Host, Image, Result, ServiceConfig, State};
 use crate::plan::Goal;
 use crate::saga::facts::{Before, Source, Wanted, name};
 use crate::saga::steps::{Run, preflight};
@@ -17,6 +18,9 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let stage = run.dir.stage();
     let dir = run.host.lay_stage(run.plan, run.private, run.dir).await?;
     let mut config = run.host.config(&dir).await?;
+    if !config.unset.is_empty() {
+        return Err(compose::refuse_unset(&config.unset));
+    }
     unstage_paths(&mut config, &stage);
     let wanted = want(run, config)?;
     let named = wanted.config.services.iter();
@@ -92,11 +96,14 @@ fn sources(config: &Config, services: &[String], images: &[String]) -> Result<Ve
         let found = images
             .iter()
             .position(|i| reference::parse(i).repository == wanted.repository);
+        if found.is_none() && service.build {
+            continue;
+        }
         if let Some(i) = found {
             used[i] = true;
             refuse_other_digest(service, reference, &images[i])?;
         }
-        let own = images.is_empty() && !service.build;
+        let own = images.is_empty();
         sources.push(Source {
             service: service.name.clone(),
             reference: reference.clone(),
@@ -150,7 +157,19 @@ fn refuse_unused(images: &[String], used: &[bool], config: &Config) -> Result<()
 }
 
 fn warn_of_policies<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
+    let dir = &run.plan.site.deploy_dir;
     for service in &wanted.config.services {
+        if service
+            .binds
+            .iter()
+            .any(|b| b.source == *dir && b.access == Access::ReadWrite)
+        {
+            run.warn(format!(
+                "service `{}` mounts the deploy directory itself: what it writes there is rolled \
+                 back with the release",
+                service.name
+            ));
+        }
         if service.pull_policy.as_deref() == Some("always") {
             run.warn(format!(
                 "service `{}` has `pull_policy: always`: Landfall does not pull again, but \
@@ -185,6 +204,7 @@ pub async fn record<H: Host>(
     }
     let release = Release {
         project: project.to_owned(),
+        compose_files: made_from(&containers),
         services: running(host, &containers).await?,
         references: meanings,
     };
@@ -194,6 +214,17 @@ pub async fn record<H: Host>(
         containers,
         networks,
     })
+}
+
+/// The compose files that all containers agree on.
+fn made_from(containers: &[Container]) -> Vec<String> {
+    let mut files = containers.iter().map(|c| &c.compose_files);
+    let first = files.next().cloned().unwrap_or_default();
+    if !files.all(|other| *other == first) {
+        return Vec::new();
+    }
+    let texts = first.iter().map(|file| file.to_string_lossy().into_owned());
+    texts.collect()
 }
 
 /// Says whether a container was made from an image's ID rather than from a reference.
@@ -263,6 +294,7 @@ mod tests {
     fn config(services: &[(&str, Option<&str>)]) -> Config {
         Config {
             project: "mcp".into(),
+            unset: Vec::new(),
             services: services
                 .iter()
                 .map(|(name, image)| ServiceConfig {

@@ -7,7 +7,7 @@ use crate::event::{Failure, Note, ServiceImage};
 use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
-use crate::saga::steps::{Run, reassert};
+use crate::saga::steps::{Run, leftovers, mounts, reassert};
 
 /// Switches to the new release, or to the one that a rollback goes to.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -18,13 +18,13 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let project = &wanted.config.project;
     build(run, &wanted).await?;
     give_references(run).await?;
-    reassert::mend_leftovers(run, project).await?;
+    leftovers::mend(run, project).await?;
     let standing = run.host.containers(project).await?;
     let say = |line: &str| run.say(line);
     run.host
         .up(project, &wanted.services, Recreate::Changed, &say)
         .await?;
-    reassert::renew_mounts(run, project, &wanted.services, &standing).await?;
+    mounts::renew(run, project, &wanted.services, &standing).await?;
     runs_what_was_pulled(run, project).await
 }
 

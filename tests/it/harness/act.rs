@@ -240,7 +240,7 @@ pub struct Started<'a> {
     began: Instant,
 }
 
-impl<'a> Started<'a> {
+impl Started<'_> {
     /// What it has printed so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()

@@ -1,0 +1,197 @@
+//! Pulls by digest: which digest a tag has now, whose login, how far it has come, why it failed.
+//!
+//! No reference changes its meaning here.
+
+use std::collections::HashMap;
+
+use bollard::auth::DockerCredentials;
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters as query;
+use docker_credential::DockerCredential;
+use futures_util::StreamExt;
+
+use crate::event::Failure;
+use crate::host::docker::{Engine, said};
+use crate::host::reference::{self, DOCKER_HUB, Reference};
+use crate::host::{Fetched, Login, Progress, Result};
+
+impl Engine {
+    /// Pulls a reference by the digest it has in the registry now.
+    pub async fn pull(
+        &self,
+        text: &str,
+        platform: Option<&str>,
+        login: Option<&Login>,
+        progress: Progress<'_>,
+    ) -> Result<Fetched> {
+        let reference = reference::parse(text);
+        let credentials = credentials(&reference, login);
+        let digest = match &reference.digest {
+            Some(digest) => digest.clone(),
+            None => self.digest(text, &reference, credentials.clone()).await?,
+        };
+        let by_digest = format!("{}@{digest}", reference.written);
+        let was_new = self.image(&by_digest).await?.is_none();
+        if was_new {
+            self.fetch(text, &reference, &digest, platform, credentials, progress)
+                .await?;
+        }
+        match self.image(&by_digest).await? {
+            Some(image) => Ok(Fetched {
+                image,
+                digest: by_digest,
+                was_new,
+            }),
+            None => Err(Failure::new(format!(
+                "`{by_digest}` was pulled and is not there"
+            ))),
+        }
+    }
+
+    /// Asks the registry, through the engine, which digest a tag has now.
+    async fn digest(
+        &self,
+        text: &str,
+        reference: &Reference,
+        credentials: Option<DockerCredentials>,
+    ) -> Result<String> {
+        let name = format!("{}:{}", reference.written, reference.tag_or_latest());
+        let answer = self
+            .docker
+            .inspect_registry_image(&name, credentials)
+            .await
+            .map_err(|e| unpullable(text, reference, &said(&e)))?;
+        answer
+            .descriptor
+            .digest
+            .ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
+    }
+
+    async fn fetch(
+        &self,
+        text: &str,
+        reference: &Reference,
+        digest: &str,
+        platform: Option<&str>,
+        credentials: Option<DockerCredentials>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        let mut options = query::CreateImageOptionsBuilder::new()
+            .from_image(&reference.written)
+            .tag(digest);
+        if let Some(platform) = platform {
+            options = options.platform(platform);
+        }
+        let mut layers = Layers::default();
+        let mut stream = self
+            .docker
+            .create_image(Some(options.build()), None, credentials);
+        while let Some(step) = stream.next().await {
+            let info = step.map_err(|e| unpullable(text, reference, &said(&e)))?;
+            if let Some(detail) = &info.error_detail {
+                let why = detail.message.clone().unwrap_or_default();
+                return Err(unpullable(text, reference, &why));
+            }
+            let (done, total) = layers.take(&info);
+            progress(text, done, total);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the layers of one pull.
+#[derive(Default)]
+struct Layers(HashMap<String, (u64, u64)>);
+
+impl Layers {
+    fn take(&mut self, info: &CreateImageInfo) -> (u64, u64) {
+        let size = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let downloading = info.status.as_deref() == Some("Downloading");
+        if let (Some(id), Some(detail), true) = (&info.id, &info.progress_detail, downloading) {
+            let layer = (size(detail.current), size(detail.total));
+            self.0.insert(id.clone(), layer);
+        }
+        let done = info.status.as_deref() == Some("Download complete");
+        if let (Some(layer), true) = (info.id.as_ref().and_then(|id| self.0.get_mut(id)), done) {
+            layer.0 = layer.1;
+        }
+        let sum = |f: fn(&(u64, u64)) -> u64| self.0.values().map(f).sum();
+        (sum(|l| l.0), sum(|l| l.1))
+    }
+}
+
+/// The login of the run if it is for this registry, or the server's own.
+fn credentials(reference: &Reference, login: Option<&Login>) -> Option<DockerCredentials> {
+    if let Some(login) = login {
+        return Some(DockerCredentials {
+            username: Some(login.username.clone()),
+            password: Some(login.password.expose().to_owned()),
+            serveraddress: Some(reference.registry().to_owned()),
+            ..DockerCredentials::default()
+        });
+    }
+    let registry = match reference.registry() {
+        DOCKER_HUB => "https://index.docker.io/v1/",
+        other => other,
+    };
+    match docker_credential::get_credential(registry).ok()? {
+        DockerCredential::UsernamePassword(username, password) => Some(DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            serveraddress: Some(registry.to_owned()),
+            ..DockerCredentials::default()
+        }),
+        DockerCredential::IdentityToken(token) => Some(DockerCredentials {
+            identitytoken: Some(token),
+            serveraddress: Some(registry.to_owned()),
+            ..DockerCredentials::default()
+        }),
+    }
+}
+
+/// Why a pull failed, with what to do about it.
+fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
+    let failure = Failure::new(format!("cannot pull `{text}`")).because(why);
+    let registry = reference.registry();
+    let low = why.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
+    if has(&[
+        "unauthorized",
+        "authentication required",
+        "denied",
+        "no basic auth",
+    ]) {
+        return failure
+            .hint(format!(
+                "check `registry_username` and `registry_password` for `{registry}`"
+            ))
+            .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
+    }
+    if has(&[
+        "manifest unknown",
+        "not found",
+        "name unknown",
+        "name_unknown",
+    ]) {
+        return failure.hint(format!(
+            "check the name and the tag, and that the build pushed it: `docker manifest inspect {text}`"
+        ));
+    }
+    if has(&["no space left"]) {
+        return failure
+            .hint("free disk space on the server: `docker system df`, `docker image prune`");
+    }
+    if has(&[
+        "connection refused",
+        "no such host",
+        "timeout",
+        "no route",
+        "unreachable",
+        "eof",
+    ]) {
+        return failure.hint(format!(
+            "check that the server reaches `{registry}`: `curl -sI https://{registry}/v2/`"
+        ));
+    }
+    failure
+}

@@ -1,0 +1,156 @@
+//! Compares what runs with what was recorded, so that "put back" is verified and not assumed.
+//!
+//! It changes nothing.
+
+use std::time::{Duration, Instant};
+
+use crate::archive::{Release, Running};
+use crate::event::{Failure, FailureKind};
+use crate::host::judge::{Verdict, Vouched, judge};
+use crate::host::{Container, Host, Result};
+use crate::saga::steps::{Run, leftovers, stage};
+
+/// How often the comparison looks again, and for how long at least.
+const LOOK: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How much must be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exactness {
+    /// Images and configuration, and what ran well runs well.
+    Configuration,
+    /// The images; health is somebody else's question.
+    Images,
+}
+
+/// Compares what runs with what was recorded, until it is the same or patience ends.
+pub async fn same_again<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    exactness: Exactness,
+) -> Result<()> {
+    let checks = &run.plan.checks;
+    let patience = PATIENCE.max(Duration::from_secs(checks.health_timeout));
+    let start = Instant::now();
+    loop {
+        match compare(run, host, release, exactness).await? {
+            Compared::Same => return Ok(()),
+            Compared::Differs(what) => return Err(differs(release, &what)),
+            Compared::NotYet(what) if start.elapsed() > patience => {
+                return Err(differs(release, &what).of(FailureKind::TimedOut));
+            }
+            Compared::NotYet(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+enum Compared {
+    Same,
+    NotYet(String),
+    Differs(String),
+}
+
+async fn compare<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    exactness: Exactness,
+) -> Result<Compared> {
+    let containers = host.containers(&release.project).await?;
+    let containers = run.since_before(containers)?;
+    if let Some(leftover) = containers
+        .iter()
+        .find(|c| leftovers::proper_name(&c.name).is_some())
+    {
+        return Ok(Compared::Differs(format!(
+            "`{}` is left over",
+            leftover.name
+        )));
+    }
+    let now = stage::running(host, &containers).await?;
+    for was in &release.services {
+        let Some(is) = now.iter().find(|s| s.service == was.service) else {
+            return Ok(Compared::Differs(format!(
+                "service `{}` has no container",
+                was.service
+            )));
+        };
+        if let Some(what) = difference(was, is) {
+            return Ok(Compared::Differs(what));
+        }
+        if exactness == Exactness::Configuration && was.config_hash != is.config_hash {
+            drifted(run, host, release, is).await?;
+        }
+    }
+    Ok(match exactness {
+        Exactness::Images => Compared::Same,
+        Exactness::Configuration => {
+            waiting_for(release, &containers).map_or(Compared::Same, Compared::NotYet)
+        }
+    })
+}
+
+fn difference(was: &Running, is: &Running) -> Option<String> {
+    let service = &was.service;
+    if was.image_id != is.image_id {
+        let (is, was) = (&is.image_id, &was.image_id);
+        return Some(format!("service `{service}` runs {is} instead of {was}"));
+    }
+    (was.replicas != is.replicas).then(|| {
+        format!(
+            "service `{service}` has {} containers instead of {}",
+            is.replicas, was.replicas
+        )
+    })
+}
+
+/// A hash that differs is right only when the files had already said so before this run.
+async fn drifted<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    is: &Running,
+) -> Result<()> {
+    let hashes = host.hashes(&release.project).await?;
+    let by_files = hashes.iter().find(|(name, _)| *name == is.service);
+    if by_files.is_some_and(|(_, hash)| *hash == is.config_hash) {
+        run.warn(format!(
+            "service `{}` ran with a configuration that its files no longer said; it runs as they say",
+            is.service
+        ));
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "service `{}` runs with another configuration than before",
+        is.service
+    )))
+}
+
+/// What ran well must do so again. A restart on the way is no verdict: an application may only
+/// wait for its database like that.
+fn waiting_for(release: &Release, containers: &[Container]) -> Option<String> {
+    let ran = |c: &&Container| {
+        let mut services = release.services.iter();
+        services.any(|s| s.service == c.service && s.running && s.well)
+    };
+    containers.iter().filter(ran).find_map(|container| {
+        let calm = Container {
+            restarts: 0,
+            ..container.clone()
+        };
+        match judge(&calm, Vouched::ByExec) {
+            Verdict::Passed(_) => None,
+            Verdict::Pending(why) | Verdict::Failed(why) => {
+                Some(format!("`{}` {why}", container.service))
+            }
+        }
+    })
+}
+
+fn differs(release: &Release, what: &str) -> Failure {
+    Failure::new(format!("what runs is not what was recorded: {what}")).hint(format!(
+        "look at it with `docker compose -p {} ps -a`, then choose a backup: `landfall backups`",
+        release.project
+    ))
+}

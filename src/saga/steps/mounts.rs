@@ -1,0 +1,62 @@
+//! Replaces containers whose mounted file changed under them: a bind mount keeps the old file.
+//!
+//! Compose sees no reason to do it, for the configuration is the same.
+
+use crate::host::{Config, Container, Host, Recreate, Result};
+use crate::saga::facts::name;
+use crate::saga::steps::Run;
+
+/// Names the services that mount a changed file and whose containers still are the `standing` ones.
+pub async fn stale<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    project: &str,
+    services: &[String],
+    standing: &[Container],
+) -> Result<Vec<String>> {
+    let changed: Vec<String> = run.dir.recall(name::CHANGED)?.unwrap_or_default();
+    if changed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let config = host.config(&run.plan.site.deploy_dir).await?;
+    let mut stale = mounting(run, &config, &changed);
+    stale.retain(|s| services.is_empty() || services.contains(s));
+    let containers = host.containers(project).await?;
+    let still = |c: &Container| standing.iter().any(|s| s.id == c.id);
+    stale.retain(|s| containers.iter().any(|c| &c.service == s && still(c)));
+    if !stale.is_empty() {
+        run.say(format!(
+            "recreating {}: a mounted file changed",
+            stale.join(", ")
+        ));
+    }
+    Ok(stale)
+}
+
+/// Replaces the stale ones on the way forward.
+pub async fn renew<H: Host>(
+    run: &Run<'_, H>,
+    project: &str,
+    services: &[String],
+    standing: &[Container],
+) -> Result<()> {
+    let stale = stale(run, run.host, project, services, standing).await?;
+    if stale.is_empty() {
+        return Ok(());
+    }
+    let say = |line: &str| run.say(line);
+    run.host.up(project, &stale, Recreate::Only, &say).await
+}
+
+/// The services with a bind mount at, above or below a changed path.
+fn mounting<H: Host>(run: &Run<'_, H>, config: &Config, changed: &[String]) -> Vec<String> {
+    let dir = &run.plan.site.deploy_dir;
+    let touched = |source: &std::path::Path| {
+        source != dir && changed.iter().any(|c| dir.join(c).starts_with(source))
+    };
+    let mounts = config.services.iter();
+    mounts
+        .filter(|s| s.binds.iter().any(|b| touched(&b.source)))
+        .map(|s| s.name.clone())
+        .collect()
+}
