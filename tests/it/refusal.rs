@@ -62,13 +62,21 @@ fn a_backup_disk_without_room_for_the_backup_is_refused() {
     app.slot
         .lab("small", &["/srv/app-backups", &format!("{room}k")]);
     app.ships("v1");
-    app.put(
-        "big",
-        &"incompressible? no matter: room is counted by what lies there\n".repeat(90_000),
-    );
+    app.by_hand("head -c 20M /dev/urandom > big");
+    app.latest("v2");
+    is_refused(&app, app.deploy(), &["/srv/app-backups", "room"]);
+}
+
+#[test]
+fn a_backup_disk_that_is_full_is_refused() {
+    let app = App::beacon();
+    let room = std::fs::metadata(landfall()).unwrap().len() / 1024 + 12 * 1024;
+    app.slot
+        .lab("small", &["/srv/app-backups", &format!("{room}k")]);
+    app.ships("v1");
     app.slot.lab("fill", &["/srv/app-backups"]);
     app.latest("v2");
-    is_refused(&app, app.deploy(), &["/srv/app-backups", "free"]);
+    is_refused(&app, app.deploy(), &["/srv/app-backups", "room"]);
 }
 
 #[test]
@@ -149,7 +157,7 @@ fn a_user_who_may_not_use_docker_is_refused() {
     let before = app.untouched();
     let done = app.deploy().run();
     done.ends("refused", 2)
-        .says(&["stranger", "usermod -aG docker"]);
+        .says(&["Permission denied", "usermod -aG docker"]);
     app.is_untouched(&before);
 }
 

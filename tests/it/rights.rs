@@ -77,6 +77,8 @@ fn a_user_with_sudo_alone_deploys_and_files_stay_the_users_own() {
 #[test]
 fn sudo_never_refuses_a_user_who_needs_it() {
     let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    app.slot
+        .sh("install -d -o sudoer -g sudoer -m 700 /srv/app-backups");
     app.furnish(&compose::web(&compose::beacon("latest")));
     app.latest("v1");
     let before = app.untouched();

@@ -330,22 +330,21 @@ impl Act<'_> {
             let entries = std::fs::read_dir(self.runner.path().join(place)).unwrap();
             left.extend(entries.map(|e| e.unwrap().path().display().to_string()));
         }
-        left.extend(abandoned_connections());
+        left.extend(abandoned_connections(&self.inputs["port"]));
         left
     }
 }
 
-/// Directories of connections whose owner is gone: nobody holds the lock in them.
-fn abandoned_connections() -> Vec<String> {
+/// Directories of connections to a port whose owner is gone: nobody holds the lock in them.
+fn abandoned_connections(port: &str) -> Vec<String> {
     let entries = std::fs::read_dir("/dev/shm")
         .into_iter()
         .flatten()
         .flatten();
+    let line = format!("Port {port}\n");
     let ours = entries.map(|e| e.path()).filter(|path| {
-        path.file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("landfall")
+        let config = std::fs::read_to_string(path.join("config")).unwrap_or_default();
+        config.contains(&line)
             && File::open(path.join("in-use")).is_ok_and(|f| f.try_lock_shared().is_ok())
     });
     ours.map(|path| path.display().to_string()).collect()

@@ -79,6 +79,7 @@ pub struct Bystander {
 impl Bystander {
     /// Begins to read.
     pub fn on(app: &App) -> Self {
+        app.slot.sh("rm -f /tmp/seen-enough");
         let script = "echo watching
             until [ -e /tmp/seen-enough ]; do
                 cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '
