@@ -26,7 +26,7 @@ impl Work for Saga {
         let dir = RunDir::of(dir.state(), dir.id());
         let work = async {
             let host = Server::new(&plan.site)?;
-            run::begin(plan, private, &host, &dir).await
+            Box::pin(run::begin(plan, private, &host, &dir)).await
         };
         match Box::pin(LocalSet::new().run_until(work)).await {
             Ok(outcome) => ExitCode::from(exit_code(outcome.status())),

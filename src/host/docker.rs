@@ -6,7 +6,7 @@ pub mod pull;
 pub mod read;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -349,20 +349,6 @@ impl Engine {
         Ok(longest)
     }
 
-    /// The containers with a read-write bind mount at or below a directory.
-    pub async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>> {
-        let mut writers = Vec::new();
-        for id in containers {
-            match self.docker.inspect_container(id, None).await {
-                Ok(inspected) if writes_below(&inspected, dir) => writers.push(id.clone()),
-                Ok(_) => {}
-                Err(e) if is_missing(&e) => {}
-                Err(e) => return Err(failed("cannot inspect a container")(e)),
-            }
-        }
-        Ok(writers)
-    }
-
     /// The IDs and references of the images of all containers, whoever made them.
     pub async fn images_in_use(&self) -> Result<Vec<String>> {
         let options = query::ListContainersOptionsBuilder::new().all(true).build();
@@ -374,15 +360,6 @@ impl Engine {
         let named = listed.into_iter().flat_map(|c| [c.image, c.image_id]);
         Ok(named.flatten().collect())
     }
-}
-
-fn writes_below(inspected: &ContainerInspectResponse, dir: &Path) -> bool {
-    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let mounts = inspected.mounts.iter().flatten();
-    mounts
-        .filter(|m| m.typ.as_deref() == Some("bind") && m.rw == Some(true))
-        .filter_map(|m| m.source.as_ref().map(Path::new))
-        .any(|source| source.starts_with(dir) || source.starts_with(&real))
 }
 
 /// Keeps the beginning of what a command printed; nobody reads more than a page of it.

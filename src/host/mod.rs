@@ -356,8 +356,6 @@ pub trait Host: Sized {
     async fn tcp(&self, address: &str) -> Result<String>;
     /// The longest grace period of containers that are to stop; none of them, no time.
     async fn stop_grace(&self, containers: &[String]) -> Result<Duration>;
-    /// The IDs of those containers that may write at or below a directory of the server.
-    async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>>;
     /// The IDs and references of the images that any container on the server was made from.
     async fn images_in_use(&self) -> Result<Vec<String>>;
 }

@@ -393,10 +393,6 @@ impl Host for Server {
         self.docker().await?.stop_grace(containers).await
     }
 
-    async fn writers(&self, containers: &[String], dir: &Path) -> Result<Vec<String>> {
-        self.docker().await?.writers(containers, dir).await
-    }
-
     async fn images_in_use(&self) -> Result<Vec<String>> {
         self.docker().await?.images_in_use().await
     }

@@ -3,14 +3,19 @@
 //! The undo of `Restore` and of `Files` reconciles it to the backup that this run made.
 
 use crate::archive::restore::Data;
-use crate::host::{Host, Result, State};
+use crate::host::{Container, Host, Result, State};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    stop_writers(run).await?;
+    if let Some(names) = stop_writers(run).await? {
+        run.warn(format!(
+            "stopped {names}: their data is replaced; the safety backup was made while they ran, \
+             so it may hold half-written data of theirs"
+        ));
+    }
     let changed = run
         .host
         .restore(&run.target()?, &run.parts()?, data(run), run.dir)
@@ -27,7 +32,9 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let Some(description) = run.backup()? else {
         return Ok(());
     };
-    stop_writers(run).await?;
+    if let Some(names) = stop_writers(run).await? {
+        run.say(format!("stopped {names}: their data is put back"));
+    }
     let mut changed = run
         .host
         .restore(&description, &run.parts()?, data(run), run.dir)
@@ -43,31 +50,25 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 }
 
 /// Nobody may write to data while it is replaced, nor go on with files that are gone. `Up`, or the
-/// undo of `Backup`, starts what was stopped.
-async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<()> {
+/// undo of `Backup`, starts what was stopped. The services that were stopped, if any.
+async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<Option<String>> {
     if data(run) == Data::LeaveAlone {
-        return Ok(());
+        return Ok(None);
     }
+    let dir = &run.plan.site.deploy_dir;
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    let writes = |c: &Container| {
+        let mut sources = c.writes.iter();
+        sources.any(|source| source.starts_with(dir) || source.starts_with(&real))
+    };
     let mut containers = run.host.containers(&run.project()?).await?;
     containers.retain(|c| matches!(c.state, State::Running | State::Restarting | State::Paused));
+    containers.retain(writes);
     let ids: Vec<String> = containers.iter().map(|c| c.id.clone()).collect();
-    let writers = run.host.writers(&ids, &run.plan.site.deploy_dir).await?;
-    if writers.is_empty() {
-        return Ok(());
-    }
-    containers.retain(|c| writers.contains(&c.id));
+    run.host.stop(&ids).await?;
     let mut names: Vec<&str> = containers.iter().map(|c| c.service.as_str()).collect();
     names.dedup();
-    let names = names.join(", ");
-    if run.undoing {
-        run.say(format!("stopping {names}: their data is put back"));
-    } else {
-        run.warn(format!(
-            "stopping {names}: their data is replaced; the safety backup was made while they ran, \
-             so it may hold half-written data of theirs"
-        ));
-    }
-    run.host.stop(&writers).await
+    Ok((!names.is_empty()).then(|| names.join(", ")))
 }
 
 /// Data goes back only when a rollback says so, and only then is it taken back again.

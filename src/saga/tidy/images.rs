@@ -160,6 +160,7 @@ mod tests {
             deploy_dir: "/opt/mcp".into(),
             release: Release {
                 project: "mcp".into(),
+                compose_files: Vec::new(),
                 services: services.collect(),
                 references: references.collect(),
             },
@@ -216,6 +217,7 @@ mod tests {
         let config = Config {
             project: "mcp".into(),
             services: vec![service("db", Some("postgres")), service("site", None)],
+            ..Config::default()
         };
         assert_eq!(composed(&config), ["postgres", "mcp-site", "mcp_site"]);
     }
