@@ -83,12 +83,12 @@ impl Journal {
     pub fn append(&mut self, event: Event) -> Result<(), Failure> {
         self.refuse_nonsense(&event)?;
         let durable = !matches!(event, Event::Note { .. });
-        let line = self.line(&event)?;
-        let text = format!("{}{line}", self.unwritten);
+        let record = self.record(event);
+        let text = format!("{}{}", self.unwritten, text_of(&record)?);
         self.write(&text, durable)
             .map_err(|e| Failure::new("cannot append to the journal").because(e))?;
         self.unwritten.clear();
-        self.count(&event)
+        self.count(&record.event)
     }
 
     /// Lets an event count even if it cannot be written; it is written with the next one that can.
@@ -97,13 +97,13 @@ impl Journal {
     /// An event that makes no sense here.
     pub fn insist(&mut self, event: Event) -> Result<(), Failure> {
         self.refuse_nonsense(&event)?;
-        let line = self.line(&event)?;
-        self.unwritten.push_str(&line);
+        let record = self.record(event);
+        self.unwritten.push_str(&text_of(&record)?);
         let text = std::mem::take(&mut self.unwritten);
         if self.write(&text, true).is_err() {
             self.unwritten = text;
         }
-        self.count(&event)
+        self.count(&record.event)
     }
 
     fn refuse_nonsense(&self, event: &Event) -> Result<(), Failure> {
@@ -119,15 +119,14 @@ impl Journal {
         counted.map_err(|e| Failure::new(e.to_string()))
     }
 
-    fn line(&self, event: &Event) -> Result<String, Failure> {
-        let record = Record {
+    fn record(&self, event: Event) -> Record {
+        Record {
             v: RECORD_VERSION,
             seq: self.seq,
             at: Utc::now(),
             run: self.run.clone(),
-            event: event.clone(),
-        };
-        line_of(&record).map_err(|e| Failure::new("cannot write a record").because(e))
+            event,
+        }
     }
 
     /// Writes whole lines or nothing. A note never takes the room that is reserved for others.
@@ -270,6 +269,10 @@ pub fn parse_line(line: &[u8]) -> Option<Record> {
         return None;
     }
     serde_json::from_str(json).ok()
+}
+
+fn text_of(record: &Record) -> Result<String, Failure> {
+    line_of(record).map_err(|e| Failure::new("cannot write a record").because(e))
 }
 
 fn line_of(record: &Record) -> serde_json::Result<String> {

@@ -144,7 +144,9 @@ fn records(plan: &Plan, failing: Option<Step>) -> Vec<Event> {
             Next::Finish(outcome) => vec![Event::Finished { outcome }],
             Next::Stop(_) => return events,
         };
-        more.iter().for_each(|e| history.push(e).unwrap());
+        for e in &more {
+            history.push(e).unwrap();
+        }
         events.extend(more);
     }
 }
@@ -152,7 +154,9 @@ fn records(plan: &Plan, failing: Option<Step>) -> Vec<Event> {
 /// What becomes of a run whose agent died behind these records; and which steps acted anew.
 fn recovered(events: &[Event]) -> (Outcome, Vec<Step>) {
     let mut history = History::default();
-    events.iter().for_each(|e| history.push(e).unwrap());
+    for e in events {
+        history.push(e).unwrap();
+    }
     if let Some(event) = history.interruption() {
         history.push(&event).unwrap();
         assert!(history.interruption().is_none());
@@ -168,7 +172,9 @@ fn recovered(events: &[Event]) -> (Outcome, Vec<Step>) {
             Next::Finish(outcome) => vec![Event::Finished { outcome }],
             Next::Stop(outcome) => return (outcome, acted),
         };
-        more.iter().for_each(|e| history.push(e).unwrap());
+        for e in &more {
+            history.push(e).unwrap();
+        }
     }
 }
 
@@ -208,7 +214,9 @@ fn a_death_at_any_point_before_the_commit_is_taken_back_and_behind_it_stays_depl
 fn only_an_interruption_fails_a_step_that_had_acted() {
     let mut history = History::default();
     let events = records(&sample::deploy(), None);
-    events[..3].iter().for_each(|e| history.push(e).unwrap());
+    for e in &events[..3] {
+        history.push(e).unwrap();
+    }
     let step = Step::Preflight;
     let failure = Failure::new("no");
     let failed = |failure| Event::Failed { step, failure };
