@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// Shows a plan, or how the server stands, and reports it as planned.
 pub async fn show(request: &Request, plan: &Plan) -> Report {
-    let report = Report::of_plan(plan);
+    let report = about(request.mode, plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
         lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
@@ -27,6 +27,15 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
         Err(error) => return report.stopped(&error),
     }
     report.planned(lines)
+}
+
+/// A report to fill in: who only asks how the server stands has no goal.
+fn about(mode: Mode, plan: &Plan) -> Report {
+    let mut report = Report::of_plan(plan);
+    if mode == Mode::Status {
+        report.goal = None;
+    }
+    report
 }
 
 async fn look(request: &Request) -> Result<Vec<String>, Error> {
@@ -78,4 +87,29 @@ fn script(site: &Site) -> String {
         ),
     ]
     .join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::event::Event;
+    use crate::report::sample;
+
+    #[test]
+    fn a_look_at_the_server_is_no_planned_deployment() {
+        let records = sample::deployed();
+        let plan = records.iter().find_map(|record| match &record.event {
+            Event::Planned { plan } => Some(plan),
+            _ => None,
+        });
+        let plan = plan.unwrap();
+        let looked = about(Mode::Status, plan).planned(Vec::new());
+        assert_eq!(
+            looked.headline(),
+            "Looked at production: nothing was touched."
+        );
+        let planned = about(Mode::Deploy, plan).planned(Vec::new());
+        assert!(planned.headline().starts_with("Planned a deployment"));
+    }
 }

@@ -16,6 +16,9 @@ impl Report {
                 self.place(),
                 self.took()
             ),
+            Status::Planned if self.goal.is_none() => {
+                format!("Looked at {}: nothing was touched.", self.place())
+            }
             Status::Planned => format!("Planned {}: nothing was touched.", self.aim()),
             Status::RolledBack => {
                 format!("Rolled back: {}; {}.", self.what(), self.before_in_words())
