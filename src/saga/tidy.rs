@@ -34,7 +34,7 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
         return;
     }
-    if let Err(failure) = retain(run, outcome).await {
+    if let Err(failure) = Box::pin(retain(run, outcome)).await {
         run.warn(format!("old backups could not be removed: {failure}"));
     }
     forget_old_runs(run.dir);

@@ -206,7 +206,8 @@ fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_c
             .input("restore_data", "true")
     };
     let done = back().run();
-    done.ends("restored", 0);
+    done.ends("restored", 0)
+        .says(&["stopped web: their data is replaced"]);
     assert_eq!(app.version().as_deref(), Some("v1"));
     assert_eq!(app.slot.sh("ls -A /srv/app/data"), "kept\n");
     assert_eq!(app.read("data/kept"), "by the application\n");

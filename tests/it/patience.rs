@@ -1,0 +1,82 @@
+//! How long Landfall waits for what cannot come up, and whom it names for it.
+//!
+//! It refuses to know why a version misbehaves.
+
+use crate::harness::app::App;
+use crate::harness::compose;
+
+/// A healthcheck's command that never ends.
+fn hanging_check(name: &str) -> String {
+    let service = compose::service(name, &compose::beacon("latest"), 8000);
+    service
+        .replace(
+            "[\"CMD\", \"/beacon\", \"check\"]",
+            "[\"CMD\", \"/beacon\", \"serve\"]",
+        )
+        .replace("interval: 1s", "interval: 60s")
+        .replace("timeout: 2s", "timeout: 300s")
+}
+
+#[test]
+fn a_healthcheck_that_hangs_holds_no_run_beyond_health_timeout() {
+    let app = App::running("v1");
+    let before = app.release();
+    let done = app
+        .deploy()
+        .ship(
+            "compose.yaml",
+            &format!("services:\n{}", hanging_check("web")),
+        )
+        .input("health_timeout", "8")
+        .input("timeout", "200")
+        .run();
+    done.ends("rolled_back", 1);
+    assert_eq!(done.output("failed_step"), "verify");
+    assert!(done.took.as_secs() < 40, "it took {:?}", done.took);
+    app.is_again(&before);
+}
+
+#[test]
+fn a_dependency_that_crashes_ends_composes_wait_for_its_health() {
+    let app = App::running("v1");
+    let before = app.release();
+    let db = compose::service("db", &compose::beacon("exits-at-start"), 8001);
+    let web = compose::service("web", &compose::beacon("latest"), 8000);
+    let text = format!(
+        "services:\n{db}    environment: {{ WHO: db }}\n{web}    \
+         environment: {{ WHO: web }}\n    depends_on:\n      db:\n        condition: service_healthy\n"
+    );
+    let done = app
+        .deploy()
+        .image("")
+        .ship(
+            "compose.yaml",
+            &text.replace("interval: 1s", "interval: 60s"),
+        )
+        .input("health_timeout", "60")
+        .input("timeout", "200")
+        .run();
+    done.ends("rolled_back", 1);
+    assert_eq!(done.output("failed_step"), "up");
+    assert!(done.output("reason").contains("service `db`"));
+    done.says(&["exits at start, as it was told to"]);
+    assert!(done.took.as_secs() < 40, "it took {:?}", done.took);
+    app.is_again(&before);
+}
+
+#[test]
+fn a_migration_that_fails_is_named_with_its_exit_code_and_its_last_lines() {
+    let app = App::empty();
+    app.furnish(&compose::migrating(&compose::beacon("latest")));
+    app.ships("v1");
+    app.latest("migrate-fails");
+    let done = app.deploy().run();
+    done.ends("rolled_back", 1);
+    let reason = done.output("reason");
+    assert!(
+        reason.contains("service `migrate` exited with code 1"),
+        "{reason}"
+    );
+    assert!(!reason.contains("Recreate"), "{reason}");
+    done.says(&["the migration failed, as it was told to"]);
+}
