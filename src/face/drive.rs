@@ -383,6 +383,7 @@ mod tests {
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let plan = plan(dir.path());
+        std::fs::create_dir_all(&plan.site.deploy_dir).unwrap();
         let (here, never) = (Arc::new(Transport::Here), probe::Sudo::Never);
         let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
             .await

@@ -255,7 +255,9 @@ fn seen(container: &Value) -> Seen {
 fn settled(seen: &Seen) -> [String; 5] {
     // A healthcheck's first run comes an interval late; the application itself is asked elsewhere.
     let health = seen.health.replace("starting", "healthy");
-    let state = seen.state.clone();
+    // A one-shot that had ended is made again and not run again: an old migration is not for a
+    // newer database.
+    let state = seen.state.replace("created", "exited");
     [
         seen.name.clone(),
         seen.image_id.clone(),
