@@ -95,6 +95,8 @@ fn root_deploys_a_directory_of_another_user_and_its_files_keep_their_owner() {
     let broken = app
         .deploy()
         .input("user", "root")
+        // Root runs no agent from a directory of somebody else's.
+        .input("backup_dir", "/srv/roots-backups")
         .ship("config/beacon.conf", "lamp = broken\n");
     broken.run().ends("rolled_back", 1);
     app.is_again(&before);
