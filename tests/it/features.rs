@@ -119,13 +119,18 @@ fn a_service_may_wait_until_another_is_healthy() {
 }
 
 #[test]
-fn a_migration_that_runs_once_and_exits_0_passes() {
+fn a_migration_that_runs_once_and_exits_0_passes_and_no_way_back_runs_an_old_one_again() {
     let app = App::empty();
     app.furnish(&compose::migrating(&compose::beacon("latest")));
     app.ships("v1");
     app.ships("v2");
     assert_eq!(app.container("migrate").state, "exited");
     turns_back(&app);
+    // The release that was taken back to is as good as it was: the next way back leads to it.
+    app.ships("v3");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v2"));
+    app.ships("v3");
 }
 
 #[test]

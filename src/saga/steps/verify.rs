@@ -345,7 +345,8 @@ impl<'a, H: Host> Court<'a, H> {
 pub fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
     if run.is_rollback() {
         let services = run.target()?.release.services;
-        let well = services.into_iter().filter(|s| s.well);
+        // What had run once is not run again, so there is nothing to judge.
+        let well = services.into_iter().filter(|s| s.well && s.running);
         return Ok(well.map(|s| s.service).collect());
     }
     let wanted = run.wanted()?;
