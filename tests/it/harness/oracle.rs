@@ -122,7 +122,7 @@ impl App {
         });
         let logins = self
             .slot
-            .sh("ls /home/*/.docker/config.json /root/.docker/config.json 2>/dev/null || true");
+            .sh("ls /home/*/.docker/config.json ~root/.docker/config.json 2>/dev/null || true");
         assert_eq!(logins, "", "a login was left on the server");
     }
 
