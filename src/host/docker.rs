@@ -32,6 +32,8 @@ pub struct Engine {
     docker: Docker,
     /// The engine's version.
     pub version: String,
+    /// Where the engine keeps images.
+    pub root: PathBuf,
 }
 
 /// Connects to the engine that the `docker` command would use.
@@ -42,13 +44,14 @@ pub async fn connect() -> Result<Engine> {
         .negotiate_version()
         .await
         .map_err(|e| unreachable(&socket, &e))?;
-    let version = docker
-        .version()
-        .await
-        .map_err(|e| unreachable(&socket, &e))?;
+    // `info` is the engine's slowest answer; asked here, it comes while Compose is being found.
+    let (version, info) = tokio::join!(docker.version(), docker.info());
+    let version = version.map_err(|e| unreachable(&socket, &e))?;
+    let info = info.map_err(|e| unreachable(&socket, &e))?;
     Ok(Engine {
         docker,
         version: version.version.unwrap_or_else(|| "unknown".into()),
+        root: info.docker_root_dir.unwrap_or_default().into(),
     })
 }
 
@@ -131,16 +134,6 @@ fn ignore_missing(result: std::result::Result<(), Bollard>) -> std::result::Resu
 }
 
 impl Engine {
-    /// Where the engine keeps images.
-    pub async fn root(&self) -> Result<PathBuf> {
-        let info = self
-            .docker
-            .info()
-            .await
-            .map_err(failed("cannot ask the engine"))?;
-        Ok(info.docker_root_dir.unwrap_or_default().into())
-    }
-
     /// The containers of a project, sorted by name.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);

@@ -167,8 +167,7 @@ impl Host for Server {
     }
 
     async fn check_image_room(&self, bytes: u64) -> Result<()> {
-        let root = self.docker().await?.root().await?;
-        site::check_image_room(&root, bytes)
+        site::check_image_room(&self.docker().await?.root, bytes)
     }
 
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
