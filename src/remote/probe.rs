@@ -109,11 +109,13 @@ impl Default for Place {
 /// State directory, directory not to be without, login user, their private group, names.
 ///
 /// Whoever rules over the place rules over us: it is looked at before anything is made, so that
-/// nothing is made through a link, and once more afterwards. A group of the user's own is no other.
-const MAKE: &str = r#"state=$1; user=$3; group=$4; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 4; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; for links in -d -dL; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$(id -u)" = 0 ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; mkdir -p "$state/bin" && all && chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; for name; do if [ -e "$state/bin/$name" ]; then safe "$state/bin/$name"; echo "sum $(sha256sum < "$state/bin/$name")"; fi; done"#;
+/// nothing is made through a link, and once more after something was made. A group of the user's
+/// own is no other. A digest, the longest part, is kept beside its file and counts as long as the
+/// file's inode, size and times are the same; nobody can set the time of a file's last change.
+const MAKE: &str = r#"state=$1; user=$3; group=$4; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 4; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; links=-d; if [ -L "$1" ]; then links="-d -dL"; fi; for links in $links; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$(id -u)" = 0 ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; if ! [ -d "$state/bin" ]; then mkdir -p "$state/bin" && all || exit 1; fi; chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; cd "$state/bin" || exit 1; for name; do if [ -e "$name" ]; then safe "$state/bin/$name"; now=$(stat -c "%i %s %y %z" "$name" 2>/dev/null); seen=; sum=; if [ -f ".seen-$name" ]; then { IFS= read -r sum; IFS= read -r seen; } < ".seen-$name"; fi; if [ -z "$now" ] || [ "$now" != "$seen" ]; then sum=$(sha256sum < "$name"); printf "%s\n%s\n" "$sum" "$now" > ".seen-$name"; fi; echo "sum $sum"; fi; done 2>/dev/null"#;
 
 /// The whole look, after the variables `state`, `without`, `mode`, `archs` and `names` are set.
-const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; machine=$(uname -m); uid=$(id -u); group=none; if [ "$(id -gn)" = "$(id -un)" ]; then group=$(id -g); fi; say system "$(uname -s)"; say machine "$machine"; say user "$uid" "$(id -un)"; if [ "$(uname -s)" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
+const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; set -- $(uname -sm); system=$1; machine=$2; uid=$(id -u); name=$(id -un); group=none; if [ "$(id -gn)" = "$name" ]; then group=$(id -g); fi; say system "$system"; say machine "$machine"; say user "$uid" "$name"; if [ "$system" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
 
 /// The script that asks.
 #[must_use]
@@ -270,6 +272,30 @@ mod tests {
             ask(question).await.digests,
             ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
         );
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_taken_once_and_again_when_the_file_may_have_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state_in(dir.path());
+        let names = ["landfall-a".to_owned()];
+        let question = Question {
+            names: &names,
+            ..about(&state, None, &Arch::ALL)
+        };
+        let file = state.join("bin/landfall-a");
+        std::fs::write(&file, b"one").unwrap();
+        let one = ask(question).await.digests;
+        let seen = state.join("bin/.seen-landfall-a");
+        let kept = std::fs::read_to_string(&seen).unwrap();
+        std::fs::write(&seen, kept.replacen(&one[0], &"0".repeat(64), 1)).unwrap();
+        assert_eq!(ask(question).await.digests, ["0".repeat(64)]);
+        let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::write(&file, b"two").unwrap();
+        let touched = std::fs::File::options().write(true).open(&file).unwrap();
+        touched.set_modified(modified).unwrap();
+        let two = ask(question).await.digests;
+        assert!(two != one && two != ["0".repeat(64)], "{two:?}");
     }
 
     #[tokio::test]

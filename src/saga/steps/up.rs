@@ -11,8 +11,9 @@ use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
 use crate::saga::steps::{Run, leftovers, mounts, reassert, verify, witness};
 
-/// How often the new containers are looked at while Compose is at work.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often the new containers are looked at while Compose is at work. Most often it is done
+/// before the first look, which would only take time from the engine while nobody is served.
+const LOOK: Duration = Duration::from_secs(1);
 /// What Compose itself may take, besides the services' own time to come up and to stop.
 const GRACE: Duration = Duration::from_mins(1);
 

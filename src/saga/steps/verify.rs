@@ -18,8 +18,10 @@ use crate::saga::steps::{Run, witness};
 /// How often the checks are made while they must pass, and while they must go on passing.
 const LOOK: Duration = Duration::from_millis(100);
 const WATCH: Duration = Duration::from_millis(500);
-/// How often a healthcheck's command is run by exec while Docker has no word yet.
-const VOUCH: Duration = Duration::from_millis(500);
+/// The pause before a healthcheck's command that failed is run by exec again, while Docker has no
+/// word yet: an application most often needs little more than the first, and some need long.
+const VOUCH: Duration = Duration::from_millis(100);
+const VOUCH_AT_MOST: Duration = Duration::from_secs(1);
 /// How long a healthcheck's command may take by exec before only Docker's word counts, and how
 /// long the command of a declared test may take.
 const VOUCH_PATIENCE: Duration = Duration::from_secs(5);
@@ -44,9 +46,26 @@ struct Court<'a, H> {
     start: Instant,
     told: RefCell<BTreeMap<String, bool>>,
     vouched: RefCell<BTreeSet<String>>,
-    asked: RefCell<BTreeMap<String, Instant>>,
+    due: RefCell<BTreeMap<String, Due>>,
     hanging: RefCell<BTreeSet<String>>,
     guilty: RefCell<BTreeSet<String>>,
+}
+
+/// When a healthcheck's command is to be run by exec again, and the pause after that.
+struct Due {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Due {
+    /// After one more failure.
+    fn again(last: Option<&Self>) -> Self {
+        let pause = last.map_or(VOUCH, |due| due.pause);
+        Self {
+            at: Instant::now() + pause,
+            pause: (2 * pause).min(VOUCH_AT_MOST),
+        }
+    }
 }
 
 /// What one round of checks says.
@@ -66,7 +85,7 @@ impl<'a, H: Host> Court<'a, H> {
             start: Instant::now(),
             told: RefCell::default(),
             vouched: RefCell::default(),
-            asked: RefCell::default(),
+            due: RefCell::default(),
             hanging: RefCell::default(),
             guilty: RefCell::default(),
         })
@@ -196,7 +215,11 @@ impl<'a, H: Host> Court<'a, H> {
             Ok(Ok((0, _))) => {
                 self.vouched.borrow_mut().insert(container.to_owned());
             }
-            Ok(_) => {}
+            Ok(_) => {
+                let mut due = self.due.borrow_mut();
+                let again = Due::again(due.get(container));
+                due.insert(container.to_owned(), again);
+            }
             Err(_) => {
                 self.hanging.borrow_mut().insert(container.to_owned());
             }
@@ -208,14 +231,9 @@ impl<'a, H: Host> Court<'a, H> {
         if is_settled || self.hanging.borrow().contains(container) {
             return false;
         }
-        let mut asked = self.asked.borrow_mut();
-        let due = asked
-            .get(container)
-            .is_none_or(|last| last.elapsed() >= VOUCH);
-        if due {
-            asked.insert(container.to_owned(), Instant::now());
-        }
-        due
+        let due = self.due.borrow();
+        due.get(container)
+            .is_none_or(|due| due.at <= Instant::now())
     }
 
     /// Makes `health_url` and the declared tests; the first that does not pass yet.
