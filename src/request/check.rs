@@ -108,7 +108,7 @@ impl<'a> Border<'a> {
             url,
             slack_webhook_url,
             notify: notify?,
-            warnings: consistency::without_effect(raw, mode?),
+            warnings: consistency::warnings(raw, mode?),
         })
     }
 

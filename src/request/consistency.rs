@@ -10,7 +10,7 @@ use crate::plan::{Checks, Probe, Site};
 
 use super::fault::{Found, shown};
 use super::inputs::{Given, Group, Raw};
-use super::{EnvFile, LocalFile, Mode, Reference};
+use super::{EnvFile, LocalFile, Mode, Reference, grammar};
 
 /// What is known of a request while some of its inputs may have faults.
 pub(super) struct Draft<'a> {
@@ -210,8 +210,21 @@ pub(super) fn nothing_for_a_server(raw: &Raw, found: &mut Found) {
     }
 }
 
+/// What was given, is no fault, and is most likely not what was meant.
+pub(super) fn warnings(raw: &Raw, mode: Mode) -> Vec<String> {
+    let mut warnings = without_effect(raw, mode);
+    let webhook = raw.slack_webhook_url();
+    if webhook.line().is_some_and(grammar::is_overheard) {
+        let name = webhook.input.name;
+        warnings.push(format!(
+            "`{name}` is http: the URL is a secret, and whoever is on the way can read it; use https"
+        ));
+    }
+    warnings
+}
+
 /// What was given and will have no effect in this mode.
-pub(super) fn without_effect(raw: &Raw, mode: Mode) -> Vec<String> {
+fn without_effect(raw: &Raw, mode: Mode) -> Vec<String> {
     let given: &[Given<'_>] = &match mode {
         Mode::Rollback => [
             raw.image(),

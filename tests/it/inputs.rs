@@ -442,7 +442,7 @@ const ROWS: &[Row] = &[
         &[
             "`health_url`: `localhost:8000/health` is neither http nor https; give an http or https URL, such as `https://example.org/health`",
             "`url`: `ftp://example.org` is neither http nor https; give an http or https URL, such as `https://example.org/health`",
-            "`slack_webhook_url`: it is not a URL: relative URL without a base; give the webhook's https URL as its maker shows it",
+            "`slack_webhook_url`: it is not a URL: relative URL without a base; give the webhook's URL as its maker shows it",
         ],
     ),
     (

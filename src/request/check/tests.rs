@@ -182,6 +182,17 @@ fn a_rollback_plans_the_backup_and_warns_of_what_it_leaves_out() {
 }
 
 #[test]
+fn a_webhook_that_others_can_read_on_the_way_is_warned_of_without_being_shown() {
+    let told = |url| {
+        let inputs = Inputs::least().with("slack_webhook_url", url);
+        inputs.request().warnings.join("\n")
+    };
+    assert!(told("http://hooks.example/hunter5").starts_with("`slack_webhook_url` is http:"));
+    assert!(!told("http://hooks.example/hunter5").contains("hunter5"));
+    assert_eq!(told("https://hooks.example/hunter5"), "");
+}
+
+#[test]
 fn the_suite_narrows_the_smoke_tests() {
     let yaml = "- {name: a, service: x}\n- {name: b, tcp: 'x:1', suite: full}";
     let names = |suite: &str| {

@@ -129,9 +129,13 @@ fn urls_are_http_without_a_login() {
     assert!(!format!("{fault:?}").contains("hunter2"));
     all(
         |text| secret_url(text).map(str::to_owned),
-        &["https://hooks.slack.com/services/T/B/x"],
-        &["http://x.org", "x", "a\nb"],
+        &["https://hooks.slack.com/services/T/B/x", "http://x.org"],
+        &["x", "a\nb"],
     );
+    assert!(is_overheard("http://x.org/T"));
+    for safe in ["https://x.org/T", "http://127.0.0.1:8/T", "http://[::1]/T"] {
+        assert!(!is_overheard(safe), "{safe}");
+    }
 }
 
 #[test]
