@@ -35,8 +35,17 @@ struct Finding {
 /// A question: its name, the shell that answers it, and what to do when it says no.
 type Question = (&'static str, String, String);
 
+/// What is to be installed before the look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// Nothing.
+    Nothing,
+    /// Recovery at boot.
+    AtBoot,
+}
+
 /// Examines a server; exit code 0 when nothing was found.
-pub async fn examine(request: &Request, show: Show) -> Result<u8, Error> {
+pub async fn examine(request: &Request, _install: Install, show: Show) -> Result<u8, Error> {
     let transport = match &request.place {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::event::{Event, Failure, FailureKind, Note, Record};
-use crate::face::runner_checks;
+use crate::event::{Event, Failure, FailureKind, Note, Record, Step};
+use crate::face::runner_checks::{self, Told};
 use crate::face::target::target;
 use crate::output::log::Log;
 use crate::plan::{Plan, PlannedFile, Private};
@@ -20,15 +21,15 @@ use crate::remote::agent::{self, Agent};
 use crate::remote::binary::Binaries;
 use crate::remote::probe;
 use crate::remote::run::{Heard, Run};
-use crate::remote::rundir::Word;
 use crate::remote::transport::Transport;
 use crate::report::Report;
 use crate::request::{Place, Request, Sudo};
+use crate::saga;
 
 /// How long the end is waited for after a signal; the GitHub runner kills after 10 s.
 const GRACE: Duration = Duration::from_secs(4);
-/// How often a run whose agent died is taken up again.
-const SETTLES: u32 = 3;
+/// How often a run whose agent died is taken up again: once more than an undo may die.
+const SETTLES: u32 = saga::ATTEMPTS + 1;
 /// How long somebody else may hold the directory while our run has no end: they settle it.
 const LOCKED: Duration = agent::LONG_LOOK;
 /// The pause before a run that could not be settled is followed again.
@@ -76,6 +77,8 @@ async fn drive<W: Write>(
         locked: None,
         pause: PAUSE,
         asked: None,
+        checking: None,
+        committed: false,
     };
     let heard = listener.listen(log, report, &mut signals).await;
     agent.transport().hang_up().await;
@@ -145,6 +148,16 @@ struct Listener<'a> {
     locked: Option<Instant>,
     pause: Duration,
     asked: Option<Instant>,
+    checking: Option<JoinHandle<Told>>,
+    committed: bool,
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        if let Some(checking) = &self.checking {
+            checking.abort();
+        }
+    }
 }
 
 impl Listener<'_> {
@@ -174,59 +187,78 @@ impl Listener<'_> {
                 .map(|since| GRACE.saturating_sub(since.elapsed()));
             let heard = tokio::select! {
                 heard = self.run.next() => heard?,
+                told = checked(&mut self.checking) => {
+                    self.checking = None;
+                    tell_checked(&told, log);
+                    continue;
+                }
                 name = signals.next(), if self.asked.is_none() => {
                     self.take_back(name, log).await;
                     continue;
                 }
-                () = wait(patience) => return Err(left_alone(self.run.id())),
+                () = wait(patience) => return Err(self.left_alone()),
             };
             match heard {
                 None => return Ok(()),
-                Some(Heard::Record(record)) => self.record(&record, log, report).await?,
+                Some(Heard::Record(record)) => self.record(&record, log, report),
                 Some(Heard::Dropped(failure)) => {
                     log.warn(&format!("contact was lost, trying again: {failure}"));
                 }
                 Some(Heard::Back) => log.say("contact is back"),
                 Some(Heard::Gone(words)) => tokio::select! {
                     settled = self.settle(&words, log) => settled?,
-                    _ = signals.next() => return Err(left_alone(self.run.id())),
+                    _ = signals.next() => return Err(self.left_alone()),
                 },
             }
         }
     }
 
-    async fn record<W: Write>(
-        &mut self,
-        record: &Record,
-        log: &mut Log<W>,
-        report: &mut Report,
-    ) -> Result<(), Error> {
+    fn record<W: Write>(&mut self, record: &Record, log: &mut Log<W>, report: &mut Report) {
         self.next = record.seq + 1;
         log.record(record);
         report.push(record);
-        let Event::Note {
-            note: Note::AwaitingRunner { until },
-            ..
-        } = &record.event
-        else {
-            return Ok(());
-        };
-        match runner_checks::make(&self.plan.checks, *until).await {
-            Ok(passed) => {
-                for line in &passed {
-                    log.say(line);
-                }
-                self.run.say(Word::Confirm, "").await
+        match &record.event {
+            Event::Succeeded { step } if *step == Step::Commit => self.committed = true,
+            Event::Note {
+                note: Note::AwaitingRunner { until },
+                ..
+            } => {
+                // Both times are the server's: its clock and ours need not agree.
+                let patience = (*until - record.at).to_std().unwrap_or_default();
+                let (agent, id) = (self.agent, self.run.id());
+                let checks = &self.plan.checks;
+                self.checking = Some(runner_checks::begin(agent, id, checks, patience));
             }
-            Err(failure) => self.run.say(Word::Deny, &failure.to_string()).await,
+            _ => {}
         }
+    }
+
+    /// This side goes away while the server is still at work.
+    fn left_alone(&self) -> Error {
+        let id = self.run.id();
+        let failure = Failure::new(format!(
+            "this run was stopped while the server was at work on {id}"
+        ));
+        let failure = failure.because(if self.committed {
+            "the release is final, and the server finishes without it"
+        } else {
+            "the server goes on without it and takes itself back"
+        });
+        Error::Lost(failure.hint("ask how it ended: `landfall status`"))
     }
 
     /// Asks the server to take itself back, and says so at once.
     async fn take_back<W: Write>(&mut self, name: &str, log: &mut Log<W>) {
+        let id = self.run.id();
+        if self.committed {
+            log.warn(&format!(
+                "{name}: the run {id} is committed, and the server finishes it"
+            ));
+            self.asked = Some(Instant::now());
+            return;
+        }
         log.warn(&format!(
-            "{name}: asking the server to take the run {} back",
-            self.run.id()
+            "{name}: asking the server to take the run {id} back"
         ));
         self.asked = Some(Instant::now());
         let reason = format!("the runner received {name}");
@@ -285,6 +317,30 @@ impl Listener<'_> {
     }
 }
 
+/// What the runner's own tests came to, or nothing for ever while there are none.
+async fn checked(checking: &mut Option<JoinHandle<Told>>) -> Told {
+    match checking {
+        Some(task) => task.await.unwrap_or_else(|error| {
+            let failure = Failure::new("the runner's own checks ended early").because(error);
+            (Err(failure.clone()), Err(Error::Local(failure)))
+        }),
+        None => std::future::pending().await,
+    }
+}
+
+/// A word that did not arrive is silence to the server: it takes itself back and says so.
+fn tell_checked<W: Write>((made, told): &Told, log: &mut Log<W>) {
+    match made {
+        Ok(passed) => passed.iter().for_each(|line| log.say(line)),
+        Err(failure) => log.say(&failure.to_string()),
+    }
+    if let Err(error) = told {
+        log.warn(&format!(
+            "the server could not be given this runner's word: {error}"
+        ));
+    }
+}
+
 /// Waits for a while, or for ever.
 async fn wait(patience: Option<Duration>) {
     match patience {
@@ -306,16 +362,6 @@ fn unknown(id: &str, error: &Error) -> Error {
             )
         }
     }
-}
-
-fn left_alone(id: &str) -> Error {
-    Error::Lost(
-        Failure::new(format!(
-            "this run was stopped while the server was at work on {id}"
-        ))
-        .because("the server goes on without it and takes itself back")
-        .hint("ask how it ended: `landfall status`"),
-    )
 }
 
 #[cfg(test)]
@@ -397,6 +443,8 @@ mod tests {
             locked: None,
             pause: Duration::from_millis(10),
             asked: None,
+            checking: None,
+            committed: false,
         };
         let mut log = Log::new(Vec::new(), Style::Plain);
         let mut report = Report::of_plan(&plan);

@@ -12,6 +12,7 @@ pub mod flags;
 pub mod look;
 pub mod operator;
 pub mod preview;
+pub mod recover;
 pub mod runner_checks;
 pub mod target;
 pub mod work;

@@ -25,3 +25,4 @@ mod retention;
 mod rights;
 mod sshd;
 mod variants;
+mod word;
