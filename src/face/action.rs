@@ -12,7 +12,7 @@ use chrono::Utc;
 use crate::error::{Error, exit_code};
 use crate::event::Failure;
 use crate::face::target::target;
-use crate::face::{drive, preview};
+use crate::face::{drive, post, preview};
 use crate::masks::Masks;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
@@ -56,7 +56,10 @@ async fn carry_out(
     if request.only_shows() {
         return preview::show(request, &plan).await;
     }
-    drive::carry_out(request, &plan, &private, log).await
+    post::begins(&plan.id, log);
+    let report = drive::carry_out(request, &plan, &private, log).await;
+    post::ends(report.status, log);
+    report
 }
 
 /// Every fault; where only the host key is missing, the keys that the server shows.
@@ -83,7 +86,8 @@ async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
     }
 }
 
-fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
+/// Everything that the log may not show.
+pub fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     let mut masks = Masks::of(private);
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {
@@ -108,11 +112,12 @@ fn slack(request: &Request) -> Option<Sink> {
     Some(Sink::Slack(webhook, notify))
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of this process.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 /// The checked-out repository.
-fn workspace() -> PathBuf {
+pub fn workspace() -> PathBuf {
     variable("GITHUB_WORKSPACE").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }

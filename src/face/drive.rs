@@ -21,6 +21,7 @@ use crate::remote::agent::{self, Agent};
 use crate::remote::binary::Binaries;
 use crate::remote::probe;
 use crate::remote::run::{Heard, Run};
+use crate::remote::rundir::Word;
 use crate::remote::transport::Transport;
 use crate::report::Report;
 use crate::request::{Place, Request, Sudo};
@@ -32,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(4);
 const SETTLES: u32 = saga::ATTEMPTS + 1;
 /// How long somebody else may hold the directory while our run has no end: they settle it.
 const LOCKED: Duration = agent::LONG_LOOK;
+/// How long a run that has ended may take to say so.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
 /// The pause before a run that could not be settled is followed again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -68,21 +71,57 @@ async fn drive<W: Write>(
         .map(|f| (f.planned.clone(), f.source.clone()))
         .collect();
     let run = agent.start(plan, private, files)?;
-    let mut listener = Listener {
-        agent: &agent,
-        plan,
-        run,
-        next: 0,
-        settles: 0,
-        locked: None,
-        pause: PAUSE,
-        asked: None,
-        checking: None,
-        committed: false,
-    };
+    let mut listener = Listener::new(&agent, plan, run);
     let heard = listener.listen(log, report, &mut signals).await;
     agent.transport().hang_up().await;
     heard
+}
+
+/// Hears a run to its end that somebody else started and left. As long as it is not committed, it
+/// is taken back: whoever started it never told that it was deployed.
+pub async fn take_up<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) -> Report {
+    let mut report = Report::of_plan(plan);
+    match hear_out(request, plan, log, &mut report).await {
+        Ok(()) => report,
+        Err(error) => {
+            let error = unknown(&plan.id, &error);
+            report.lost(&error.failures()[0])
+        }
+    }
+}
+
+async fn hear_out<W: Write>(
+    request: &Request,
+    plan: &Plan,
+    log: &mut Log<W>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let mut signals = Signals::listen()?;
+    let agent = tokio::select! {
+        agent = reach(request) => agent?,
+        name = signals.next() => return Err(stopped_early(name)),
+    };
+    let mut listener = Listener::new(&agent, plan, agent.attach(&plan.id, 0));
+    let ask = async {
+        // A run that has ended tells so at once and needs no word.
+        tokio::time::sleep(FIRST_WORDS).await;
+        let reason = "the step that started it ended without it";
+        let _ = agent.ask(&plan.id, Word::Cancel, reason).await;
+        std::future::pending::<()>().await;
+    };
+    let heard = tokio::select! {
+        heard = listener.listen(log, report, &mut signals) => heard,
+        () = ask => Ok(()),
+    };
+    agent.transport().hang_up().await;
+    match heard {
+        // The server has never heard of it: the step was stopped before it started anything.
+        Err(error @ Error::Agent(_)) if listener.next == 0 => {
+            *report = std::mem::take(report).stopped(&error);
+            Ok(())
+        }
+        heard => heard,
+    }
 }
 
 /// Connects to the server and sees to it that the agent is there.
@@ -160,7 +199,22 @@ impl Drop for Listener<'_> {
     }
 }
 
-impl Listener<'_> {
+impl<'a> Listener<'a> {
+    fn new(agent: &'a Agent, plan: &'a Plan, run: Run) -> Self {
+        Self {
+            agent,
+            plan,
+            run,
+            next: 0,
+            settles: 0,
+            locked: None,
+            pause: PAUSE,
+            asked: None,
+            checking: None,
+            committed: false,
+        }
+    }
+
     /// Hears the run to its end. Once it has been heard of, no error says that nothing was touched.
     async fn listen<W: Write>(
         &mut self,
@@ -434,18 +488,8 @@ mod tests {
         let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
             .await
             .unwrap();
-        let mut listener = Listener {
-            agent: &agent,
-            plan: &plan,
-            run: agent.attach("r", 0),
-            next: 0,
-            settles: 0,
-            locked: None,
-            pause: Duration::from_millis(10),
-            asked: None,
-            checking: None,
-            committed: false,
-        };
+        let mut listener = Listener::new(&agent, &plan, agent.attach("r", 0));
+        listener.pause = Duration::from_millis(10);
         let mut log = Log::new(Vec::new(), Style::Plain);
         let mut report = Report::of_plan(&plan);
         let mut signals = Signals::listen().unwrap();

@@ -12,6 +12,7 @@ use crate::archive::verify;
 use crate::archive::{Description, catalogue};
 use crate::event::{Failure, Outcome};
 use crate::host::Host;
+use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::Site;
 use crate::report::{Report, standing::Standing};
@@ -34,6 +35,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         "freeze" => freeze(state, word, by),
         "thaw" => told(&lock::thaw(state)?),
         "engine" => told(&Server::new(&site)?.engine().await?.docker),
+        "install" => told(&boot::install(&site, state).await?),
         "settle" => told(&settle_all(state, &site).await?),
         _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
             .hint("use the same version of Landfall on both sides")),

@@ -32,7 +32,7 @@ pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Err
     }
     let value = ask(request, "settle", &[]).await?;
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
-    shown(value, show, told)?;
+    shown(value, show, |all: &Vec<Outcome>| told(all))?;
     Ok(code(&outcomes))
 }
 
@@ -48,7 +48,7 @@ async fn await_engine(request: &Request) -> Result<(), Error> {
     }
 }
 
-fn told(outcomes: &Vec<Outcome>) -> String {
+fn told(outcomes: &[Outcome]) -> String {
     if outcomes.is_empty() {
         return "Nothing was left to settle.".into();
     }

@@ -68,26 +68,14 @@ fn a_word_that_comes_while_the_agent_is_stopped_beyond_the_deadline_comes_too_la
         .input("health_timeout", "6")
         .start();
     run.until_it_says("waits for the runner's", seconds(60));
-    agent(&app, "STOP");
+    app.signal_the_agent("STOP");
     let said = "touch /srv/app-backups/.landfall/runs/\"$(ls /srv/app-backups/.landfall/runs | sort | tail -n 1)\"/word-confirm";
     app.slot.sh(said);
     std::thread::sleep(seconds(8));
-    agent(&app, "CONT");
+    app.signal_the_agent("CONT");
     let done = run.wait();
     done.ends("rolled_back", 1).says(&["only after the 6 s"]);
     app.is_again(&before);
-}
-
-/// Sends the agent on the server a signal.
-#[track_caller]
-fn agent(app: &App, signal: &str) {
-    let script = format!(
-        "for p in /proc/[0-9]*; do
-            tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q 'landfall-[0-9a-f]* agent run' || continue
-            kill -{signal} ${{p#/proc/}} && echo sent
-        done; true"
-    );
-    assert!(app.slot.sh(&script).contains("sent"), "there is no agent");
 }
 
 /// Stops the runner once its log has these words; it must be gone within 5 s, and the server old.
@@ -193,7 +181,7 @@ fn a_look_at_how_it_stands_settles_what_a_dead_agent_left_and_says_so() {
         .start();
     run.until_held();
     run.signal("KILL");
-    agent(&app, "KILL");
+    app.signal_the_agent("KILL");
     let look = app.cli(&["status"]).run();
     look.exits(0).says(&[
         "was interrupted; settling it first",
@@ -214,7 +202,7 @@ fn a_recovery_by_hand_ends_with_the_code_of_what_it_settled() {
     let mut run = app.deploy().held().start();
     run.until_held();
     run.signal("KILL");
-    agent(&app, "KILL");
+    app.signal_the_agent("KILL");
     let recovery = app.cli(&["recover", "--boot"]).run();
     recovery
         .exits(1)
@@ -230,7 +218,7 @@ fn the_status_mode_of_the_action_settles_too() {
     let mut run = app.deploy().held().start();
     run.until_held();
     run.signal("KILL");
-    agent(&app, "KILL");
+    app.signal_the_agent("KILL");
     let look = Act::action(&app, "status").run();
     look.ends("planned", 0).says(&["is settled: rolled_back"]);
     app.is_again(&before);

@@ -82,8 +82,8 @@ fn is_fixed(image: &str) -> bool {
 }
 
 fn compose(site: &Site, release: &Release) -> String {
-    let files = release.compose_files.iter();
-    let files: String = files.map(|file| format!(" -f {}", word(file))).collect();
+    let named = release.compose_files.iter();
+    let files = named.fold(String::new(), |files, file| files + " -f " + &word(file));
     let project = match release.project.as_str() {
         "" => String::new(),
         name => format!(" -p {}", word(name)),
