@@ -87,6 +87,7 @@ async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
 }
 
 /// Everything that the log may not show.
+#[must_use]
 pub fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     let mut masks = Masks::of(private);
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
@@ -113,11 +114,13 @@ fn slack(request: &Request) -> Option<Sink> {
 }
 
 /// A variable of this process.
+#[must_use]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 /// The checked-out repository.
+#[must_use]
 pub fn workspace() -> PathBuf {
     variable("GITHUB_WORKSPACE").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }

@@ -3,7 +3,7 @@
 //! It refuses to know what the main step did in detail.
 
 use crate::harness::app::App;
-use crate::harness::poll::{seconds, until};
+use crate::harness::poll::seconds;
 
 #[test]
 fn after_a_main_step_that_told_its_end_it_does_nothing() {
@@ -62,11 +62,7 @@ fn after_runner_and_agent_were_killed_it_settles_what_they_left() {
     run.until_held();
     run.signal("KILL");
     let main = run.wait();
-    let kill = "pkill -KILL -f '[l]andfall-[0-9a-f]* agent run' && echo killed";
-    until("the agent to be killed", seconds(10), || {
-        let killed = app.slot.try_sh_as("root", kill, b"");
-        killed.stdout.starts_with(b"killed").then_some(())
-    });
+    app.signal_the_agent("KILL");
     let post = app
         .deploy()
         .ship("config/beacon.conf", "gone")
