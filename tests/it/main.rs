@@ -10,6 +10,7 @@
 
 mod action_yml;
 mod archive;
+mod boot;
 mod command_line;
 mod connection;
 mod crowd;
