@@ -110,7 +110,8 @@ async fn write_as_root(path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes())?;
     file.rewind()?;
     let path = path.to_string_lossy();
-    as_root(&["tee", &*path])
+    // Readable by all, whatever the umask: the next look compares it.
+    as_root(&["install", "-m", "644", "/dev/stdin", &*path])
         .stdin(file)
         .run()
         .await
