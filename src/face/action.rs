@@ -6,11 +6,12 @@
 use std::ffi::OsString;
 use std::io::Stdout;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::Utc;
 
 use crate::error::{Error, exit_code};
-use crate::event::Failure;
+use crate::event::{Failure, FailureKind};
 use crate::face::target::target;
 use crate::face::{drive, post, preview};
 use crate::masks::Masks;
@@ -20,6 +21,9 @@ use crate::output::{self, Sink};
 use crate::remote::ssh::Connection;
 use crate::report::Report;
 use crate::request::{self, Faults, Mode, Notify, Request};
+
+/// How long a channel may take to be told of a cancelled run.
+const HURRY: Duration = Duration::from_secs(1);
 
 /// Runs the action; the exit code of the contract.
 pub async fn run() -> u8 {
@@ -38,8 +42,23 @@ pub async fn run() -> u8 {
             Report::of_origin(origin).stopped(&error)
         }
     };
+    if was_cancelled(&report) {
+        sinks.iter_mut().for_each(hurry);
+    }
     output::tell(&report, &sinks, &mut log).await;
     exit_code(report.status)
+}
+
+fn was_cancelled(report: &Report) -> bool {
+    let mut failures = report.failures.iter();
+    failures.any(|failure| failure.kind == FailureKind::Cancelled)
+}
+
+/// A step that was cancelled has no time to wait for somebody who does not answer.
+fn hurry(sink: &mut Sink) {
+    if let Sink::Slack(webhook, _) = sink {
+        webhook.deadline = HURRY;
+    }
 }
 
 async fn carry_out(
@@ -54,7 +73,11 @@ async fn carry_out(
         .iter()
         .for_each(|warning| log.warn(warning));
     if request.only_shows() {
-        return preview::show(request, &plan).await;
+        // The first process of a container is stopped by no signal that it does not listen for.
+        return tokio::select! {
+            report = preview::show(request, &plan) => report,
+            error = drive::stopped() => Report::of_plan(&plan).stopped(&error),
+        };
     }
     post::begins(&plan.id, log);
     let report = drive::carry_out(request, &plan, &private, log).await;

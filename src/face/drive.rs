@@ -27,8 +27,9 @@ use crate::report::Report;
 use crate::request::{Place, Request, Sudo};
 use crate::saga;
 
-/// How long the end is waited for after a signal; the GitHub runner kills after 10 s.
-const GRACE: Duration = Duration::from_secs(4);
+/// How long the end is waited for after a signal: telling it takes its time too, and all of it is
+/// to be over within 5 s. The GitHub runner kills after 10 s.
+const GRACE: Duration = Duration::from_millis(3500);
 /// How often a run whose agent died is taken up again: once more than an undo may die.
 const SETTLES: u32 = saga::ATTEMPTS + 1;
 /// How long somebody else may hold the directory while our run has no end: they settle it.
@@ -121,6 +122,14 @@ async fn hear_out<W: Write>(
             Ok(())
         }
         heard => heard,
+    }
+}
+
+/// Waits until a signal asks this program to stop.
+pub async fn stopped() -> Error {
+    match Signals::listen() {
+        Ok(mut signals) => stopped_early(signals.next().await),
+        Err(error) => error,
     }
 }
 
@@ -298,6 +307,7 @@ impl<'a> Listener<'a> {
         } else {
             "the server goes on without it and takes itself back"
         });
+        let failure = failure.of(FailureKind::Cancelled);
         Error::Lost(failure.hint("ask how it ended: `landfall status`"))
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::act::Act;
 use crate::harness::app::App;
 use crate::harness::poll::{seconds, until};
+use crate::harness::slack::{Mood, Slack};
 
 /// Waits until the newest run has an end; its last record.
 #[track_caller]
@@ -137,6 +138,19 @@ fn a_runner_that_is_stopped_while_checks_are_made_leaves_the_old_release() {
     let app = App::running("v1");
     app.latest("v2");
     let act = app.deploy().input("watch", "60").input("timeout", "200");
+    cancelled_at(act, &app, "verify", "::group::verify");
+}
+
+#[test]
+fn a_stopped_runner_does_not_wait_for_a_channel_that_never_answers() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let slack = Slack::that(Mood::Hangs);
+    let act = app
+        .deploy()
+        .input("watch", "60")
+        .input("timeout", "200")
+        .input("slack_webhook_url", &slack.url("T/B/x"));
     cancelled_at(act, &app, "verify", "::group::verify");
 }
 
