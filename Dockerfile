@@ -22,7 +22,8 @@ COPY agents /agents
 WORKDIR /root-of-image/usr/local/lib/landfall
 RUN find /agents -name 'landfall-*' ! -name "landfall-$(uname -m)" -exec install -m 755 {} . ';' \
     && cp "/out/landfall-$(uname -m)" . \
-    && mkdir ../../bin && ln -s "../lib/landfall/landfall-$(uname -m)" ../../bin/landfall
+    && mkdir ../../bin && ln -s "../lib/landfall/landfall-$(uname -m)" ../../bin/landfall \
+    && ln -s landfall ../../bin/landfall-post
 
 # The client, its libraries and its loader. `ssh` reaches a jump host through
 # `/bin/sh`, and will not start for a user without a name.

@@ -119,12 +119,32 @@ pub struct Checks {
     pub health_timeout: u64,
     /// Seconds after that in which they must go on passing.
     pub watch: u64,
+    /// Whose word makes the release final.
+    #[serde(default)]
+    pub confirm: Confirm,
+}
+
+/// Whose word makes a release final, once the server's checks have passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirm {
+    /// The runner's where it has tests of its own to make, the server's otherwise.
+    #[default]
+    Auto,
+    /// The runner's in any case.
+    Runner,
 }
 
 impl Checks {
     /// The tests that only the runner can make.
     pub fn from_runner(&self) -> impl Iterator<Item = &SmokeTest> {
         self.smoke.iter().filter(|t| t.from == Vantage::Runner)
+    }
+
+    /// Says whether the server waits for the runner's word.
+    #[must_use]
+    pub fn await_the_runner(&self) -> bool {
+        self.confirm == Confirm::Runner || self.from_runner().next().is_some()
     }
 
     /// The tests that the server makes.

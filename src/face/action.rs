@@ -6,13 +6,14 @@
 use std::ffi::OsString;
 use std::io::Stdout;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::Utc;
 
 use crate::error::{Error, exit_code};
-use crate::event::Failure;
+use crate::event::{Failure, FailureKind};
 use crate::face::target::target;
-use crate::face::{drive, preview};
+use crate::face::{drive, post, preview};
 use crate::masks::Masks;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
@@ -20,6 +21,9 @@ use crate::output::{self, Sink};
 use crate::remote::ssh::Connection;
 use crate::report::Report;
 use crate::request::{self, Faults, Mode, Notify, Request};
+
+/// How long a channel may take to be told of a cancelled run.
+const HURRY: Duration = Duration::from_secs(1);
 
 /// Runs the action; the exit code of the contract.
 pub async fn run() -> u8 {
@@ -38,8 +42,23 @@ pub async fn run() -> u8 {
             Report::of_origin(origin).stopped(&error)
         }
     };
+    if was_cancelled(&report) {
+        sinks.iter_mut().for_each(hurry);
+    }
     output::tell(&report, &sinks, &mut log).await;
     exit_code(report.status)
+}
+
+fn was_cancelled(report: &Report) -> bool {
+    let mut failures = report.failures.iter();
+    failures.any(|failure| failure.kind == FailureKind::Cancelled)
+}
+
+/// A step that was cancelled has no time to wait for somebody who does not answer.
+fn hurry(sink: &mut Sink) {
+    if let Sink::Slack(webhook, _) = sink {
+        webhook.deadline = HURRY;
+    }
 }
 
 async fn carry_out(
@@ -54,9 +73,16 @@ async fn carry_out(
         .iter()
         .for_each(|warning| log.warn(warning));
     if request.only_shows() {
-        return preview::show(request, &plan).await;
+        // The first process of a container is stopped by no signal that it does not listen for.
+        return tokio::select! {
+            report = preview::show(request, &plan) => report,
+            error = drive::stopped() => Report::of_plan(&plan).stopped(&error),
+        };
     }
-    drive::carry_out(request, &plan, &private, log).await
+    post::begins(&plan.id, log);
+    let report = drive::carry_out(request, &plan, &private, log).await;
+    post::ends(report.status, log);
+    report
 }
 
 /// Every fault; where only the host key is missing, the keys that the server shows.
@@ -83,7 +109,9 @@ async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
     }
 }
 
-fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
+/// Everything that the log may not show.
+#[must_use]
+pub fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
     let mut masks = Masks::of(private);
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {
@@ -108,11 +136,14 @@ fn slack(request: &Request) -> Option<Sink> {
     Some(Sink::Slack(webhook, notify))
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of this process.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 /// The checked-out repository.
-fn workspace() -> PathBuf {
+#[must_use]
+pub fn workspace() -> PathBuf {
     variable("GITHUB_WORKSPACE").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }

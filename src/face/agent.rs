@@ -6,6 +6,7 @@
 
 mod follow;
 mod launch;
+mod unit;
 
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};

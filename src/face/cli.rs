@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::doctor::Install;
 use super::flags::{Flags, Scope};
+use super::recover::When;
 use crate::error::exit;
 use crate::event::Failure;
 use crate::request::{Caller, Faults, Group, Request, one_line, shown};
@@ -55,9 +57,19 @@ pub enum Command {
     /// Allow deployments again.
     Thaw(Request),
     /// Settle what an interrupted run left behind.
-    Recover(Request),
+    Recover {
+        /// Where.
+        request: Request,
+        /// Who asks.
+        when: When,
+    },
     /// Look for what would make a deployment fail.
-    Doctor(Request),
+    Doctor {
+        /// Where.
+        request: Request,
+        /// Whether to install the recovery at boot.
+        install: Install,
+    },
     /// Print a completion script.
     Completions(Shell),
 }
@@ -139,9 +151,13 @@ Examples:
     /// Allow deployments again
     Thaw(Look),
     /// Settle what an interrupted run left behind
-    Recover(Look),
+    Recover(Recover),
     /// Look for what would make a deployment fail, and say how to mend it
-    Doctor(Look),
+    #[command(after_help = "\
+Examples:
+  landfall doctor --host example.org --user deploy --deploy-dir /opt/mcp
+  landfall doctor --install --host example.org --user root --deploy-dir /opt/mcp")]
+    Doctor(Doctor),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Example:
@@ -174,6 +190,24 @@ struct Back {
 struct Look {
     #[command(flatten)]
     flags: Flags<OfAPlace>,
+}
+
+#[derive(clap::Args)]
+struct Recover {
+    /// Wait for the engine of a machine that is booting; the unit of `doctor --install` says it
+    #[arg(long)]
+    boot: bool,
+    #[command(flatten)]
+    look: Look,
+}
+
+#[derive(clap::Args)]
+struct Doctor {
+    /// Let systemd settle interrupted runs at every boot; needs root or sudo on the server
+    #[arg(long)]
+    install: bool,
+    #[command(flatten)]
+    look: Look,
 }
 
 #[derive(clap::Args)]
@@ -306,8 +340,22 @@ where
             }
         }
         Verb::Thaw(flags) => Command::Thaw(look(flags, around)?),
-        Verb::Recover(flags) => Command::Recover(look(flags, around)?),
-        Verb::Doctor(flags) => Command::Doctor(look(flags, around)?),
+        Verb::Recover(recover) => Command::Recover {
+            request: look(recover.look, around)?,
+            when: if recover.boot {
+                When::AtBoot
+            } else {
+                When::Now
+            },
+        },
+        Verb::Doctor(doctor) => Command::Doctor {
+            request: look(doctor.look, around)?,
+            install: if doctor.install {
+                Install::AtBoot
+            } else {
+                Install::Nothing
+            },
+        },
         Verb::Completions { shell } => Command::Completions(shell),
     })
 }

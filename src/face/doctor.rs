@@ -1,7 +1,7 @@
 //! Looks for what would make a deployment fail, and says how to mend it.
 //!
 //! The first questions are the shell's, so that it can answer where the agent could not even be
-//! placed. It mends nothing itself.
+//! placed. It mends nothing itself; asked to, it installs recovery at boot.
 
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::error::{Error, exit};
 use crate::face::cli::Show;
-use crate::face::operator::print;
+use crate::face::operator::{self, print};
 use crate::face::target::target;
+use crate::host::boot;
 use crate::output::escaped::Escaped;
 use crate::output::json;
 use crate::plan::Site;
@@ -35,13 +36,26 @@ struct Finding {
 /// A question: its name, the shell that answers it, and what to do when it says no.
 type Question = (&'static str, String, String);
 
+/// What is to be installed before the look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// Nothing.
+    Nothing,
+    /// Recovery at boot.
+    AtBoot,
+}
+
 /// Examines a server; exit code 0 when nothing was found.
-pub async fn examine(request: &Request, show: Show) -> Result<u8, Error> {
+pub async fn examine(request: &Request, install: Install, show: Show) -> Result<u8, Error> {
+    let installed = match install {
+        Install::Nothing => None,
+        Install::AtBoot => Some(at_boot(request).await?),
+    };
     let transport = match &request.place {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = installed.into_iter().collect();
     for (what, script, mend) in questions(&request.site) {
         let output = transport.run(&script, b"", LOOK).await?;
         let well = output.is_success();
@@ -66,6 +80,25 @@ pub async fn examine(request: &Request, show: Show) -> Result<u8, Error> {
     }
     let well = findings.iter().all(|f| f.well);
     Ok(if well { exit::OK } else { exit::REFUSED })
+}
+
+/// Installs recovery at boot; a server that will not have it is no fault of the deployment's.
+async fn at_boot(request: &Request) -> Result<Finding, Error> {
+    let (well, seen, mend) = match operator::ask(request, "install", &[]).await {
+        Ok(lines) => {
+            let lines: Vec<String> = serde_json::from_value(lines).unwrap_or_default();
+            (true, lines.join("; "), String::new())
+        }
+        Err(Error::Agent(failure)) => (false, failure.to_string(), failure.hints.join("; ")),
+        Err(error) => return Err(error),
+    };
+    let what = "installation";
+    Ok(Finding {
+        what,
+        well,
+        seen,
+        mend,
+    })
 }
 
 fn questions(site: &Site) -> Vec<Question> {
@@ -94,9 +127,20 @@ fn questions(site: &Site) -> Vec<Question> {
             "run `docker compose config` in the deploy directory; it names the line. Before a first deployment there may be none".into()),
         ask("disk space", format!("df -Pk {d} | awk 'NR==2 {{ print int($4/1024) \" MB free\"; exit ($4 < 524288) }}'"),
             "free disk space: `docker system df`, `docker image prune`".into()),
+        ask("after a reboot", recovery(site), "let systemd settle interrupted runs at boot: `landfall doctor --install`".into()),
         ask("freeze", format!("test ! -e {b}/.landfall/frozen.json && echo none"),
             "a person froze deployments; `landfall status` tells why, `landfall thaw` ends it".into()),
     ]
+}
+
+/// A server without systemd, or whose user may install nothing, is as well as it can be.
+fn recovery(site: &Site) -> String {
+    let unit = quote(&boot::unit_name(&site.deploy_dir));
+    format!(
+        "if test ! -d /run/systemd/system; then echo 'settled at the next contact: there is no systemd'; \
+         elif test -L /etc/systemd/system/multi-user.target.wants/{unit}; then echo 'settled at boot'; \
+         else echo 'settled at the next contact, not at boot: `landfall doctor --install` mends that'; fi"
+    )
 }
 
 fn page(findings: &[Finding]) -> String {

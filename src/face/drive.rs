@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::event::{Event, Failure, FailureKind, Note, Record};
-use crate::face::runner_checks;
+use crate::event::{Event, Failure, FailureKind, Note, Record, Step};
+use crate::face::runner_checks::{self, Told};
 use crate::face::target::target;
 use crate::output::log::Log;
 use crate::plan::{Plan, PlannedFile, Private};
@@ -24,13 +25,17 @@ use crate::remote::rundir::Word;
 use crate::remote::transport::Transport;
 use crate::report::Report;
 use crate::request::{Place, Request, Sudo};
+use crate::saga;
 
-/// How long the end is waited for after a signal; the GitHub runner kills after 10 s.
-const GRACE: Duration = Duration::from_secs(4);
-/// How often a run whose agent died is taken up again.
-const SETTLES: u32 = 3;
+/// How long the end is waited for after a signal: telling it takes its time too, and all of it is
+/// to be over within 5 s. The GitHub runner kills after 10 s.
+const GRACE: Duration = Duration::from_millis(3500);
+/// How often a run whose agent died is taken up again: once more than an undo may die.
+const SETTLES: u32 = saga::ATTEMPTS + 1;
 /// How long somebody else may hold the directory while our run has no end: they settle it.
 const LOCKED: Duration = agent::LONG_LOOK;
+/// How long a run that has ended may take to say so.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
 /// The pause before a run that could not be settled is followed again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -67,19 +72,65 @@ async fn drive<W: Write>(
         .map(|f| (f.planned.clone(), f.source.clone()))
         .collect();
     let run = agent.start(plan, private, files)?;
-    let mut listener = Listener {
-        agent: &agent,
-        plan,
-        run,
-        next: 0,
-        settles: 0,
-        locked: None,
-        pause: PAUSE,
-        asked: None,
-    };
+    let mut listener = Listener::new(&agent, plan, run);
     let heard = listener.listen(log, report, &mut signals).await;
     agent.transport().hang_up().await;
     heard
+}
+
+/// Hears a run to its end that somebody else started and left. As long as it is not committed, it
+/// is taken back: whoever started it never told that it was deployed.
+pub async fn take_up<W: Write>(request: &Request, plan: &Plan, log: &mut Log<W>) -> Report {
+    let mut report = Report::of_plan(plan);
+    match hear_out(request, plan, log, &mut report).await {
+        Ok(()) => report,
+        Err(error) => {
+            let error = unknown(&plan.id, &error);
+            report.lost(&error.failures()[0])
+        }
+    }
+}
+
+async fn hear_out<W: Write>(
+    request: &Request,
+    plan: &Plan,
+    log: &mut Log<W>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let mut signals = Signals::listen()?;
+    let agent = tokio::select! {
+        agent = reach(request) => agent?,
+        name = signals.next() => return Err(stopped_early(name)),
+    };
+    let mut listener = Listener::new(&agent, plan, agent.attach(&plan.id, 0));
+    let ask = async {
+        // A run that has ended tells so at once and needs no word.
+        tokio::time::sleep(FIRST_WORDS).await;
+        let reason = "the step that started it ended without it";
+        let _ = agent.ask(&plan.id, Word::Cancel, reason).await;
+        std::future::pending::<()>().await;
+    };
+    let heard = tokio::select! {
+        heard = listener.listen(log, report, &mut signals) => heard,
+        () = ask => Ok(()),
+    };
+    agent.transport().hang_up().await;
+    match heard {
+        // The server has never heard of it: the step was stopped before it started anything.
+        Err(error @ Error::Agent(_)) if listener.next == 0 => {
+            *report = std::mem::take(report).stopped(&error);
+            Ok(())
+        }
+        heard => heard,
+    }
+}
+
+/// Waits until a signal asks this program to stop.
+pub async fn stopped() -> Error {
+    match Signals::listen() {
+        Ok(mut signals) => stopped_early(signals.next().await),
+        Err(error) => error,
+    }
 }
 
 /// Connects to the server and sees to it that the agent is there.
@@ -145,9 +196,34 @@ struct Listener<'a> {
     locked: Option<Instant>,
     pause: Duration,
     asked: Option<Instant>,
+    checking: Option<JoinHandle<Told>>,
+    committed: bool,
 }
 
-impl Listener<'_> {
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        if let Some(checking) = &self.checking {
+            checking.abort();
+        }
+    }
+}
+
+impl<'a> Listener<'a> {
+    fn new(agent: &'a Agent, plan: &'a Plan, run: Run) -> Self {
+        Self {
+            agent,
+            plan,
+            run,
+            next: 0,
+            settles: 0,
+            locked: None,
+            pause: PAUSE,
+            asked: None,
+            checking: None,
+            committed: false,
+        }
+    }
+
     /// Hears the run to its end. Once it has been heard of, no error says that nothing was touched.
     async fn listen<W: Write>(
         &mut self,
@@ -174,59 +250,79 @@ impl Listener<'_> {
                 .map(|since| GRACE.saturating_sub(since.elapsed()));
             let heard = tokio::select! {
                 heard = self.run.next() => heard?,
+                told = checked(&mut self.checking) => {
+                    self.checking = None;
+                    tell_checked(&told, log);
+                    continue;
+                }
                 name = signals.next(), if self.asked.is_none() => {
                     self.take_back(name, log).await;
                     continue;
                 }
-                () = wait(patience) => return Err(left_alone(self.run.id())),
+                () = wait(patience) => return Err(self.left_alone()),
             };
             match heard {
                 None => return Ok(()),
-                Some(Heard::Record(record)) => self.record(&record, log, report).await?,
+                Some(Heard::Record(record)) => self.record(&record, log, report),
                 Some(Heard::Dropped(failure)) => {
                     log.warn(&format!("contact was lost, trying again: {failure}"));
                 }
                 Some(Heard::Back) => log.say("contact is back"),
                 Some(Heard::Gone(words)) => tokio::select! {
                     settled = self.settle(&words, log) => settled?,
-                    _ = signals.next() => return Err(left_alone(self.run.id())),
+                    _ = signals.next() => return Err(self.left_alone()),
                 },
             }
         }
     }
 
-    async fn record<W: Write>(
-        &mut self,
-        record: &Record,
-        log: &mut Log<W>,
-        report: &mut Report,
-    ) -> Result<(), Error> {
+    fn record<W: Write>(&mut self, record: &Record, log: &mut Log<W>, report: &mut Report) {
         self.next = record.seq + 1;
         log.record(record);
         report.push(record);
-        let Event::Note {
-            note: Note::AwaitingRunner { until },
-            ..
-        } = &record.event
-        else {
-            return Ok(());
-        };
-        match runner_checks::make(&self.plan.checks, *until).await {
-            Ok(passed) => {
-                for line in &passed {
-                    log.say(line);
-                }
-                self.run.say(Word::Confirm, "").await
+        match &record.event {
+            Event::Succeeded { step } if *step == Step::Commit => self.committed = true,
+            Event::Note {
+                note: Note::AwaitingRunner { until },
+                ..
+            } => {
+                // Both times are the server's: its clock and ours need not agree.
+                let patience = (*until - record.at).to_std().unwrap_or_default();
+                let (agent, id) = (self.agent, self.run.id());
+                let checks = &self.plan.checks;
+                self.checking = Some(runner_checks::begin(agent, id, checks, patience));
             }
-            Err(failure) => self.run.say(Word::Deny, &failure.to_string()).await,
+            _ => {}
         }
+    }
+
+    /// This side goes away while the server is still at work.
+    fn left_alone(&self) -> Error {
+        let id = self.run.id();
+        let failure = Failure::new(format!(
+            "this run was stopped while the server was at work on {id}"
+        ));
+        let failure = failure.because(if self.committed {
+            "the release is final, and the server finishes without it"
+        } else {
+            "the server goes on without it and takes itself back"
+        });
+        let failure = failure.of(FailureKind::Cancelled);
+        Error::Lost(failure.hint("ask how it ended: `landfall status`"))
     }
 
     /// Asks the server to take itself back, and says so at once.
     async fn take_back<W: Write>(&mut self, name: &str, log: &mut Log<W>) {
+        let id = self.run.id();
+        if self.committed {
+            log.warn(&format!(
+                "{name}: the run {id} is committed, and the server finishes it"
+            ));
+            self.asked = Some(Instant::now());
+            return;
+        }
         log.warn(&format!(
-            "{name}: asking the server to take the run {} back",
-            self.run.id()
+            "{name}: asking the server to take the run {id} back"
         ));
         self.asked = Some(Instant::now());
         let reason = format!("the runner received {name}");
@@ -285,6 +381,30 @@ impl Listener<'_> {
     }
 }
 
+/// What the runner's own tests came to, or nothing for ever while there are none.
+async fn checked(checking: &mut Option<JoinHandle<Told>>) -> Told {
+    match checking {
+        Some(task) => task.await.unwrap_or_else(|error| {
+            let failure = Failure::new("the runner's own checks ended early").because(error);
+            (Err(failure.clone()), Err(Error::Local(failure)))
+        }),
+        None => std::future::pending().await,
+    }
+}
+
+/// A word that did not arrive is silence to the server: it takes itself back and says so.
+fn tell_checked<W: Write>((made, told): &Told, log: &mut Log<W>) {
+    match made {
+        Ok(passed) => passed.iter().for_each(|line| log.say(line)),
+        Err(failure) => log.say(&failure.to_string()),
+    }
+    if let Err(error) = told {
+        log.warn(&format!(
+            "the server could not be given this runner's word: {error}"
+        ));
+    }
+}
+
 /// Waits for a while, or for ever.
 async fn wait(patience: Option<Duration>) {
     match patience {
@@ -306,16 +426,6 @@ fn unknown(id: &str, error: &Error) -> Error {
             )
         }
     }
-}
-
-fn left_alone(id: &str) -> Error {
-    Error::Lost(
-        Failure::new(format!(
-            "this run was stopped while the server was at work on {id}"
-        ))
-        .because("the server goes on without it and takes itself back")
-        .hint("ask how it ended: `landfall status`"),
-    )
 }
 
 #[cfg(test)]
@@ -388,16 +498,8 @@ mod tests {
         let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
             .await
             .unwrap();
-        let mut listener = Listener {
-            agent: &agent,
-            plan: &plan,
-            run: agent.attach("r", 0),
-            next: 0,
-            settles: 0,
-            locked: None,
-            pause: Duration::from_millis(10),
-            asked: None,
-        };
+        let mut listener = Listener::new(&agent, &plan, agent.attach("r", 0));
+        listener.pause = Duration::from_millis(10);
         let mut log = Log::new(Vec::new(), Style::Plain);
         let mut report = Report::of_plan(&plan);
         let mut signals = Signals::listen().unwrap();

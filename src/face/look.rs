@@ -1,7 +1,7 @@
 //! What an operator asks of a server: history, status, backups, a freeze. Answers are JSON.
 //!
-//! It runs on the server, with the same rights as the agent. Nothing here changes a release,
-//! except `settle`, which takes up what a dead agent left.
+//! It runs on the server, with the same rights as the agent. Nothing here changes a release, except
+//! that `settle` and `status` take up what a dead agent left.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use crate::archive::verify;
 use crate::archive::{Description, catalogue};
 use crate::event::{Failure, Outcome};
 use crate::host::Host;
+use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::Site;
 use crate::report::{Report, standing::Standing};
@@ -33,6 +34,8 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         "verify" => verify_backups(&site, word).await,
         "freeze" => freeze(state, word, by),
         "thaw" => told(&lock::thaw(state)?),
+        "engine" => told(&Server::new(&site)?.engine().await?.docker),
+        "install" => told(&boot::install(&site, state).await?),
         "settle" => told(&settle_all(state, &site).await?),
         _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
             .hint("use the same version of Landfall on both sides")),
@@ -66,6 +69,10 @@ fn history(state: &Path) -> Vec<Report> {
 
 async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     let host = Server::new(site)?;
+    let (settled, unsettled) = match Box::pin(settle::on_contact(&host, state, site)).await {
+        Ok(lines) => (lines, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
     let config = host.config(&site.deploy_dir).await;
     let project = match (&config, &site.project_name) {
         (Ok(config), _) => config.project.clone(),
@@ -83,6 +90,8 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
         last: history(state).into_iter().next(),
         holder: at_work.then(|| settle::holder(state, "")),
         frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
+        settled,
+        unsettled,
         rollback_target: target.map(|l| l.timestamp.clone()),
         release,
     })

@@ -11,12 +11,15 @@ pub mod drive;
 pub mod flags;
 pub mod look;
 pub mod operator;
+pub mod post;
 pub mod preview;
+pub mod recover;
 pub mod runner_checks;
 pub mod target;
 pub mod work;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::error::exit;
@@ -26,11 +29,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>, work: &impl agent::Work) ->
     if let Some(code) = callback::askpass() {
         return code;
     }
-    let args: Vec<String> = args
+    let mut args = args
         .into_iter()
-        .skip(1)
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+        .map(|arg| arg.to_string_lossy().into_owned());
+    let program = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    if Path::new(&program).ends_with(post::NAME) {
+        return blocking(post::run()).into();
+    }
     match args.split_first() {
         Some((face, rest)) if face == "known-hosts" => callback::known_hosts_command(rest),
         Some((face, rest)) if face == "agent" => agent::face(rest, work),

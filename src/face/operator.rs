@@ -13,7 +13,7 @@ use crate::archive::Description;
 use crate::error::{Error, exit, exit_code};
 use crate::event::Failure;
 use crate::face::cli::{Command, Invocation, Show};
-use crate::face::{doctor, drive, preview};
+use crate::face::{doctor, drive, preview, recover};
 use crate::masks::Masks;
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
@@ -114,26 +114,21 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
                 }
             })
         }
-        Command::Recover(request) => {
-            let value = ask(&request, "settle", &[]).await?;
-            shown(value, show, |settled: &Vec<Value>| match settled.len() {
-                0 => "Nothing was left to settle.".into(),
-                n => format!("Settled {n} interrupted run(s); `landfall history` tells how."),
-            })
-        }
-        Command::Doctor(request) => doctor::examine(&request, show).await,
+        Command::Recover { request, when } => recover::settle(&request, when, show).await,
+        Command::Doctor { request, install } => doctor::examine(&request, install, show).await,
         _ => Ok(exit::OK),
     }
 }
 
 /// Asks the agent on the server.
-async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Error> {
+pub async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Error> {
     let agent: Agent = drive::reach(request).await?;
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let mut all = vec![site.as_str()];
     all.extend(args);
     let deadline = match what {
-        "settle" | "verify" => agent::LONG_LOOK,
+        // A look at how it stands may first have to settle what an earlier run left.
+        "settle" | "status" | "verify" => agent::LONG_LOOK,
         _ => agent::LOOK,
     };
     let answer = agent.look(what, &all, deadline).await;
@@ -141,7 +136,8 @@ async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Erro
     answer
 }
 
-fn shown<T: DeserializeOwned>(
+/// Shows an answer as JSON, or as the text that is made of it.
+pub fn shown<T: DeserializeOwned>(
     value: Value,
     show: Show,
     text: impl FnOnce(&T) -> String,

@@ -1,16 +1,24 @@
 //! What would happen, shown; what runs, shown. Nothing on the server is touched.
 //!
-//! It looks with the shell's own commands, because placing the agent would be a touch.
+//! It looks with the shell's own commands, because placing the agent would be a touch. Only who asks
+//! how a directory stands where Landfall has been before asks its agent, which first settles what an
+//! interrupted run left.
 
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
+use crate::face::operator;
 use crate::face::target::target;
+use crate::output::table;
 use crate::plan::{Plan, Site};
 use crate::remote::transport::{Transport, quote};
 use crate::report::Report;
+use crate::report::standing::Standing;
 use crate::request::{Mode, Place, Request};
+
+/// The last line of a look at a server that Landfall has been to.
+const RUNS: &str = "landfall has been here";
 
 /// How long the look may take.
 const LOOK: Duration = Duration::from_secs(30);
@@ -26,7 +34,25 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
         Ok(seen) => lines.extend(seen),
         Err(error) => return report.stopped(&error),
     }
+    let has_runs = lines.pop_if(|line| line == RUNS).is_some();
+    if has_runs && request.mode == Mode::Status && !request.dry_run {
+        match standing(request).await {
+            Ok(seen) => lines.extend(seen),
+            Err(error) => return report.stopped(&error),
+        }
+    }
     report.planned(lines)
+}
+
+/// How the directory stands, where Landfall has been before: an interrupted run is settled first.
+async fn standing(request: &Request) -> Result<Vec<String>, Error> {
+    let value = operator::ask(request, "status", &[]).await?;
+    let standing: Standing = serde_json::from_value(value)
+        .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
+    Ok(table::status(&standing)
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect())
 }
 
 /// A report to fill in: who only asks how the server stands has no goal.
@@ -85,6 +111,7 @@ fn script(site: &Site) -> String {
         format!(
             "if test -e {backups}/.landfall/frozen.json; then echo 'Deployments are frozen.'; fi"
         ),
+        format!("if test -d {backups}/.landfall/runs; then echo '{RUNS}'; fi"),
     ]
     .join("; ")
 }
@@ -107,7 +134,7 @@ mod tests {
         let looked = about(Mode::Status, plan).planned(Vec::new());
         assert_eq!(
             looked.headline(),
-            "Looked at production: nothing was touched."
+            "Looked at production: nothing was deployed."
         );
         let planned = about(Mode::Deploy, plan).planned(Vec::new());
         assert!(planned.headline().starts_with("Planned a deployment"));

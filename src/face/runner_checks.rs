@@ -4,20 +4,39 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
 
+use crate::error::Error;
 use crate::event::Failure;
 use crate::host::http;
 use crate::plan::{Checks, Probe, SmokeTest};
+use crate::remote::agent::Agent;
+use crate::remote::rundir::Word;
 
 /// How often a test that does not pass yet is made again.
 const LOOK: Duration = Duration::from_millis(250);
 /// What is kept back of the server's patience, for the word to arrive.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// What became of the tests, and whether the server has been told.
+pub type Told = (Result<Vec<String>, Failure>, Result<(), Error>);
+
+/// Makes the tests and gives the server the runner's word, beside whatever else goes on.
+#[must_use]
+pub fn begin(agent: &Agent, id: &str, checks: &Checks, patience: Duration) -> JoinHandle<Told> {
+    let (agent, id, checks) = (agent.clone(), id.to_owned(), checks.clone());
+    tokio::spawn(async move {
+        let made = make(&checks, patience).await;
+        let told = match &made {
+            Ok(_) => agent.ask(&id, Word::Confirm, "").await,
+            Err(failure) => agent.ask(&id, Word::Deny, &failure.to_string()).await,
+        };
+        (made, told)
+    })
+}
+
 /// Makes the tests until each has passed once, or until the server's patience is nearly over.
-pub async fn make(checks: &Checks, until: DateTime<Utc>) -> Result<Vec<String>, Failure> {
-    let patience = (until - Utc::now()).to_std().unwrap_or_default();
+async fn make(checks: &Checks, patience: Duration) -> Result<Vec<String>, Failure> {
     let client = http::client()?;
     let mut passed = Vec::new();
     let end = tokio::time::Instant::now() + patience.saturating_sub(MARGIN);

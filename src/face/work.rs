@@ -12,6 +12,7 @@ use crate::error::{exit, exit_code};
 use crate::event::Failure;
 use crate::face::agent::Work;
 use crate::face::look;
+use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::{Plan, Private};
 use crate::remote::rundir;
@@ -24,6 +25,8 @@ pub struct Saga;
 impl Work for Saga {
     async fn run(&self, plan: Plan, private: Private, dir: rundir::RunDir) -> ExitCode {
         let dir = RunDir::of(dir.state(), dir.id());
+        // A boot that runs an older program is no reason not to deploy.
+        let _ = boot::refresh(dir.state(), boot::Wanted::IfInstalled);
         let work = async {
             let host = Server::new(&plan.site)?;
             Box::pin(run::begin(plan, private, &host, &dir)).await

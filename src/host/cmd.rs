@@ -24,7 +24,7 @@ use crate::host::{Lines, Result};
 use group::Group;
 
 /// The only variables that a command inherits: an operator's shell must not decide a deployment.
-const INHERITED: [&str; 12] = [
+pub const INHERITED: [&str; 12] = [
     "PATH",
     "HOME",
     "USER",

@@ -3,6 +3,7 @@
 //! `real` does it with Docker, Compose and the file system; nothing in here decides what should
 //! be done, or when.
 
+pub mod boot;
 pub mod cmd;
 pub mod compose;
 pub mod docker;

@@ -4,6 +4,7 @@
 
 use super::clean;
 use crate::archive::{Description, Purpose, Release, Running};
+use crate::event::Status;
 use crate::plan::Goal;
 use crate::report::{Report, Standing, span};
 
@@ -23,9 +24,23 @@ pub fn status(standing: &Standing) -> String {
     if let Some(holder) = &standing.holder {
         facts.push(("at work", holder.clone()));
     }
+    facts.extend(
+        standing
+            .settled
+            .iter()
+            .map(|line| ("settled", line.clone())),
+    );
+    if let Some(failure) = &standing.unsettled {
+        facts.push(("unsettled", failure.to_string()));
+        facts.extend(failure.hints.iter().map(|hint| ("to do", hint.clone())));
+    }
     if let Some(last) = &standing.last {
         facts.push(("last run", format!("{} {}", last.id, last.status)));
         facts.push(("", last.headline()));
+        if last.status == Status::RollbackFailed {
+            facts.push(("why", last.reason.clone()));
+            facts.extend(last.hints.iter().map(|hint| ("to do", hint.clone())));
+        }
     }
     let latest = standing.rollback_target.clone();
     facts.push((
@@ -190,6 +205,7 @@ fn aligned(rows: &[Vec<String>], widest: usize) -> String {
 mod tests {
     use super::*;
     use crate::archive::{ArchiveFact, DESCRIPTION_VERSION};
+    use crate::event::Failure;
     use crate::report::sample;
 
     fn release() -> Release {
@@ -247,12 +263,15 @@ mod tests {
             last: Some(Report::fold(&sample::rolled_back())),
             holder: None,
             frozen: Some("until monday\n::error::x".into()),
+            settled: vec!["the run 7 is settled: rolled_back".into()],
             rollback_target: Some("20251016_101010".into()),
+            ..Standing::default()
         };
         insta::assert_snapshot!(status(&standing), @r"
         directory  /opt/mcp
         project    mcp
         frozen     until monday ::error::x
+        settled    the run 7 is settled: rolled_back
         last run   20251017_143025-0a1b2c rolled_back
                    Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.
         latest     20251016_101010
@@ -264,6 +283,29 @@ mod tests {
         insta::assert_snapshot!(status(&Standing::default()), @r"
         directory
         project
+        latest     no backup to go back to
+
+        nothing runs
+        ");
+    }
+
+    #[test]
+    fn a_status_after_a_failed_rollback_tells_both_causes_and_the_commands_that_mend_it() {
+        let standing = Standing {
+            last: Some(Report::fold(&sample::stuck())),
+            unsettled: Some(Failure::new("docker is away").hint("start it")),
+            ..Standing::default()
+        };
+        insta::assert_snapshot!(status(&standing), @r"
+        directory
+        project
+        unsettled  docker is away
+        to do      start it
+        last run   20251017_143025-0a1b2c rollback_failed
+                   Rollback failed: `compose up` failed; production needs a person (it began with: service `web` exited with code 1 three seconds after the start).
+        why        `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.
+        to do      read the log of `web` below
+        to do      free some space, then run `landfall recover --deploy-dir /opt/mcp`
         latest     no backup to go back to
 
         nothing runs

@@ -158,8 +158,12 @@ impl Plan {
 
     fn confirm(&self) -> Option<Says> {
         let tests: Vec<_> = self.checks.from_runner().map(asks).collect();
-        let what = "hear from the machine that started the run, which tests from outside:";
-        (!tests.is_empty()).then(|| says(what).with(tests))
+        let what = match tests.as_slice() {
+            [] => "hear from the machine that started the run",
+            _ => "hear from the machine that started the run, which tests from outside:",
+        };
+        let wanted = self.checks.await_the_runner();
+        wanted.then(|| says(what).with(tests))
     }
 
     fn commit(&self) -> Says {

@@ -249,10 +249,18 @@ impl Report {
     }
 
     /// The report of a run with which contact was lost; what was heard until then is kept.
-    /// An end that was heard already stands: losing contact after it loses nothing.
+    /// An end that was heard already stands, and so does a commit: nothing goes back behind it.
     #[must_use]
     pub fn lost(mut self, failure: &Failure) -> Self {
         if self.is_finished() {
+            return self;
+        }
+        if self.is_committed() {
+            self.status = match self.goal {
+                Some(Goal::Rollback { .. }) => Status::Restored,
+                _ => Status::Deployed,
+            };
+            self.warnings.push(failure.to_string());
             return self;
         }
         self.status = Status::Unknown;
@@ -265,6 +273,11 @@ impl Report {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.status != Status::Unknown
+    }
+
+    fn is_committed(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|s| s.step == Step::Commit && s.result == StepResult::Acted)
     }
 
     /// Says whether the run ended as asked: exit code 0.

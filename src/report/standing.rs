@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Report;
 use crate::archive::Release;
+use crate::event::Failure;
 
 /// What runs, who holds the directory, and how the last run ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub struct Standing {
     pub holder: Option<String>,
     /// The message of a person's freeze.
     pub frozen: Option<String>,
+    /// What this look settled of an earlier run, in lines; empty when nothing was left.
+    pub settled: Vec<String>,
+    /// What stands in the way of settling what an earlier run left.
+    pub unsettled: Option<Failure>,
     /// The backup that a rollback to `latest` would restore.
     pub rollback_target: Option<String>,
 }

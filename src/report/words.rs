@@ -17,7 +17,7 @@ impl Report {
                 self.took()
             ),
             Status::Planned if self.goal.is_none() => {
-                format!("Looked at {}: nothing was touched.", self.place())
+                format!("Looked at {}: nothing was deployed.", self.place())
             }
             Status::Planned => format!("Planned {}: nothing was touched.", self.aim()),
             Status::RolledBack => {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::event::Failure;
-use crate::plan::{Backups, Checks, Site, SmokeTest};
+use crate::plan::{Backups, Checks, Confirm, Site, SmokeTest};
 use crate::secret::Secret;
 
 use super::fault::{Caller, Faults, Found};
@@ -40,6 +40,8 @@ impl Request {
         }
     }
 }
+
+const CONFIRM: &[(&str, Confirm)] = &[("auto", Confirm::Auto), ("runner", Confirm::Runner)];
 
 struct Border<'a> {
     raw: &'a Raw,
@@ -354,6 +356,9 @@ impl<'a> Border<'a> {
                 .unwrap_or_default(),
             watch: self
                 .seconds(raw.watch(), grammar::SECONDS_OR_NONE)
+                .unwrap_or_default(),
+            confirm: self
+                .one(raw.confirm(), |text| grammar::choice(text, CONFIRM))
                 .unwrap_or_default(),
         }
     }

@@ -213,6 +213,7 @@ inputs! {
     smoke_suite: Checks Line Value("basic"), "Which smoke tests to run: `basic`, or `full` for those marked `suite: full` as well.";
     health_timeout: Checks Line Value("120"), "Seconds until the checks must pass.";
     watch: Checks Line Value("0"), "Seconds after that in which the checks must go on passing.";
+    confirm: Checks Line Value("auto"), "Whose word makes a release final: `auto` (the runner's where smoke tests say `from: runner`, else the server's own checks) or `runner` (always). Without the runner's word within `health_timeout` the server takes the release back.";
     backup_dir: Site Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
     keep_backups: Backups Line Value("3"), "How many backups are kept, the newest first; the one that a rollback would need always is.";
     backup_exclude: Backups Lines Nothing, "What a backup leaves out: globs relative to `deploy_dir`, one a line.";

@@ -190,6 +190,8 @@ pub mod name {
     pub const TARGET: &str = "target";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
+    /// The [`crate::saga::patience::Moment`] until which the runner's word counts.
+    pub const DEADLINE: &str = "deadline";
 }
 
 #[cfg(test)]

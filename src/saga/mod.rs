@@ -7,6 +7,7 @@ pub mod downtime;
 pub mod facts;
 pub mod journal;
 pub mod lock;
+pub mod patience;
 pub mod redact;
 pub mod run;
 pub mod settle;
@@ -17,6 +18,9 @@ use std::collections::BTreeMap;
 
 use crate::event::{Event, Failure, FailureKind, Outcome, Step};
 use crate::plan::{Goal, Plan};
+
+/// How often the undo of one step is begun when every agent that begins it dies.
+pub const ATTEMPTS: u32 = 3;
 
 /// How far one step has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,7 @@ enum Stage {
 pub struct History {
     plan: Option<Box<Plan>>,
     stages: BTreeMap<Step, Stage>,
+    attempts: BTreeMap<Step, u32>,
     failed: Option<(Step, Failure)>,
     undo_failed: Option<Failure>,
     outcome: Option<Outcome>,
@@ -122,7 +127,7 @@ impl History {
         let step = if self.is_committed() {
             self.cut_hook(plan)?
         } else if self.failed.is_some() {
-            return None;
+            return self.hopeless_undo();
         } else {
             self.last_started()
                 .or_else(|| plan.steps().first().copied())?
@@ -136,6 +141,19 @@ impl History {
             step,
             failure: Failure::new(format!("the agent died {when} `{step}`"))
                 .of(FailureKind::Interrupted),
+        })
+    }
+
+    /// The loop breaker: an undo that has killed every agent which began it counts as failed.
+    fn hopeless_undo(&self) -> Option<Event> {
+        let (step, tried) = self.attempts.iter().find(|(step, tried)| {
+            **tried >= ATTEMPTS && self.stage(**step) == Some(Stage::Undoing)
+        })?;
+        let what =
+            format!("taking back `{step}` was begun {tried} times, and the agent died each time");
+        Some(Event::UndoFailed {
+            step: *step,
+            failure: Failure::new(what).of(FailureKind::Interrupted),
         })
     }
 
@@ -200,7 +218,10 @@ impl History {
                 self.set(*step, Stage::Failed);
                 self.failed.get_or_insert((*step, failure.clone()));
             }
-            Event::UndoStarted { step } => self.set(*step, Stage::Undoing),
+            Event::UndoStarted { step } => {
+                self.set(*step, Stage::Undoing);
+                *self.attempts.entry(*step).or_default() += 1;
+            }
             Event::Undone { step } => self.set(*step, Stage::Undone),
             Event::UndoFailed { step, failure } => {
                 self.set(*step, Stage::UndoFailed);

@@ -15,7 +15,7 @@ use crate::saga::facts::RunDir;
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
-use crate::saga::steps::Run;
+use crate::saga::steps::{Run, mend};
 use crate::saga::{Next, next, tidy};
 
 /// How often the wish to cancel is looked for.
@@ -61,7 +61,13 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
         };
     };
     let committed = journal.history().is_committed();
-    let cut = journal.history().interruption();
+    let cut = journal.history().interruption().map(|event| match event {
+        Event::UndoFailed { step, failure } => Event::UndoFailed {
+            step,
+            failure: mend::by_hand(&plan, dir, failure),
+        },
+        other => other,
+    });
     if let Some(event) = &cut {
         journal.insist(event.clone())?;
     }
@@ -153,10 +159,11 @@ impl<'a, H: Host> Saga<'a, H> {
         self.redactor.borrow_mut().learn(&self.plan);
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
-            Err(failure) => Event::UndoFailed {
-                step,
-                failure: self.redactor.borrow().failure(failure),
-            },
+            Err(failure) => {
+                let failure = self.redactor.borrow().failure(failure);
+                let failure = mend::by_hand(&self.plan, self.dir, failure);
+                Event::UndoFailed { step, failure }
+            }
         };
         self.insist(verdict)
     }

@@ -3,6 +3,7 @@
 //! There is no second way back: the run's own journal is taken up, gets its one recovery event,
 //! and the ordinary loop carries it to its end.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
 use crate::saga::{lock, run};
+
+/// How long somebody who only looks waits for a deployment at work.
+const LOCK: Duration = Duration::from_secs(10);
 
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
@@ -31,10 +35,29 @@ pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
 
 /// Settles every unfinished run of a deploy directory, under the lock.
 pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
-    let patience = Duration::from_secs(10);
     let holder = || holder(state, "");
-    let _lock = lock::take(&site.deploy_dir, patience, holder, |_| {}).await?;
+    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
     take_up(host, state, "", site, &|_| {}).await
+}
+
+/// Settles what an earlier run left, if one did, and tells so in lines; on any contact.
+pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<String>> {
+    if !has_dead(state) {
+        return Ok(Vec::new());
+    }
+    let holder = || holder(state, "");
+    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    let lines: RefCell<Vec<String>> = RefCell::default();
+    let tell = |text| lines.borrow_mut().push(text);
+    take_up(host, state, "", site, &tell).await?;
+    Ok(lines.take())
+}
+
+/// Says whether a run has no end and nobody at work on it.
+fn has_dead(state: &Path) -> bool {
+    let runs = unfinished(state, "").into_iter();
+    let mut dirs = runs.map(|id| RunDir::of(state, &id));
+    dirs.any(|dir| dir.journal().exists() && !dir.is_alive())
 }
 
 async fn take_up<H: Host>(
@@ -188,6 +211,20 @@ mod tests {
         assert_eq!(outcomes[0].status().word(), "refused");
         assert!(run.path().join("journal.damaged").exists());
         assert_eq!(unfinished(dir.path(), ""), Vec::<String>::new());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn any_contact_settles_what_a_dead_agent_left_and_tells_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (host, site, run) = scene(dir.path());
+        let claim = run.claim().unwrap();
+        let none: [String; 0] = [];
+        assert_eq!(on_contact(&host, dir.path(), &site).await.unwrap(), none);
+        drop(claim);
+        let lines = on_contact(&host, dir.path(), &site).await.unwrap();
+        assert!(lines[0].contains("was interrupted"), "{lines:?}");
+        assert!(lines[1].contains("is settled: refused"), "{lines:?}");
+        assert_eq!(on_contact(&host, dir.path(), &site).await.unwrap(), none);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -223,3 +223,71 @@ fn only_an_interruption_fails_a_step_that_had_acted() {
     assert!(!history.allows(&failed(failure.clone())));
     assert!(history.allows(&failed(failure.of(FailureKind::Interrupted))));
 }
+
+/// Begins an undo and dies, until recovery does something else; how often it died.
+fn dies_in_every_undo_of(history: &mut History, step: Step) -> u32 {
+    for died in 0..100 {
+        if let Some(event) = history.interruption() {
+            assert!(matches!(event, Event::UndoFailed { step: s, .. } if s == step));
+            history.push(&event).unwrap();
+            return died;
+        }
+        history.push(&Event::UndoStarted { step }).unwrap();
+    }
+    panic!("it is tried for ever");
+}
+
+#[test]
+fn an_undo_that_kills_every_agent_is_given_up_and_both_causes_and_the_other_undos_stay() {
+    let mut history = History::default();
+    let events = records(&sample::deploy(), Some(Step::Verify));
+    let before_the_undos = events
+        .iter()
+        .position(|e| matches!(e, Event::UndoStarted { .. }));
+    for e in &events[..before_the_undos.unwrap()] {
+        history.push(e).unwrap();
+    }
+    let mut undone = Vec::new();
+    let outcome = loop {
+        match next(&history) {
+            Next::Undo(Step::Files) => {
+                assert_eq!(dies_in_every_undo_of(&mut history, Step::Files), ATTEMPTS);
+            }
+            Next::Undo(step) => {
+                history.push(&Event::UndoStarted { step }).unwrap();
+                history.push(&Event::Undone { step }).unwrap();
+                undone.push(step);
+            }
+            Next::Finish(outcome) => break outcome,
+            other => panic!("{other:?}"),
+        }
+    };
+    let Outcome::Stuck { cause, undo, step } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!((step, cause.what.as_str()), (Step::Verify, "act"));
+    assert!(undo.what.contains("begun 3 times"), "{undo}");
+    assert!(
+        undone.contains(&Step::Up) && undone.contains(&Step::Backup),
+        "{undone:?}"
+    );
+}
+
+#[test]
+fn an_undo_that_was_cut_short_a_few_times_is_begun_again() {
+    let mut history = History::default();
+    let events = records(&sample::deploy(), Some(Step::Verify));
+    for e in events
+        .iter()
+        .take_while(|e| !matches!(e, Event::UndoStarted { .. }))
+    {
+        history.push(e).unwrap();
+    }
+    for _ in 1..ATTEMPTS {
+        let Next::Undo(step) = next(&history) else {
+            panic!("{:?}", next(&history));
+        };
+        history.push(&Event::UndoStarted { step }).unwrap();
+        assert_eq!(history.interruption(), None);
+    }
+}

@@ -133,6 +133,11 @@ fn the_action_runs_the_container_and_can_be_listed() {
     let action = action();
     assert_eq!(action["runs"]["using"], "docker");
     assert_eq!(action["runs"]["image"], "Dockerfile");
+    assert_eq!(
+        action["runs"]["post-entrypoint"],
+        "/usr/local/bin/landfall-post"
+    );
+    assert_eq!(action["runs"]["post-if"], "always()");
     assert_eq!(action["branding"]["icon"], "anchor");
     assert_eq!(action["branding"]["color"], "blue");
     let description = action["description"].as_str().unwrap();

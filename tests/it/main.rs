@@ -10,14 +10,17 @@
 
 mod action_yml;
 mod archive;
+mod boot;
 mod command_line;
 mod connection;
+mod crowd;
 mod deployment;
 mod features;
 mod harness;
 mod inputs;
 mod misbehaviour;
 mod patience;
+mod post;
 mod promises;
 mod refusal;
 mod remote;
@@ -25,3 +28,4 @@ mod retention;
 mod rights;
 mod sshd;
 mod variants;
+mod word;

@@ -5,11 +5,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::follow;
+use super::{follow, unit};
 use crate::event::Failure;
 use crate::plan::{PLAN_VERSION, Plan};
 use crate::remote::rundir::RunDir;
@@ -87,12 +88,24 @@ fn store(mut to: File, from: &mut impl BufRead, length: u64) -> Result<(), Failu
     Ok(())
 }
 
-/// Launches the agent and waits until it has claimed its run.
+/// Launches the agent and waits until it has claimed its run. A unit of systemd that cannot be had
+/// is no reason not to deploy: a session of its own will do.
 fn set_free(dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
+    if let Some(command) = unit::command(Path::new("/"), dir.id())
+        && launch(command, dir, lines).is_ok()
+    {
+        return Ok(());
+    }
+    if is_started(dir) {
+        return Ok(());
+    }
+    launch(Command::new(std::env::current_exe()?), dir, lines)
+}
+
+fn launch(mut command: Command, dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
     let log = dir.append("agent.log")?;
-    let mut agent = Command::new(std::env::current_exe()?);
-    without_inputs(&mut agent);
-    let mut child = agent
+    without_inputs(&mut command);
+    let mut child = command
         .args(["agent", "run", "--id", dir.id(), "--state"])
         .arg(dir.state())
         .current_dir("/")

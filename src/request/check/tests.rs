@@ -107,7 +107,8 @@ fn the_least_inputs_mean_the_documented_defaults() {
         "health_url": null,
         "smoke": [],
         "health_timeout": 120,
-        "watch": 0
+        "watch": 0,
+        "confirm": "auto"
       },
       "backups": {
         "keep": 3,

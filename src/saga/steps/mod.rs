@@ -9,6 +9,7 @@ pub mod compare;
 pub mod confirm;
 pub mod files;
 pub mod leftovers;
+pub mod mend;
 pub mod mounts;
 pub mod post_deploy;
 pub mod pre_deploy;

@@ -3,12 +3,13 @@
 //! It takes the lock, settles what an earlier run left, and looks at the server. It has no undo:
 //! it changes nothing that is the operator's.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::archive::Description;
 use crate::archive::catalogue::{self, Listed};
 use crate::event::{Failure, Note};
-use crate::host::{Engine, Host, Result};
+use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::steps::{Run, stage};
@@ -18,6 +19,11 @@ use crate::saga::{lock, settle};
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     run.host.check_site().await?;
     take_lock(run).await?;
+    run.say(boot::guarantee(
+        Path::new("/"),
+        &run.plan.site,
+        &run.plan.id,
+    ));
     settle::earlier(run).await?;
     lock::refuse_frozen(run.dir.state())?;
     let engine = run.host.engine().await?;

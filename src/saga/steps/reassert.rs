@@ -98,16 +98,51 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
 
 /// Brings up what does not run as recorded; what does is left alone. Each reference means what ran
 /// under it meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
+///
+/// One service that cannot come back keeps no other from it; the first failure is told.
 async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Result<()> {
     leftovers::mend(run, &release.project).await?;
+    let mut failed = Ok(());
     for layer in layers(&release.services) {
-        for service in &layer {
-            let (image, digest) = (&service.image, service.digest.as_deref());
-            point(run, image, &service.image_id, digest).await?;
+        let (there, missing) = with_image(run, layer).await;
+        failed = failed.and(missing);
+        let made = make_layer(run, host, &release.project, &there).await;
+        if made.is_err() && there.len() > 1 {
+            for one in &there {
+                let _ = make_layer(run, host, &release.project, &[*one]).await;
+            }
         }
-        make_layer(run, host, &release.project, &layer).await?;
+        failed = failed.and(made);
     }
-    start_what_ran(run, host, release).await
+    let started = start_what_ran(run, host, release).await;
+    failed.and(started)
+}
+
+/// The services whose reference means their image again, and the first failure of the others.
+async fn with_image<'s, H: Host>(
+    run: &Run<'_, H>,
+    layer: Vec<&'s Running>,
+) -> (Vec<&'s Running>, Result<()>) {
+    let (mut there, mut failed) = (Vec::new(), Ok(()));
+    for service in layer {
+        let (image, digest) = (&service.image, service.digest.as_deref());
+        match point(run, image, &service.image_id, digest).await {
+            Ok(()) => there.push(service),
+            Err(failure) => {
+                let what = format!(
+                    "service `{}` cannot have its old image back",
+                    service.service
+                );
+                run.warn(format!(
+                    "{what}; its new containers are started again meanwhile"
+                ));
+                let mut all = Failure::new(what).because(&failure);
+                all.hints = failure.hints;
+                failed = failed.and(Err(all));
+            }
+        }
+    }
+    (there, failed)
 }
 
 /// Makes the containers of a layer that differ, and those whose mounted file changed.

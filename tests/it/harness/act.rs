@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,6 +41,7 @@ pub struct Act<'a> {
 
 enum Face {
     Action,
+    Post,
     Cli(Vec<String>),
 }
 
@@ -110,6 +112,15 @@ impl<'a> Act<'a> {
             .input("registry_password", password)
     }
 
+    /// Runs as the action's `post-entrypoint`, with what the main step left.
+    pub fn after(mut self, main: &Done) -> Self {
+        self.face = Face::Post;
+        for (name, value) in runner::pairs(&main.state) {
+            self = self.variable(&format!("STATE_{name}"), &value);
+        }
+        self
+    }
+
     /// Puts a file into the workspace and ships it.
     pub fn ship(self, path: &str, text: &str) -> Self {
         let at = self.runner.path().join("workspace").join(path);
@@ -160,6 +171,9 @@ impl<'a> Act<'a> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(landfall());
+        if matches!(self.face, Face::Post) {
+            command.arg0("/usr/local/bin/landfall-post");
+        }
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
@@ -169,7 +183,7 @@ impl<'a> Act<'a> {
             .envs(&self.unknown)
             .current_dir(self.runner.path().join("workspace"));
         match &self.face {
-            Face::Action => self.as_the_runner(&mut command),
+            Face::Action | Face::Post => self.as_the_runner(&mut command),
             Face::Cli(arguments) => self.as_an_operator(&mut command, arguments),
         }
         command

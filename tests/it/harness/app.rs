@@ -123,6 +123,18 @@ impl App {
         Act::cli(self, arguments)
     }
 
+    /// Sends the agent on the server a signal, such as `KILL`.
+    #[track_caller]
+    pub fn signal_the_agent(&self, signal: &str) {
+        let script = format!(
+            "for p in /proc/[0-9]*; do
+                tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q '^[^ ]*landfall-[0-9a-f]* agent run' || continue
+                kill -{signal} ${{p#/proc/}} && echo sent
+            done; true"
+        );
+        assert!(self.slot.sh(&script).contains("sent"), "there is no agent");
+    }
+
     /// What the application says about itself on a port of the server.
     pub fn identity(&self, port: u16) -> Option<Value> {
         let here = self.slot.fact(&format!("APP_PORT_{port}")).parse().unwrap();

@@ -30,7 +30,11 @@ pub fn variable(input: &str) -> String {
 
 /// Reads a file of outputs as the runner does; panics where the runner would fail the step.
 pub fn outputs(path: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(path).unwrap();
+    pairs(&std::fs::read_to_string(path).unwrap())
+}
+
+/// The names and values in the text of such a file.
+pub fn pairs(text: &str) -> BTreeMap<String, String> {
     assert!(
         text.is_empty() || text.ends_with('\n'),
         "the last line has no end"

@@ -37,10 +37,13 @@ impl Slot {
         Self::lease_one_of(&names, "main")
     }
 
-    /// Leases the slot of another variant: `docker26` or `compose1`, which are also their names.
+    /// Leases the slot of another variant: `docker26`, `compose1` or `systemd`, which are also their
+    /// names, unless `LANDFALL_LAB_SLOT_SYSTEMD` (and so on) says otherwise.
     #[track_caller]
     pub fn lease_variant(variant: &str) -> Self {
-        Self::lease_one_of(&[variant], variant)
+        let named = format!("LANDFALL_LAB_SLOT_{}", variant.to_uppercase());
+        let name = std::env::var(named).unwrap_or_else(|_| variant.to_owned());
+        Self::lease_one_of(&[&name], variant)
     }
 
     #[track_caller]

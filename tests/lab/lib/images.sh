@@ -22,6 +22,9 @@ images_server() {
     images_build "landfall-lab/server:$variant" "$LAB_HOME/images/server" --target "$target" "$@"
 }
 
+# Made only for a slot that wants it.
+images_systemd() { images_build landfall-lab/server:systemd "$LAB_HOME/images/systemd"; }
+
 images_hash() { source_hash "$LAB_HOME/images/$1"; }
 
 images_current() {

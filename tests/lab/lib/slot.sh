@@ -19,8 +19,8 @@ slot_must_exist() {
 lab_up() {
     local slot=${1:-} variant=${2:-main}
     slot_name_ok "$slot"
-    case $variant in main | docker26 | compose1) ;; *)
-        die "there is no variant '$variant'; take main, docker26 or compose1"
+    case $variant in main | docker26 | compose1 | systemd) ;; *)
+        die "there is no variant '$variant'; take main, docker26, compose1 or systemd"
         ;;
     esac
     hold_lock "slot-$slot"
@@ -34,14 +34,19 @@ lab_up() {
 slot_stands() {
     local slot=$1 variant=$2
     [[ -e $LAB_STATE/$slot/slot.env ]] || return 1
-    [[ $(slot_server_facts "$slot") == "$variant $(slot_sources) true $(slot_env_value "$slot" LAB_SERVER_ID)" ]] &&
+    [[ $(slot_server_facts "$slot") == "$variant $(slot_sources "$variant") true $(slot_env_value "$slot" LAB_SERVER_ID)" ]] &&
         port_answers "$(slot_env_value "$slot" LAB_SSH_PORT)" SSH-2.0 2>/dev/null &&
         docker exec "$(slot_server "$slot")" docker version >/dev/null 2>&1 &&
         registry_answers "$slot" 2>/dev/null &&
         [[ $(cat "$LAB_STATE/$slot/images" 2>/dev/null) == "$(beacon_hash)" ]]
 }
 
-slot_sources() { source_hash "$LAB_HOME/images/server" "$LAB_HOME/images/registry"; }
+# slot_sources VARIANT
+slot_sources() {
+    local folders=("$LAB_HOME/images/server" "$LAB_HOME/images/registry")
+    [[ $1 != systemd ]] || folders+=("$LAB_HOME/images/systemd")
+    source_hash "${folders[@]}"
+}
 
 # slot_server_facts SLOT: variant, sources, running or not, ID.
 slot_server_facts() {
@@ -54,7 +59,7 @@ slot_env_value() { sed -n "s/^$2=//p" "$LAB_STATE/$1/slot.env"; }
 slot_make() {
     local slot=$1 variant=$2 there
     there=$(slot_server_facts "$slot")
-    if [[ -n ${there// /} && $there != "$variant $(slot_sources) "* ]]; then
+    if [[ -n ${there// /} && $there != "$variant $(slot_sources "$variant") "* ]]; then
         say "slot $slot was made as another server; making it again"
         slot_remove "$slot"
     fi
@@ -98,7 +103,7 @@ slot_secrets() {
 }
 
 slot_labels() {
-    printf -- '--label=%s\n' landfall.lab=1 "landfall.lab.slot=$1" "landfall.lab.sources=$(slot_sources)"
+    printf -- '--label=%s\n' landfall.lab=1 "landfall.lab.slot=$1" "landfall.lab.sources=$(slot_sources "${2:-main}")"
 }
 
 slot_create_registry() {
@@ -122,7 +127,8 @@ slot_run_server() {
     if ! docker inspect "$name" >/dev/null 2>&1; then
         number=$(network_number "$slot")
         base=$(network_base "$number")
-        mapfile -t options < <(slot_labels "$slot" && engine_freedom)
+        mapfile -t options < <(slot_labels "$slot" "$variant" && engine_freedom)
+        [[ $variant != systemd ]] || slot_with_systemd
         for ports in 0:22 10:8000 11:8001 12:8002 13:8003 14:8004; do
             options+=(--publish "127.0.0.1:$((base + ${ports%:*})):${ports#*:}")
         done
@@ -134,6 +140,20 @@ slot_run_server() {
             --env "LAB_CLIENT_KEY=$(<"$LAB_STATE/$slot/id_ed25519.pub")" "landfall-lab/server:$variant" >/dev/null
     fi
     docker start "$name" >/dev/null
+}
+
+# systemd finds its own branch of the machine's control groups by its path
+# there, and needs no right over the machine's clock and kernel.
+slot_with_systemd() {
+    local option kept=()
+    images_systemd
+    for option in "${options[@]}"; do
+        case $option in
+        *=SYS_TIME | *=SYS_BOOT | *=SYS_MODULE | *=WAKE_ALARM | *=BLOCK_SUSPEND) ;;
+        *) kept+=("$option") ;;
+        esac
+    done
+    options=("${kept[@]}" --cgroupns=host --tmpfs /run/lock)
 }
 
 # The server's keys under the address that is published on loopback, and,

@@ -1,0 +1,100 @@
+//! `landfall recover`: settles what an interrupted run left, asked by a person or by the boot.
+//!
+//! The exit code is the contract's, of the worst outcome among the settled runs. It refuses to know
+//! how a run is settled.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, exit, exit_code};
+use crate::event::{Outcome, Status};
+use crate::face::cli::Show;
+use crate::face::operator::{ask, shown};
+use crate::request::Request;
+
+/// How long a booting machine's engine may take to answer.
+const BOOT: Duration = Duration::from_mins(5);
+/// The pause between two questions to it.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Who wants it settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// A person, now.
+    Now,
+    /// The machine, as soon as its engine answers after a boot.
+    AtBoot,
+}
+
+/// Settles every run that has no end and nobody at work on it.
+pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Error> {
+    if when == When::AtBoot {
+        await_engine(request).await?;
+    }
+    let value = ask(request, "settle", &[]).await?;
+    let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
+    shown(value, show, |all: &Vec<Outcome>| told(all))?;
+    Ok(code(&outcomes))
+}
+
+/// Waits until the engine answers, or has had its time.
+async fn await_engine(request: &Request) -> Result<(), Error> {
+    let begun = Instant::now();
+    loop {
+        match ask(request, "engine", &[]).await {
+            Ok(_) => return Ok(()),
+            Err(error) if begun.elapsed() > BOOT => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn told(outcomes: &[Outcome]) -> String {
+    if outcomes.is_empty() {
+        return "Nothing was left to settle.".into();
+    }
+    let lines = outcomes.iter().map(|outcome| {
+        let cause = outcome.cause().map(|(_, cause)| format!(" ({cause})"));
+        let status = outcome.status();
+        format!(
+            "Settled an interrupted run: {status}{}.",
+            cause.unwrap_or_default()
+        )
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.push("`landfall history` tells how.".into());
+    lines.join("\n")
+}
+
+/// A run that had touched nothing leaves nothing to tell by a code.
+fn code(outcomes: &[Outcome]) -> u8 {
+    let codes = outcomes.iter().map(|outcome| match outcome.status() {
+        Status::Refused => exit::OK,
+        status => exit_code(status),
+    });
+    codes.max().unwrap_or(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Failure, Step};
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_outcome() {
+        let (cause, step) = (Failure::new("no"), Step::Up);
+        let refused = Outcome::Refused {
+            cause: cause.clone(),
+            step,
+        };
+        let back = Outcome::RolledBack {
+            cause: cause.clone(),
+            step,
+        };
+        let undo = cause.clone();
+        let stuck = Outcome::Stuck { cause, step, undo };
+        assert_eq!(code(&[]), 0);
+        assert_eq!(code(&[refused, Outcome::Deployed]), 0);
+        assert_eq!(code(&[back.clone(), Outcome::Deployed]), 1);
+        assert_eq!(code(&[stuck, back]), 3);
+    }
+}
