@@ -131,9 +131,11 @@ impl<'a, H: Host> Saga<'a, H> {
             return self.insist(Event::Failed { step, failure });
         }
         self.watch_downtime(step).await;
+        fault!(here "act.before", step.word());
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell);
         let acted = self.within(run.act(step), step).await;
+        fault!(here "act.after", step.word());
         self.tell_sampler(step, Step::Up);
         match acted.and_then(|()| self.append(Event::Succeeded { step })) {
             Ok(()) => Ok(()),
@@ -147,7 +149,9 @@ impl<'a, H: Host> Saga<'a, H> {
     async fn undo(&self, step: Step) -> Result<()> {
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
+        fault!(here "undo.before", step.word());
         let undone = self.run(&tell).undo(step).await;
+        fault!(here "undo.after", step.word());
         self.tell_sampler(step, Step::Backup);
         // What has been put back may hold other values than what was there.
         self.redactor.borrow_mut().learn(&self.plan);
@@ -167,11 +171,14 @@ impl<'a, H: Host> Saga<'a, H> {
             self.tell(last, Note::Downtime { ms: sampler.stop() });
         }
         let tell = |note| self.tell(last, note);
+        fault!(here "tidy.before");
         tidy::up(&self.run(&tell), &outcome).await;
         self.insist(Event::Finished { outcome })?;
+        fault!(here "tidy.finished");
         if !self.journal.borrow().is_behind() {
             tidy::facts(self.dir);
         }
+        fault!(here "tidy.after");
         self.lock.replace(None);
         Ok(())
     }

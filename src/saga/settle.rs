@@ -56,6 +56,7 @@ async fn take_up<H: Host>(
             dead.push((id, dir, plan, journal));
         }
     }
+    fault!("settle.groups.before");
     // What dead agents left at work may belong to any of their runs.
     for (_, dir, ..) in &dead {
         cmd::end_noted(dir.path()).await?;
@@ -63,7 +64,9 @@ async fn take_up<H: Host>(
     for (id, dir, plan, journal) in dead {
         let Some(_claim) = dir.claim() else { continue };
         warn(format!("the run {id} was interrupted; settling it first"));
+        fault!("settle.resume.before");
         let outcome = Box::pin(run::resume(&host.at(&plan.site), &dir, journal)).await?;
+        fault!("settle.resume.after");
         warn(format!("the run {id} is settled: {}", told(&outcome)));
         outcomes.push(outcome);
     }

@@ -55,6 +55,7 @@ pub fn facts(dir: &RunDir) {
 }
 
 async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
+    fault!("tidy.retain.before");
     let project = run.project()?;
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;

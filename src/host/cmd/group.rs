@@ -40,6 +40,7 @@ impl Group {
     }
 
     fn noted(child: &Child, dir: Option<&Path>) -> Self {
+        fault!(here "group.note.before");
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let pid = id.and_then(Pid::from_raw);
         let note = pid.zip(dir).and_then(|(pid, dir)| {
