@@ -250,6 +250,10 @@ impl Host for Server {
         self.docker().await?.references(repository).await
     }
 
+    async fn is_back(&self) -> bool {
+        docker::is_back().await
+    }
+
     async fn engine(&self) -> Result<Engine> {
         let (docker, compose) = tokio::join!(self.docker(), self.compose());
         Ok(Engine {

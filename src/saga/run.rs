@@ -21,6 +21,10 @@ use crate::saga::{Next, next, tidy};
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often an undo is tried before a person is asked for: an engine that restarts is away for
+/// some seconds, and nothing else is to keep the old release down.
+const UNDO_TRIES: u32 = 3;
+
 /// One run at work.
 pub struct Saga<'a, H> {
     host: &'a H,
@@ -150,7 +154,7 @@ impl<'a, H: Host> Saga<'a, H> {
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
         fault!(here "undo.before", step.word());
-        let undone = self.run(&tell).undo(step).await;
+        let undone = self.take_back(step, &tell).await;
         fault!(here "undo.after", step.word());
         self.tell_sampler(step, Step::Backup);
         // What has been put back may hold other values than what was there.
@@ -163,6 +167,21 @@ impl<'a, H: Host> Saga<'a, H> {
             },
         };
         self.insist(verdict)
+    }
+
+    /// Takes a step back, more than once where that may help.
+    async fn take_back(&self, step: Step, tell: &dyn Fn(Note)) -> Result<()> {
+        let mut undone = self.run(tell).undo(step).await;
+        for _ in 1..UNDO_TRIES {
+            let Err(failure) = &undone else { break };
+            if !may_pass(failure) || !self.host.is_back().await {
+                break;
+            }
+            let text = format!("trying again: {failure}");
+            tell(Note::Warned { text });
+            undone = self.run(tell).undo(step).await;
+        }
+        undone
     }
 
     async fn finish(&self, outcome: Outcome) -> Result<()> {
@@ -266,6 +285,12 @@ impl<'a, H: Host> Saga<'a, H> {
     fn insist(&self, event: Event) -> Result<()> {
         self.journal.borrow_mut().insist(event)
     }
+}
+
+/// Says whether a failed undo may succeed when it is tried again: what has taken all its time has
+/// been tried for long enough.
+fn may_pass(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Failed
 }
 
 /// Makes a run's directory, for its owner alone.
