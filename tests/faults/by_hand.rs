@@ -95,7 +95,7 @@ fn strike(scene: &Scene, fault: Fault, deployment: &mut Child) {
             slot.try_sh_as("deploy", compose, b"");
         }
         Fault::Dockerd => {
-            slot.lab("dockerd", &["kill"]);
+            slot.lab("dockerd", &["stop"]);
             slot.lab("dockerd", &["start"]);
         }
         Fault::Power => {

@@ -43,7 +43,7 @@ pub enum Fault {
     SshDrop,
     /// SSH connections are reset for a while.
     SshReset,
-    /// The engine is killed and comes back.
+    /// The engine is restarted, in order.
     Dockerd,
     /// The whole server is killed and comes back.
     Power,

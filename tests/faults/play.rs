@@ -158,7 +158,7 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
             port("D", "REJECT --reject-with tcp-reset");
         }
         Fault::Dockerd => {
-            slot.lab("dockerd", &["kill"]);
+            slot.lab("dockerd", &["stop"]);
             slot.lab("dockerd", &["start"]);
         }
         Fault::Power => {

@@ -12,6 +12,7 @@ mod action_yml;
 mod archive;
 mod command_line;
 mod connection;
+mod crash_points;
 mod deployment;
 mod features;
 mod harness;
