@@ -25,7 +25,7 @@ pub const POINTS: &[&str] = &[
     "undo.before",
     "undo.after",
     "command.spawn.before",
-    "group.note.before",
+    "group.led",
     "command.spawned",
     "command.ended",
     "stage.lay.before",

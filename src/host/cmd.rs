@@ -197,9 +197,10 @@ impl Cmd {
     }
 
     fn spawn(&self) -> Result<Child> {
-        let mut command = tokio::process::Command::new(OsStr::new(&self.argv[0]));
+        let argv = group::leading(&self.argv);
+        let mut command = tokio::process::Command::new(OsStr::new(&argv[0]));
         command
-            .args(&self.argv[1..])
+            .args(&argv[1..])
             .env_clear()
             .envs(
                 INHERITED
