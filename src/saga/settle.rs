@@ -13,7 +13,7 @@ use crate::plan::{Plan, Site};
 use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
-use crate::saga::{lock, run};
+use crate::saga::{lock, run, tidy};
 
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
@@ -48,6 +48,7 @@ async fn take_up<H: Host>(
     let mut dead = Vec::new();
     for id in unfinished(state, own) {
         let dir = RunDir::of(state, &id);
+        tidy::unbegun(&dir);
         if dir.journal().exists()
             && !dir.is_alive()
             && let Some((plan, journal)) = read_dead(&dir, &id, warn)?

@@ -4,13 +4,14 @@
 
 mod images;
 
-use std::fs;
+use std::fs::{self, File};
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
 use crate::event::Outcome;
 use crate::host::{Host, Result};
 use crate::saga::facts::RunDir;
+use crate::saga::journal;
 use crate::saga::steps::{Run, backup, stage};
 
 /// How many finished runs the history keeps.
@@ -51,6 +52,17 @@ pub fn facts(dir: &RunDir) {
         }
         let path = entry.path();
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+}
+
+/// Removes what was sent for a run that never began: its launcher or its agent died first.
+pub fn unbegun(dir: &RunDir) {
+    let Ok(starting) = File::open(dir.path().join("starting")) else {
+        return;
+    };
+    // The launcher holds this lock from when the files are in place until the agent lives.
+    if starting.try_lock().is_ok() && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
+        let _ = fs::remove_file(dir.files());
     }
 }
 
@@ -105,6 +117,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn what_was_sent_for_a_run_that_never_began_goes_and_what_is_being_started_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        fs::write(dir.files(), "a file").unwrap();
+        let starting = File::create(dir.path().join("starting")).unwrap();
+        starting.lock().unwrap();
+        unbegun(&dir);
+        assert!(dir.files().exists());
+        drop(starting);
+        unbegun(&dir);
+        assert!(!dir.files().exists());
+    }
 
     #[test]
     fn a_finished_run_leaves_its_history_and_nothing_else() {

@@ -1,6 +1,6 @@
 //! Deployments with faults on real servers, and what they came to: `make faults`.
 //!
-//! `RUNS` says how many cells, `SEED` where the dice begin, `CELL` plays one and nothing else,
+//! `RUNS` says how many cells, `SEED` where the dice begin, `CELL` plays one and nothing else (`RUNS` times),
 //! `PAUSE` how many seconds a SIGSTOP or a cut connection lasts, `BUDGET` for how many seconds
 //! cells are begun.
 
@@ -64,11 +64,12 @@ enum Tool {
 }
 
 fn main() -> ExitCode {
+    let cell = variable("CELL");
     let asked = Asked {
-        runs: variable("RUNS").unwrap_or(60),
+        runs: variable("RUNS").unwrap_or(if cell.is_some() { 1 } else { 60 }),
         seed: variable("SEED").unwrap_or_else(|| u64::from(std::process::id())),
         pause: Duration::from_secs(variable("PAUSE").unwrap_or(3)),
-        cell: variable("CELL"),
+        cell,
         until: Instant::now() + Duration::from_secs(variable("BUDGET").unwrap_or(1_000_000)),
     };
     println!("SEED={} RUNS={}", asked.seed, asked.runs);
@@ -99,7 +100,7 @@ fn slots() -> usize {
 fn batches(asked: &Asked) -> VecDeque<Batch> {
     if let Some(cell) = &asked.cell {
         let (scenario, tool) = (cell.scenario, Tool::Landfall);
-        let seeds = vec![asked.seed];
+        let seeds = (0..asked.runs).map(|n| asked.seed + n).collect();
         return VecDeque::from([Batch {
             scenario,
             tool,
@@ -122,7 +123,8 @@ fn batches(asked: &Asked) -> VecDeque<Batch> {
             .map(|n| asked.seed + n)
             .collect(),
     };
-    all.chain([by_hand])
+    std::iter::once(by_hand)
+        .chain(all)
         .filter(|b| !b.seeds.is_empty())
         .collect()
 }
