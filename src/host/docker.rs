@@ -250,9 +250,20 @@ impl Engine {
             .iter()
             .map(|id| self.docker.start_container(id, None));
         for started in join_all(starts).await {
-            started.map_err(failed("cannot start a container"))?;
+            let started = started.map_err(failed("cannot start a container"));
+            started.map_err(Self::tell_of_a_lost_port)?;
         }
         Ok(())
+    }
+
+    /// An engine that lost power while it started a container may hold its port for ever.
+    fn tell_of_a_lost_port(failure: Failure) -> Failure {
+        if !failure.to_string().contains("port is already allocated") {
+            return failure;
+        }
+        failure
+            .hint("find out who has the port: `docker ps`, `sudo ss -ltnp`")
+            .hint("if `docker-proxy` has it and no container does, the engine lost one in a power cut: `sudo systemctl restart docker`, then `docker compose up -d` in the deploy directory")
     }
 
     /// Stops containers at once, each within its own grace period.

@@ -10,6 +10,7 @@ use super::cell::Fault;
 use super::draw::Dice;
 use super::harness::app::App;
 use super::judge::{self, Verdict};
+use super::play::cut_power;
 use super::scene::{Scene, answers};
 use super::watch::Watch;
 
@@ -45,11 +46,10 @@ pub fn set_up(scene: &mut Scene) {
 /// Deploys with a fault at any time; none where it did not strike.
 pub fn play(scene: &Scene, dice: &mut Dice) -> Option<ByHand> {
     let fault = *dice.one(&FAULTS);
-    let longest = u64::try_from(scene.took.as_millis()).unwrap_or(u64::MAX);
-    let after = dice.below(longest);
+    let percent = u32::try_from(dice.below(100)).unwrap();
     let watch = Watch::of(&scene.app);
     let mut deployment = start(&scene.app);
-    sleep(Duration::from_millis(after));
+    sleep(scene.took.mul_f64(f64::from(percent) / 100.0));
     let at_work = deployment.try_wait().unwrap().is_none();
     strike(scene, fault, &mut deployment);
     let _ = deployment.wait();
@@ -58,7 +58,7 @@ pub fn play(scene: &Scene, dice: &mut Dice) -> Option<ByHand> {
     at_work.then(|| ByHand {
         verdict,
         gap,
-        cell: format!("{fault}/{after}ms"),
+        cell: format!("by hand/{fault}/{percent}%"),
     })
 }
 
@@ -98,10 +98,7 @@ fn strike(scene: &Scene, fault: Fault, deployment: &mut Child) {
             slot.lab("dockerd", &["stop"]);
             slot.lab("dockerd", &["start"]);
         }
-        Fault::Power => {
-            slot.lab("server", &["kill"]);
-            slot.lab("server", &["start"]);
-        }
+        Fault::Power => cut_power(slot),
         _ => drop(deployment.kill()),
     }
 }

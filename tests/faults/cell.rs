@@ -58,8 +58,8 @@ pub enum Fault {
 pub enum Moment {
     /// When a process of Landfall comes by a crash point for the n-th time.
     Point(String, u64),
-    /// So many milliseconds after the start.
-    After(u64),
+    /// When so many hundredths have passed of the time that a run without a fault takes.
+    Share(u64),
 }
 
 /// One run with one fault.
@@ -131,12 +131,12 @@ impl fmt::Display for Fault {
 }
 
 impl fmt::Display for Cell {
-    /// Such as `two/kill/tag.after:beacon#2` or `good/power/1500ms`.
+    /// Such as `two/kill/act.after:up#1` or `good/power/62%`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.scenario, self.fault)?;
         match &self.moment {
             Moment::Point(point, nth) => write!(f, "{point}#{nth}"),
-            Moment::After(ms) => write!(f, "{ms}ms"),
+            Moment::Share(percent) => write!(f, "{percent}%"),
         }
     }
 }
@@ -150,7 +150,7 @@ impl FromStr for Cell {
             let (fault, moment) = rest.split_once('/')?;
             let moment = match moment.rsplit_once('#') {
                 Some((point, nth)) => Moment::Point(point.to_owned(), nth.parse().ok()?),
-                None => Moment::After(moment.strip_suffix("ms")?.parse().ok()?),
+                None => Moment::Share(moment.strip_suffix('%')?.parse().ok()?),
             };
             Some(Self {
                 scenario: of_word(&Scenario::ALL, scenario)?,
@@ -159,7 +159,7 @@ impl FromStr for Cell {
             })
         };
         read().ok_or_else(|| {
-            format!("`{text}` is no cell; take one like `two/kill/compose.up.before#1` or `good/power/1500ms`")
+            format!("`{text}` is no cell; take one like `two/kill/compose.up.before#1` or `good/power/62%`")
         })
     }
 }

@@ -62,7 +62,7 @@ impl Dice {
 }
 
 /// Draws a cell of a scenario: two in three at a crash point, the others at any time.
-pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, took_ms: u64) -> Cell {
+pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census) -> Cell {
     let fault = match dice.below(2) {
         0 => *dice.one(&OF_THE_AGENT),
         _ => *dice.one(&AROUND_IT),
@@ -71,7 +71,7 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, took_ms: u64) 
     let moment = if at_a_point {
         point(dice, fault, census)
     } else {
-        Moment::After(dice.below(took_ms))
+        Moment::Share(dice.below(100))
     };
     Cell {
         scenario,

@@ -28,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,8 @@ fn main() -> ExitCode {
     });
     let [landfall, by_hand] = tallies.map(|t: Mutex<Tally>| t.into_inner().unwrap());
     tally::print(&landfall, &by_hand);
+    let lost = play::LOST_PORTS.load(Ordering::Relaxed);
+    println!("engines that came back with the port of a lost container: {lost}");
     ExitCode::from(u8::from(!landfall.is_kept()))
 }
 
@@ -171,8 +174,7 @@ fn set_up(batch: &Batch) -> Scene {
 fn one_of_ours(asked: &Asked, scene: &mut Scene, seed: u64, tally: &Mutex<Tally>) {
     let mut dice = Dice::new(seed);
     for _ in 0..DRAWS {
-        let took = u64::try_from(scene.took.as_millis()).unwrap();
-        let drawn = || draw::draw(&mut dice, scene.scenario, &scene.census, took);
+        let drawn = || draw::draw(&mut dice, scene.scenario, &scene.census);
         let cell = asked.cell.clone().unwrap_or_else(drawn);
         let begun = Instant::now();
         let played = play::play(scene, &cell, asked.pause);
@@ -257,10 +259,7 @@ fn one_by_hand(scene: &mut Scene, seed: u64, tally: &Mutex<Tally>) {
             tally.lock().unwrap().unstruck += 1;
             continue;
         };
-        println!(
-            "{verdict:<5} by hand: {cell:<55} gap {:>5.2} s",
-            gap.as_secs_f64()
-        );
+        println!("{verdict:<5} {cell:<64} gap {:>5.2} s", gap.as_secs_f64());
         let (back, detail) = (None, String::new());
         let entry = Entry {
             verdict,
