@@ -79,9 +79,9 @@ fn strike(act: &str, full: &str) -> io::Result<()> {
     match act {
         "kill" => kill(getpid()),
         "kill-group" => {
-            below(getpid())
-                .into_iter()
-                .for_each(|pid| signal(pid, Signal::KILL));
+            for pid in below(getpid()) {
+                signal(pid, Signal::KILL);
+            }
             kill(getpid())
         }
         "stop" => {

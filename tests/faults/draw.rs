@@ -33,7 +33,7 @@ const INFALLIBLE: [&str; 8] = [
     "journal.append.after",
 ];
 
-/// A small generator of random numbers (SplitMix64).
+/// A small generator of random numbers (`SplitMix64`).
 pub struct Dice(u64);
 
 impl Dice {

@@ -173,11 +173,13 @@ pub fn litter(scene: &Scene) -> Vec<String> {
     let (files, runs) = text.split_once("--\n").unwrap_or((&text, ""));
     let files: BTreeSet<&str> = files.lines().collect();
     let paired = |name: &&str| {
-        let other = match name.strip_suffix(".tar.gz") {
-            Some(stem) => format!("{stem}.json"),
-            None => name.replace(".json", ".tar.gz"),
+        let (archive, text) = (name.strip_suffix(".tar.gz"), name.strip_suffix(".json"));
+        let other = match (archive, text) {
+            (Some(stem), _) => format!("{stem}.json"),
+            (_, Some(stem)) => format!("{stem}.tar.gz"),
+            _ => return false,
         };
-        name.ends_with(".tar.gz") ^ name.ends_with(".json") && files.contains(other.as_str())
+        files.contains(other.as_str())
     };
     let odd = files
         .iter()

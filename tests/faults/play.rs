@@ -198,9 +198,12 @@ pub fn cut_power(slot: &Slot) {
 fn kill_ssh(run: &Started) -> bool {
     let mut victims = run.children();
     victims.retain(|(_, arguments)| arguments.contains("ssh"));
+    if victims.is_empty() {
+        return false;
+    }
     let pids = victims.iter().map(|(pid, _)| pid.to_string());
     let killed = Command::new("kill").arg("-KILL").args(pids).status();
-    !victims.is_empty() && killed.is_ok_and(|status| status.success())
+    killed.is_ok_and(|status| status.success())
 }
 
 /// What an operator sees to before the next contact.

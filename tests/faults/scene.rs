@@ -142,14 +142,14 @@ impl Scene {
 
     /// Puts the old release back, and everything around it.
     pub fn reset(&mut self, standing: Standing) {
-        let clear = CLEAR.replace("FAULTS", FAULTS);
-        let clean = match standing {
+        let around = CLEAR.replace("FAULTS", FAULTS);
+        let release = match standing {
             Standing::Old => "",
             Standing::Unknown => CLEAN,
         };
         self.app
             .slot
-            .sh(&format!("{REFERENCES}\n{clear}\n{clean}\n{NAME}"));
+            .sh(&format!("{REFERENCES}\n{around}\n{release}\n{NAME}"));
         if self.scenario != Scenario::First {
             self.app.by_hand("docker compose up -d --pull never 2>&1");
         }

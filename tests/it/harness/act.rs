@@ -282,11 +282,13 @@ impl Started<'_> {
     }
 
     /// Says whether it has ended.
+    #[allow(dead_code, reason = "fault tests ask")]
     pub fn is_over(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// The processes on this machine that it started and that live, by their arguments.
+    #[allow(dead_code, reason = "fault tests kill them")]
     pub fn children(&self) -> Vec<(u32, String)> {
         let own = self.child.id();
         let mut all = processes(&self.act.mark());
