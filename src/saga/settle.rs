@@ -46,6 +46,7 @@ async fn take_up<H: Host>(
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     let mut dead = Vec::new();
+    tidy::finished(state);
     for id in unfinished(state, own) {
         let dir = RunDir::of(state, &id);
         tidy::unbegun(&dir);

@@ -243,8 +243,9 @@ fn what_this_run_and_dead_ones_left_half_written_is_cleared_and_what_a_later_one
     for name in [old, ours, later] {
         fs::write(scene.backups().join(name), "").unwrap();
     }
-    let cleared =
+    let mut cleared =
         clear_partial(&scene.backups(), &scene.deploy(), "20251018_000000-bbbbbb").unwrap();
+    cleared.sort();
     assert_eq!(cleared, [old, ours]);
     assert_eq!(scene.kept().len(), 3);
 }
