@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cell::Scenario;
 use super::harness::oracle::Release;
+use super::play::Played;
 use super::scene::{Scene, answers};
 
 /// How long a release may take to stand after the next contact has ended.
@@ -138,9 +139,9 @@ pub fn is_lie(status: &str, world: Verdict) -> bool {
     }
 }
 
-/// The newest run's journal: what it says of the end, and when somebody began to take the run
-/// back after a moment, in ms since 1970.
-pub fn journal(scene: &Scene, after: i64) -> (Option<String>, Option<i64>) {
+/// The journal of the cell's run, if it has one: what it says of the end, and when somebody began
+/// to take the run back after the fault struck. Times are in ms since 1970.
+pub fn journal(scene: &Scene, played: &Played, struck: i64) -> (Option<String>, Option<i64>) {
     let script = "cd /srv/app-backups/.landfall/runs && cat \"$(ls | sort | tail -n 1)/journal\"";
     let output = scene.app.slot.try_sh_as("root", script, b"");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -148,20 +149,28 @@ pub fn journal(scene: &Scene, after: i64) -> (Option<String>, Option<i64>) {
     let records: Vec<Value> = records
         .filter_map(|(_, json)| serde_json::from_str(json).ok())
         .collect();
+    let first = records.first().and_then(at);
+    if first.is_none_or(|at| at < played.began) {
+        return (None, None);
+    }
     let told = records.last().filter(|r| r["event"] == "finished");
     let told = told.and_then(|r| r["outcome"]["outcome"].as_str());
-    let back = records.iter().find_map(|record| {
-        let at = record["at"]
-            .as_str()?
-            .parse::<chrono::DateTime<chrono::Utc>>();
-        let at = at.ok()?.timestamp_millis();
-        let begins = record["event"] == "undo_started"
+    let back = records.iter().filter(|record| {
+        record["event"] == "undo_started"
             || record["failure"]["kind"] == "interrupted"
-            || record["event"] == "finished";
-        (at > after && begins).then_some(at)
+            || record["event"] == "finished"
     });
+    let back = back.filter_map(at).find(|at| *at > struck);
     let told = told.map(|word| word.replace("stuck", "rollback_failed"));
     (told, back)
+}
+
+/// When a record was made.
+fn at(record: &Value) -> Option<i64> {
+    let at = record["at"]
+        .as_str()?
+        .parse::<chrono::DateTime<chrono::Utc>>();
+    Some(at.ok()?.timestamp_millis())
 }
 
 /// What is left on the server that no finished run leaves.

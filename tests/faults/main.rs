@@ -145,6 +145,12 @@ fn work(asked: &Asked, queue: &Mutex<VecDeque<Batch>>, tallies: &[Mutex<Tally>; 
             let tally = &tallies[batch.tool as usize];
             let played = AssertUnwindSafe(|| {
                 let scene = scene.get_or_insert_with(|| set_up(&batch));
+                let names = scene
+                    .census
+                    .keys()
+                    .filter_map(|full| full.split(':').next());
+                let names = names.map(ToOwned::to_owned);
+                tally.lock().unwrap().passed.extend(names);
                 match batch.tool {
                     Tool::Landfall => one_of_ours(asked, scene, *seed, tally),
                     Tool::ByHand => one_by_hand(scene, *seed, tally),
@@ -207,7 +213,7 @@ fn judged(
     tally: &Mutex<Tally>,
 ) -> Entry {
     let (world, mut detail) = judge::world(scene);
-    let (recorded, back) = judge::journal(scene, struck);
+    let (recorded, back) = judge::journal(scene, &played, struck);
     let told = [&played.told, &recorded];
     let lies = told.into_iter().flatten().any(|s| judge::is_lie(s, world));
     let verdict = match &played.hung {

@@ -26,6 +26,8 @@ const BACKUPS: &str = "/srv/app-backups";
 
 /// What a run and its fault left to judge.
 pub struct Played {
+    /// When the cell began, in ms since 1970.
+    pub began: i64,
     /// When the fault struck, in ms since 1970; none where it provably did not.
     pub struck: Option<i64>,
     /// The status that the runner told, if it told one.
@@ -43,6 +45,7 @@ pub struct Played {
 /// Plays a cell to its end; `pause` is how long what passes lasts, a SIGSTOP for one.
 pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     prepare(scene, cell);
+    let began = now_ms();
     let watch = Watch::of(&scene.app);
     let mut run = scene.act().start();
     let struck = strike(scene, cell, &mut run, pause);
@@ -55,6 +58,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         hung = hung.or_else(|| Some("the next contact".to_owned()));
     }
     Played {
+        began,
         struck,
         told: done.outputs.get("status").cloned(),
         hung: hung.or_else(|| lock_is_held(scene)),

@@ -2,8 +2,10 @@
 //!
 //! It refuses to know how a verdict was reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use landfall::fault::POINTS;
 
 use super::judge::Verdict;
 
@@ -28,6 +30,8 @@ pub struct Tally {
     pub unstruck: usize,
     /// Cells that the laboratory could not play.
     pub broken: Vec<String>,
+    /// The crash points that runs without a fault came by.
+    pub passed: BTreeSet<String>,
     /// What finished runs left lying about, by cell.
     pub litter: Vec<String>,
 }
@@ -84,6 +88,7 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         landfall.broken.len() + by_hand.broken.len()
     );
     by_fault(landfall);
+    by_point(landfall);
     for text in landfall.broken.iter().chain(&by_hand.broken) {
         println!("LAB    {text}");
     }
@@ -97,6 +102,17 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         );
         println!("      {}", entry.detail);
     }
+}
+
+/// How many crash points there were to draw from, and which no run came by.
+fn by_point(tally: &Tally) {
+    let never = POINTS.iter().filter(|name| !tally.passed.contains(**name));
+    let never: Vec<_> = never.copied().collect();
+    let (passed, all) = (POINTS.len() - never.len(), POINTS.len());
+    println!(
+        "crash points come by: {passed} of {all}; not: {}",
+        never.join(" ")
+    );
 }
 
 /// How often each fault was survived, of how often it struck.
