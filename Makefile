@@ -4,7 +4,7 @@ LAB := tests/lab/lab
 # The servers that the tests deploy to; they read .lab/SLOT/slot.env.
 SLOTS ?= one two
 
-.PHONY: setup demo bench judges lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges faults lab-up lab-down lab-selftest lint test
 
 setup:
 	$(LAB) setup
@@ -21,6 +21,16 @@ bench:
 judges:
 	tests/judges/judges
 
+# Deployments with faults on real servers, beside `docker compose up -d` with the same ones. RUNS,
+# SEED, CELL, PAUSE and BUDGET are explained in tests/faults/main.rs.
+faults: export RUNS := $(RUNS)
+faults: export SEED := $(SEED)
+faults: export CELL := $(CELL)
+faults: export PAUSE := $(PAUSE)
+faults: export BUDGET := $(BUDGET)
+faults: lab-up
+	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --features faults --test faults
+
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
 
@@ -33,6 +43,8 @@ lab-selftest: setup
 lint: setup
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 test: lint judges lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace
+	$(MAKE) faults BUDGET=$(or $(BUDGET),400)

@@ -3,6 +3,9 @@
 //! Data flows one way: inputs → [`plan::Plan`] → [`event::Record`]s → outputs.
 //! `face` asks, `saga` decides, `host` and `remote` act, `output` tells.
 
+#[macro_use]
+pub mod fault;
+
 pub mod archive;
 pub mod error;
 pub mod event;

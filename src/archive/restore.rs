@@ -88,6 +88,7 @@ fn reconcile(
     site.report.untouched = plan.untouched;
     if !plan.is_empty() {
         let staged = stage::stage(archive, &plan, &site)?;
+        fault!("restore.staged");
         site.apply(&plan, &staged)?;
     }
     if options.data == Data::Restore {

@@ -55,7 +55,7 @@ pub fn drop<S: AsRef<str>>(
     Ok(())
 }
 
-/// Removes the half-written files of runs older than `current_id`, and says which.
+/// Removes the half-written files of runs up to `current_id`, and says which.
 pub fn clear_partial(
     backup_dir: &Path,
     deploy_dir: &Path,
@@ -63,7 +63,7 @@ pub fn clear_partial(
 ) -> Result<Vec<String>, Failure> {
     let base = naming::base(deploy_dir);
     let mut left = names(backup_dir)?;
-    left.retain(|name| naming::parse_partial(&base, name).is_some_and(|id| id < current_id));
+    left.retain(|name| naming::parse_partial(&base, name).is_some_and(|id| id <= current_id));
     if left.is_empty() {
         return Ok(left);
     }

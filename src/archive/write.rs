@@ -144,7 +144,9 @@ impl Draft<'_> {
     }
 
     fn attempt(&self) -> Result<Written, Stop> {
+        fault!(here "backup.archive.before");
         let (gathered, fact) = self.pack()?;
+        fault!(here "backup.archive.written");
         let description = self.describe(&gathered, fact);
         let mismatches = verify::check(&self.path(&self.partial(Role::Archive)), &description)?;
         if !mismatches.is_empty() {
@@ -215,11 +217,13 @@ impl Draft<'_> {
         self.dir.remove(text.as_ref()).map_err(failed)?;
         let file = self.dir.create(text.as_ref()).map_err(failed)?;
         inscribe(file, description).map_err(failed)?;
+        fault!(here "backup.description.written");
         let partial = self.partial(Role::Archive);
         self.dir
             .rename_to_free(partial.as_ref(), archive.as_ref())
             .map_err(failed)?;
         self.dir.sync().map_err(failed)?;
+        fault!(here "backup.archive.named");
         let name = naming::file(&self.base, &self.timestamp, Role::Description);
         let named = self.dir.rename_to_free(text.as_ref(), name.as_ref());
         if let Err(error) = named.and_then(|()| self.dir.sync()) {
@@ -227,6 +231,7 @@ impl Draft<'_> {
             let _ = self.dir.remove(archive.as_ref());
             return Err(failed(error));
         }
+        fault!(here "backup.description.named");
         Ok(())
     }
 

@@ -92,6 +92,7 @@ struct Which {
 
 impl Which {
     fn dir(&self) -> Result<RunDir, Failure> {
+        fault!(arm & self.state);
         RunDir::new(&self.state, &self.id)
     }
 }
@@ -151,6 +152,7 @@ async fn run(which: &Which, work: &impl Work) -> ExitCode {
         let _ = setsid();
         let claim = dir.claim()?;
         let (plan, private) = read_plan(&mut io::stdin().lock())?;
+        fault!(here "agent.claimed");
         Ok((dir, claim, plan, private))
     });
     match begun {
@@ -182,6 +184,7 @@ fn ask(dir: &RunDir, word: Word) -> Result<(), Failure> {
 }
 
 async fn look(work: &impl Work, state: &Path, what: &str, args: &[String]) -> ExitCode {
+    fault!(arm state);
     let (answer, code) = match work.look(state, what, args).await {
         Ok(answer) => (answer, exit::OK),
         Err(failure) => (

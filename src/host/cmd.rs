@@ -147,8 +147,10 @@ impl Cmd {
 
     /// Runs it and hands each line of its output on while it works.
     pub async fn run_telling(&self, lines: Lines<'_>) -> Result<Output> {
+        fault!("command.spawn.before", crate::fault::verb(&self.argv));
         let mut child = self.spawn()?;
         let guard = Group::of(&child);
+        fault!("command.spawned", crate::fault::verb(&self.argv));
         let told = Told {
             lines,
             left: Cell::new(TOLD),
@@ -173,6 +175,7 @@ impl Cmd {
             return Err(self.too_slow());
         };
         guard.release();
+        fault!("command.ended", crate::fault::verb(&self.argv));
         let output = Output {
             stdout: out.text(),
             stderr: err.text(),
@@ -194,9 +197,10 @@ impl Cmd {
     }
 
     fn spawn(&self) -> Result<Child> {
-        let mut command = tokio::process::Command::new(OsStr::new(&self.argv[0]));
+        let argv = group::leading(&self.argv);
+        let mut command = tokio::process::Command::new(OsStr::new(&argv[0]));
         command
-            .args(&self.argv[1..])
+            .args(&argv[1..])
             .env_clear()
             .envs(
                 INHERITED

@@ -7,7 +7,7 @@ pub mod read;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -24,6 +24,10 @@ use crate::host::{Container, Image, Result};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
+/// How long an engine that restarts may be away.
+const AWAY: Duration = Duration::from_secs(90);
+/// How long it is left alone between two looks.
+const CALM: Duration = Duration::from_millis(500);
 const PROJECT: &str = "com.docker.compose.project";
 
 /// A connection to the engine.
@@ -53,6 +57,20 @@ pub async fn connect() -> Result<Engine> {
         version: version.version.unwrap_or_else(|| "unknown".into()),
         root: info.docker_root_dir.unwrap_or_default().into(),
     })
+}
+
+/// Waits until the engine answers again, and a moment longer; `false` when patience ended first.
+pub async fn is_back() -> bool {
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(CALM).await;
+        if connect().await.is_ok() {
+            return true;
+        }
+        if begun.elapsed() > AWAY {
+            return false;
+        }
+    }
 }
 
 /// `DOCKER_HOST`, the system's socket, or a rootless one.
@@ -232,9 +250,20 @@ impl Engine {
             .iter()
             .map(|id| self.docker.start_container(id, None));
         for started in join_all(starts).await {
-            started.map_err(failed("cannot start a container"))?;
+            let started = started.map_err(failed("cannot start a container"));
+            started.map_err(Self::tell_of_a_lost_port)?;
         }
         Ok(())
+    }
+
+    /// An engine that lost power while it started a container may hold its port for ever.
+    fn tell_of_a_lost_port(failure: Failure) -> Failure {
+        if !failure.to_string().contains("port is already allocated") {
+            return failure;
+        }
+        failure
+            .hint("find out who has the port: `docker ps`, `sudo ss -ltnp`")
+            .hint("if `docker-proxy` has it and no container does, the engine lost one in a power cut: `sudo systemctl restart docker`, then `docker compose up -d` in the deploy directory")
     }
 
     /// Stops containers at once, each within its own grace period.

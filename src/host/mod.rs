@@ -283,13 +283,18 @@ pub trait Host: Sized {
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// The newest good backup that differs from what runs.
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed>;
-    /// Removes what dead runs left half-written in the backup directory.
+    /// Removes what this run and dead ones left half-written in the backup directory.
     async fn clear_partial(&self, current_id: &str) -> Result<()>;
     /// Removes a backup.
     async fn drop_backup(&self, timestamp: &str) -> Result<()>;
     /// The references whose repository is the named one.
     async fn references(&self, repository: &str) -> Result<Vec<String>>;
 
+    /// Waits until the engine answers again, and says whether it does: what failed may then be
+    /// tried again. A server that cannot be away has nothing to wait for.
+    async fn is_back(&self) -> bool {
+        false
+    }
     /// Finds Docker and Compose.
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.

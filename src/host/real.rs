@@ -172,19 +172,17 @@ impl Host for Server {
 
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
         let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
-        self.beside(move |_| site::lay_stage(&plan, &private, &run))
-            .await
+        fault!(around "stage.lay" => self.beside(move |_| site::lay_stage(&plan, &private, &run)).await)
     }
 
     async fn strike_stage(&self, run: &RunDir) -> Result<()> {
         let run = run.clone();
-        self.beside(move |_| site::strike_stage(&run)).await
+        fault!(around "stage.strike" => self.beside(move |_| site::strike_stage(&run)).await)
     }
 
     async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
         let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
-        self.beside(move |_| site::put_files(&plan, &private, &run))
-            .await
+        fault!(around "files.put" => self.beside(move |_| site::put_files(&plan, &private, &run)).await)
     }
 
     async fn backup(
@@ -195,7 +193,7 @@ impl Host for Server {
     ) -> Result<(Description, Vec<String>)> {
         let (plan, run, purpose) = (plan.clone(), run.clone(), order.purpose);
         let (release, parts) = (order.release.clone(), order.parts.clone());
-        self.beside(move |abandoned| {
+        fault!(around "backup" => self.beside(move |abandoned| {
             let order = Order {
                 purpose,
                 release: &release,
@@ -208,7 +206,7 @@ impl Host for Server {
             }
             Ok(made)
         })
-        .await
+        .await)
     }
 
     async fn clear_partial(&self, current_id: &str) -> Result<()> {
@@ -229,8 +227,9 @@ impl Host for Server {
     ) -> Result<Vec<String>> {
         let (site, description) = (self.site.clone(), description.clone());
         let (parts, run) = (parts.clone(), run.clone());
-        self.beside(move |_| site::restore(&site, &description, &parts, data, &run))
-            .await
+        fault!(around "restore" => self
+            .beside(move |_| site::restore(&site, &description, &parts, data, &run))
+            .await)
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {
@@ -244,12 +243,15 @@ impl Host for Server {
 
     async fn drop_backup(&self, timestamp: &str) -> Result<()> {
         let (site, timestamp) = (self.site.clone(), timestamp.to_owned());
-        self.beside(move |_| site::drop_backup(&site, &timestamp))
-            .await
+        fault!(around "backup.drop" => self.beside(move |_| site::drop_backup(&site, &timestamp)).await)
     }
 
     async fn references(&self, repository: &str) -> Result<Vec<String>> {
         self.docker().await?.references(repository).await
+    }
+
+    async fn is_back(&self) -> bool {
+        docker::is_back().await
     }
 
     async fn engine(&self) -> Result<Engine> {
@@ -262,31 +264,28 @@ impl Host for Server {
 
     async fn config(&self, dir: &Path) -> Result<Config> {
         let compose = self.compose().await?;
-        let output = compose.config(&self.site, dir).whole(CONFIG).run().await;
+        let cmd = compose.config(&self.site, dir).whole(CONFIG);
+        let output = fault!(around "compose.config" => cmd.run().await);
         let output = output.map_err(|f| refuse_config(f, &self.site))?;
         compose::read_config(&output, &self.site, compose.version)
     }
 
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>> {
-        let output = self
-            .compose()
-            .await?
-            .hashes(&self.site, project)
-            .run()
-            .await?;
+        let cmd = self.compose().await?.hashes(&self.site, project);
+        let output = fault!(around "compose.hashes" => cmd.run().await)?;
         Ok(compose::read_hashes(&output.stdout).into_iter().collect())
     }
 
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
-        self.docker().await?.containers(project).await
+        fault!(around "containers.look" => self.docker().await?.containers(project).await)
     }
 
     async fn networks(&self, project: &str) -> Result<Vec<String>> {
-        self.docker().await?.networks(project).await
+        fault!(around "networks.look" => self.docker().await?.networks(project).await)
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>> {
-        self.docker().await?.image(reference).await
+        fault!(around "image.look" => self.docker().await?.image(reference).await)
     }
 
     async fn pull(
@@ -297,15 +296,15 @@ impl Host for Server {
         progress: Progress<'_>,
     ) -> Result<Fetched> {
         let docker = self.docker().await?;
-        docker.pull(reference, platform, login, progress).await
+        fault!(around "pull" => docker.pull(reference, platform, login, progress).await)
     }
 
     async fn tag(&self, image_id: &str, reference: &str) -> Result<()> {
-        self.docker().await?.tag(image_id, reference).await
+        fault!(around "tag" => self.docker().await?.tag(image_id, reference).await)
     }
 
     async fn untag(&self, reference: &str) -> Result<()> {
-        self.docker().await?.untag(reference).await
+        fault!(around "untag" => self.docker().await?.untag(reference).await)
     }
 
     async fn build(&self, project: &str, services: &[String], lines: Lines<'_>) -> Result<()> {
@@ -322,17 +321,17 @@ impl Host for Server {
     ) -> Result<()> {
         let compose = self.compose().await?;
         let cmd = compose.up(&self.site, project, services, recreate);
-        cmd.run_telling(lines).await.map(|_| ())
+        fault!(around "compose.up" => cmd.run_telling(lines).await.map(|_| ()))
     }
 
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()> {
         let compose = self.compose().await?;
         let cmd = compose.create(&self.site, project, making);
-        cmd.run_telling(lines).await.map(|_| ())
+        fault!(around "compose.create" => cmd.run_telling(lines).await.map(|_| ()))
     }
 
     async fn start(&self, containers: &[String]) -> Result<()> {
-        self.docker().await?.start(containers).await
+        fault!(around "start" => self.docker().await?.start(containers).await)
     }
 
     async fn remove_empty(&self, paths: &[String]) -> Result<()> {
@@ -341,19 +340,19 @@ impl Host for Server {
     }
 
     async fn stop(&self, containers: &[String]) -> Result<()> {
-        self.docker().await?.stop(containers).await
+        fault!(around "stop" => self.docker().await?.stop(containers).await)
     }
 
     async fn remove(&self, containers: &[String]) -> Result<()> {
-        self.docker().await?.remove(containers).await
+        fault!(around "remove" => self.docker().await?.remove(containers).await)
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {
-        self.docker().await?.remove_network(name).await
+        fault!(around "network.remove" => self.docker().await?.remove_network(name).await)
     }
 
     async fn rename(&self, container: &str, name: &str) -> Result<()> {
-        self.docker().await?.rename(container, name).await
+        fault!(around "rename" => self.docker().await?.rename(container, name).await)
     }
 
     async fn logs(&self, container: &str, lines: u32) -> Result<Vec<String>> {

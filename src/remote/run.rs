@@ -264,7 +264,7 @@ impl Listener {
     fn ended(&self, output: &Output) -> Break {
         let starting = self.payload.is_some();
         match output.ended {
-            Ended::Exited(code) if starting && code != 0 => {
+            Ended::Exited(code) if starting && says_no(code) => {
                 let failure = failure("the agent cannot be started", output);
                 Break::Final(Error::Agent(match code {
                     126 | 127 => failure.hint("see that `backup_dir` is not mounted `noexec`, and that this landfall is a static build"),
@@ -274,6 +274,12 @@ impl Listener {
             _ => Break::Dropped(failure("the connection to the agent ended", output)),
         }
     }
+}
+
+/// Says whether an exit code is an answer. One above 128 tells of a signal: a launcher that was
+/// killed may have set the agent free before, and to start once more is to follow it.
+fn says_no(code: i32) -> bool {
+    (1..=128).contains(&code)
 }
 
 type Stdin = Option<Box<dyn tokio::io::AsyncWrite + Send + Unpin>>;
@@ -317,6 +323,16 @@ fn lost(last: Failure) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_launcher_that_was_killed_has_not_said_that_nothing_was_touched() {
+        for code in [1, 2, 126, 127] {
+            assert!(says_no(code), "{code}");
+        }
+        for code in [0, 137, 143, 255] {
+            assert!(!says_no(code), "{code}");
+        }
+    }
 
     #[tokio::test]
     async fn a_line_without_an_end_is_given_up_at_a_limit() {

@@ -105,12 +105,17 @@ impl RunDir {
     }
 
     fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
+        fault!("facts.write.before", name);
         let temp = tempfile::NamedTempFile::new_in(&self.0)?;
         let mut file = temp.as_file();
         file.write_all(&serde_json::to_vec(fact)?)?;
         file.sync_data()?;
+        fault!("facts.rename.before", name);
         temp.persist(self.0.join(format!("{name}.json")))?;
-        File::open(&self.0)?.sync_all()
+        fault!("facts.rename.after", name);
+        File::open(&self.0)?.sync_all()?;
+        fault!("facts.write.after", name);
+        Ok(())
     }
 }
 

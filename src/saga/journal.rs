@@ -41,6 +41,7 @@ impl Journal {
     /// A torn last line is cut off. A whole line that makes no sense is an error: such a journal
     /// is not to be resumed.
     pub fn open(path: &Path, run: &str) -> Result<Self, Failure> {
+        fault!("journal.open.before");
         let whole = read_whole(path)?;
         if let Some(fault) = whole.fault {
             return Err(fault);
@@ -54,6 +55,7 @@ impl Journal {
         file.set_len(whole.bytes)
             .map_err(|e| cannot("mend", path, &e))?;
         sync_parent(path).map_err(|e| cannot("create", path, &e))?;
+        fault!("journal.open.after");
         let mut journal = Self {
             file,
             run: run.to_owned(),
@@ -131,6 +133,7 @@ impl Journal {
 
     /// Writes whole lines or nothing. A note never takes the room that is reserved for others.
     fn write(&mut self, lines: &str, durable: bool) -> io::Result<()> {
+        fault!("journal.append.before", crate::fault::event(lines));
         let end = self.whole + lines.len() as u64;
         if end + RESERVE > self.reserved && !self.reserve() && !durable {
             return Err(io::ErrorKind::StorageFull.into());
@@ -138,6 +141,7 @@ impl Journal {
         let written = self.file.write_all(lines.as_bytes());
         let written = written.and_then(|()| {
             if durable {
+                fault!("journal.sync.before", crate::fault::event(lines));
                 self.file.sync_data()
             } else {
                 Ok(())
@@ -147,6 +151,7 @@ impl Journal {
             Ok(()) => self.whole = end,
             Err(_) => self.file.set_len(self.whole)?,
         }
+        fault!(here "journal.append.after", crate::fault::event(lines));
         written
     }
 

@@ -56,11 +56,15 @@ pub async fn take(
 
 /// Takes the lock if nobody holds it.
 pub fn try_take(deploy_dir: &Path) -> Result<Option<Lock>> {
+    fault!("lock.take.before");
     let shown = deploy_dir.display();
     let dir = File::open(deploy_dir)
         .map_err(|e| Failure::new(format!("cannot open `{shown}` to lock it")).because(e))?;
     match dir.try_lock() {
-        Ok(()) => Ok(Some(Lock { _dir: dir })),
+        Ok(()) => {
+            fault!("lock.take.after");
+            Ok(Some(Lock { _dir: dir }))
+        }
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(e)) => {
             Err(Failure::new(format!("cannot lock `{shown}`")).because(e))

@@ -21,6 +21,10 @@ use crate::saga::{Next, next, tidy};
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often an undo is tried before a person is asked for: an engine that restarts is away for
+/// some seconds, and nothing else is to keep the old release down.
+const UNDO_TRIES: u32 = 3;
+
 /// One run at work.
 pub struct Saga<'a, H> {
     host: &'a H,
@@ -137,9 +141,11 @@ impl<'a, H: Host> Saga<'a, H> {
             return self.insist(Event::Failed { step, failure });
         }
         self.watch_downtime(step).await;
+        fault!(here "act.before", step.word());
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell);
         let acted = self.within(run.act(step), step).await;
+        fault!(here "act.after", step.word());
         self.tell_sampler(step, Step::Up);
         match acted.and_then(|()| self.append(Event::Succeeded { step })) {
             Ok(()) => Ok(()),
@@ -153,7 +159,9 @@ impl<'a, H: Host> Saga<'a, H> {
     async fn undo(&self, step: Step) -> Result<()> {
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
-        let undone = self.run(&tell).undo(step).await;
+        fault!(here "undo.before", step.word());
+        let undone = self.take_back(step, &tell).await;
+        fault!(here "undo.after", step.word());
         self.tell_sampler(step, Step::Backup);
         // What has been put back may hold other values than what was there.
         self.redactor.borrow_mut().learn(&self.plan);
@@ -168,17 +176,35 @@ impl<'a, H: Host> Saga<'a, H> {
         self.insist(verdict)
     }
 
+    /// Takes a step back, more than once where that may help.
+    async fn take_back(&self, step: Step, tell: &dyn Fn(Note)) -> Result<()> {
+        let mut undone = self.run(tell).undo(step).await;
+        for _ in 1..UNDO_TRIES {
+            let Err(failure) = &undone else { break };
+            if !may_pass(failure) || !self.host.is_back().await {
+                break;
+            }
+            let text = format!("trying again: {failure}");
+            tell(Note::Warned { text });
+            undone = self.run(tell).undo(step).await;
+        }
+        undone
+    }
+
     async fn finish(&self, outcome: Outcome) -> Result<()> {
         let last = self.plan.steps().last().copied().unwrap_or(Step::Commit);
         if let Some(sampler) = self.sampler.take() {
             self.tell(last, Note::Downtime { ms: sampler.stop() });
         }
         let tell = |note| self.tell(last, note);
+        fault!(here "tidy.before");
         tidy::up(&self.run(&tell), &outcome).await;
         self.insist(Event::Finished { outcome })?;
+        fault!(here "tidy.finished");
         if !self.journal.borrow().is_behind() {
             tidy::facts(self.dir);
         }
+        fault!(here "tidy.after");
         self.lock.replace(None);
         Ok(())
     }
@@ -266,6 +292,12 @@ impl<'a, H: Host> Saga<'a, H> {
     fn insist(&self, event: Event) -> Result<()> {
         self.journal.borrow_mut().insist(event)
     }
+}
+
+/// Says whether a failed undo may succeed when it is tried again: what has taken all its time has
+/// been tried for long enough.
+fn may_pass(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Failed
 }
 
 /// Makes a run's directory, for its owner alone.

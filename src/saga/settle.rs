@@ -14,7 +14,7 @@ use crate::plan::{Plan, Site};
 use crate::saga::facts::RunDir;
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
-use crate::saga::{lock, run};
+use crate::saga::{lock, run, tidy};
 
 /// How long somebody who only looks waits for a deployment at work.
 const LOCK: Duration = Duration::from_secs(10);
@@ -69,8 +69,10 @@ async fn take_up<H: Host>(
 ) -> Result<Vec<Outcome>> {
     let mut outcomes = Vec::new();
     let mut dead = Vec::new();
+    tidy::finished(state);
     for id in unfinished(state, own) {
         let dir = RunDir::of(state, &id);
+        tidy::unbegun(&dir);
         if dir.journal().exists()
             && !dir.is_alive()
             && let Some((plan, journal)) = read_dead(&dir, &id, warn)?
@@ -79,6 +81,7 @@ async fn take_up<H: Host>(
             dead.push((id, dir, plan, journal));
         }
     }
+    fault!("settle.groups.before");
     // What dead agents left at work may belong to any of their runs.
     for (_, dir, ..) in &dead {
         cmd::end_noted(dir.path()).await?;
@@ -86,7 +89,9 @@ async fn take_up<H: Host>(
     for (id, dir, plan, journal) in dead {
         let Some(_claim) = dir.claim() else { continue };
         warn(format!("the run {id} was interrupted; settling it first"));
+        fault!("settle.resume.before");
         let outcome = Box::pin(run::resume(&host.at(&plan.site), &dir, journal)).await?;
+        fault!("settle.resume.after");
         warn(format!("the run {id} is settled: {}", told(&outcome)));
         outcomes.push(outcome);
     }

@@ -4,13 +4,15 @@
 
 mod images;
 
-use std::fs;
+use std::fs::{self, DirEntry, File};
+use std::path::Path;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
-use crate::event::Outcome;
+use crate::event::{Event, Outcome, Record};
 use crate::host::{Host, Result};
 use crate::saga::facts::RunDir;
+use crate::saga::journal;
 use crate::saga::steps::{Run, backup, stage};
 
 /// How many finished runs the history keeps.
@@ -54,7 +56,36 @@ pub fn facts(dir: &RunDir) {
     }
 }
 
+/// Removes what finished runs left because their agent died before it could.
+pub fn finished(state: &Path) {
+    let entries = fs::read_dir(state.join("runs"));
+    for entry in entries.into_iter().flatten().flatten() {
+        let dir = RunDir::of(state, &entry.file_name().to_string_lossy());
+        let ended = |r: Record| matches!(r.event, Event::Finished { .. });
+        let left = || fs::read_dir(dir.path()).is_ok_and(|mut all| all.any(|e| !is_kept(e)));
+        if left() && !dir.is_alive() && journal::last(&dir.journal()).is_some_and(ended) {
+            facts(&dir);
+        }
+    }
+}
+
+fn is_kept(entry: std::io::Result<DirEntry>) -> bool {
+    entry.is_ok_and(|e| KEPT.iter().any(|kept| e.file_name() == *kept))
+}
+
+/// Removes what was sent for a run that never began: its launcher or its agent died first.
+pub fn unbegun(dir: &RunDir) {
+    let Ok(starting) = File::open(dir.path().join("starting")) else {
+        return;
+    };
+    // The launcher holds this lock from when the files are in place until the agent lives.
+    if starting.try_lock().is_ok() && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
+        let _ = fs::remove_file(dir.files());
+    }
+}
+
 async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
+    fault!("tidy.retain.before");
     let project = run.project()?;
     let listed = run.host.backups().await?;
     let now = stage::record(run.host, &project, Vec::new()).await?;
@@ -104,6 +135,58 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn what_was_sent_for_a_run_that_never_began_goes_and_what_is_being_started_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        fs::write(dir.files(), "a file").unwrap();
+        let starting = File::create(dir.path().join("starting")).unwrap();
+        starting.lock().unwrap();
+        unbegun(&dir);
+        assert!(dir.files().exists());
+        drop(starting);
+        unbegun(&dir);
+        assert!(!dir.files().exists());
+    }
+
+    #[test]
+    fn facts_of_a_run_that_ended_go_and_those_of_one_that_did_not_stay() {
+        let state = tempfile::tempdir().unwrap();
+        for (id, ends) in [("done", true), ("cut", false)] {
+            let dir = RunDir::of(state.path(), id);
+            fs::create_dir_all(dir.path()).unwrap();
+            let mut journal = journal::Journal::open(&dir.journal(), id).unwrap();
+            let mut plan = crate::plan::sample::deploy();
+            plan.id = id.into();
+            let plan = Box::new(plan);
+            journal.append(Event::Planned { plan }).unwrap();
+            if ends {
+                let cut = journal.history().interruption().unwrap();
+                journal.append(cut).unwrap();
+                while let crate::saga::Next::Undo(step) = crate::saga::next(journal.history()) {
+                    journal.append(Event::UndoStarted { step }).unwrap();
+                    journal.append(Event::Undone { step }).unwrap();
+                }
+                let crate::saga::Next::Finish(outcome) = crate::saga::next(journal.history())
+                else {
+                    panic!("it does not end");
+                };
+                journal.append(Event::Finished { outcome }).unwrap();
+            }
+            fs::write(dir.path().join("before.json"), "{}").unwrap();
+        }
+        finished(state.path());
+        let left = |id| {
+            RunDir::of(state.path(), id)
+                .path()
+                .join("before.json")
+                .exists()
+        };
+        assert!(!left("done"));
+        assert!(left("cut"));
+    }
 
     #[test]
     fn a_finished_run_leaves_its_history_and_nothing_else() {

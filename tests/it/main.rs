@@ -13,6 +13,7 @@ mod archive;
 mod boot;
 mod command_line;
 mod connection;
+mod crash_points;
 mod crowd;
 mod deployment;
 mod features;

@@ -41,7 +41,7 @@ impl Site {
     /// Carries out a plan whose files have been staged.
     pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) -> Result<(), Failure> {
         for (entry, then) in plan.remove.iter().rev() {
-            self.remove(entry, *then)?;
+            fault!(around "restore.remove" => self.remove(entry, *then))?;
         }
         for entry in &plan.all_dirs {
             self.doing(Act::Write, &entry.path, |s| s.take_over(entry))?;
@@ -51,7 +51,7 @@ impl Site {
             self.report.replaced.push(entry.path.clone());
         }
         for entry in &plan.files {
-            self.doing(Act::Write, &entry.path, |s| s.place(entry, staged))?;
+            fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)))?;
             self.report.replaced.push(entry.path.clone());
         }
         for entry in &plan.links {
@@ -71,6 +71,7 @@ impl Site {
 
     /// Brings changed names to the disk and clears the stage.
     pub(crate) fn finish(mut self) -> Result<Report, Failure> {
+        fault!("restore.finish.before");
         self.doing(Act::Remove, ".", |s| stage::clear(&s.root))?;
         for path in std::mem::take(&mut self.touched) {
             self.doing(Act::Write, &path, |s| match s.enter(&path) {

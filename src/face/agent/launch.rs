@@ -37,7 +37,7 @@ pub fn start(dir: &RunDir) -> Result<(), Failure> {
     if is_started(dir) {
         fs::remove_file(dir.path().join(arrived.staged))?;
     } else {
-        fs::rename(dir.path().join(&arrived.staged), dir.files())?;
+        fault!(around "launch.files" => fs::rename(dir.path().join(&arrived.staged), dir.files()))?;
         set_free(dir, &arrived.lines)?;
     }
     drop(one_at_a_time);
@@ -105,6 +105,7 @@ fn set_free(dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
 fn launch(mut command: Command, dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
     let log = dir.append("agent.log")?;
     without_inputs(&mut command);
+    fault!("launch.spawn.before");
     let mut child = command
         .args(["agent", "run", "--id", dir.id(), "--state"])
         .arg(dir.state())
@@ -118,6 +119,7 @@ fn launch(mut command: Command, dir: &RunDir, lines: &[u8]) -> Result<(), Failur
         // An agent that does not read has died; its log says more than this error.
         let _ = stdin.write_all(lines);
     }
+    fault!("launch.spawn.after");
     await_claim(dir, &mut child)
 }
 

@@ -1,7 +1,9 @@
 //! Process groups of commands: ended with their holder, and noted so that the next agent can.
 //!
 //! A note is `<run>/group-<pgid>`: boot, group and its leader's start. A number alone would be no
-//! proof, for numbers come round again. The file refuses to know what a group is for.
+//! proof, for numbers come round again. The leader notes itself before it becomes the command, so
+//! whenever the agent dies, nothing is at work that nobody noted. The file refuses to know what a
+//! group is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,15 @@ const PREFIX: &str = "group-";
 /// How long a killed group may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Notes the group that it leads and then becomes the command, unless the agent has died by then.
+/// Where nothing can be written, as on a full disk, the command has to run all the same. Arguments:
+/// boot, the note's beginning, the agent, the command. In the kernel's line the 4th word is the
+/// parent and the 22nd the start.
+const LEADER: &str = "{ read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ start _ </proc/$$/stat \
+    && echo \"$1 $$ $start\" >\"$2$$\"; } 2>/dev/null
+    read -r _ _ _ parent _ </proc/$$/stat && [ \"$parent\" = \"$3\" ] || exit 125
+    shift 3; exec \"$@\"";
+
 /// Where this process notes the groups of its commands.
 static NOTES: OnceLock<PathBuf> = OnceLock::new();
 
@@ -34,20 +45,16 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The group of a child, noted where this process notes them.
+    /// The group of a child, which has noted itself where this process notes them.
     pub(super) fn of(child: &Child) -> Self {
         Self::noted(child, NOTES.get().map(PathBuf::as_path))
     }
 
     fn noted(child: &Child, dir: Option<&Path>) -> Self {
+        fault!(here "group.led");
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let pid = id.and_then(Pid::from_raw);
-        let note = pid.zip(dir).and_then(|(pid, dir)| {
-            let group = pid.as_raw_nonzero().get();
-            let note = dir.join(format!("{PREFIX}{group}"));
-            let text = format!("{} {group} {}", boot(), stat(group)?.start);
-            fs::write(&note, text).ok().map(|()| note)
-        });
+        let note = id.zip(dir).map(|(id, dir)| note_of(dir, id));
         Self { pid, note }
     }
 
@@ -66,6 +73,29 @@ impl Drop for Group {
             let _ = fs::remove_file(note);
         }
     }
+}
+
+/// A command that notes its group first, where this process notes them.
+pub(super) fn leading(argv: &[String]) -> Vec<String> {
+    match NOTES.get() {
+        Some(dir) => noting(argv, dir),
+        None => argv.to_owned(),
+    }
+}
+
+fn noting(argv: &[String], dir: &Path) -> Vec<String> {
+    let begin = dir.join(PREFIX).to_string_lossy().into_owned();
+    let shell = ["sh", "-c", LEADER, "sh"].map(ToOwned::to_owned);
+    let told = [boot(), begin, std::process::id().to_string()];
+    shell
+        .into_iter()
+        .chain(told)
+        .chain(argv.iter().cloned())
+        .collect()
+}
+
+fn note_of(dir: &Path, group: i32) -> PathBuf {
+    dir.join(format!("{PREFIX}{group}"))
 }
 
 /// Ends what a dead agent's commands left at work, and waits until it is gone.
@@ -144,18 +174,50 @@ mod tests {
 
     use super::*;
 
-    fn sleeper() -> Child {
-        let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", "sleep 60 & wait"]).process_group(0);
-        command.spawn().unwrap()
+    async fn sleeper(dir: &Path) -> Child {
+        let argv = ["sh", "-c", "sleep 60 & wait"].map(ToOwned::to_owned);
+        let child = started(&noting(&argv, dir));
+        let note = note_of(dir, child.id().unwrap().try_into().unwrap());
+        for _ in 0..500 {
+            if fs::read_to_string(&note).is_ok_and(|text| text.ends_with('\n')) {
+                return child;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no note was written");
+    }
+
+    fn started(argv: &[String]) -> Child {
+        let mut command = tokio::process::Command::new(&argv[0]);
+        command.args(&argv[1..]).process_group(0).spawn().unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_command_whose_agent_is_dead_before_it_begins_does_not_begin() {
+        let dir = tempfile::tempdir().unwrap();
+        let ran = dir.path().join("ran").display().to_string();
+        let mut argv = noting(&["touch".to_owned(), ran], dir.path());
+        let agent = argv
+            .iter()
+            .position(|a| *a == std::process::id().to_string());
+        argv[agent.unwrap()] = "1".to_owned();
+        let status = started(&argv).wait().await.unwrap();
+        assert_eq!(status.code(), Some(125));
+        assert!(!dir.path().join("ran").exists());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_command_runs_where_no_note_can_be_written() {
+        let nowhere = Path::new("/proc/nowhere");
+        let argv = noting(&["true".to_owned()], nowhere);
+        assert!(started(&argv).wait().await.unwrap().success());
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_group_that_a_dead_agent_noted_is_ended_before_anything_else_is_done() {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = sleeper();
+        let mut child = sleeper(dir.path()).await;
         let group = child.id().unwrap().to_string();
-        std::mem::forget(Group::noted(&child, Some(dir.path())));
         assert!(has_members(&group));
         end_noted(dir.path()).await.unwrap();
         assert!(!has_members(&group));
@@ -166,7 +228,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_group_whose_number_came_round_again_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let child = sleeper();
+        let child = sleeper(dir.path()).await;
         let group = child.id().unwrap().to_string();
         let note = dir.path().join(format!("{PREFIX}{group}"));
         fs::write(&note, format!("{} {group} 1", boot())).unwrap();

@@ -33,8 +33,10 @@ impl Engine {
         let by_digest = format!("{}@{digest}", reference.written);
         let was_new = self.image(&by_digest).await?.is_none();
         if was_new {
+            fault!("pull.asked");
             self.fetch(text, &reference, &digest, platform, credentials, progress)
                 .await?;
+            fault!("pull.fetched");
         }
         match self.image(&by_digest).await? {
             Some(image) => Ok(Fetched {

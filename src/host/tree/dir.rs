@@ -142,17 +142,15 @@ impl Dir {
         touch()?;
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600))?.into())
+        let create = || rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600));
+        Ok(fault!(around "file.create" => create())?.into())
     }
 
     /// Creates a directory.
     pub fn make_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         touch()?;
-        Ok(rustix::fs::mkdirat(
-            &self.0,
-            name,
-            Mode::from_raw_mode(mode),
-        )?)
+        let mode = Mode::from_raw_mode(mode);
+        Ok(fault!(around "dir.make" => rustix::fs::mkdirat(&self.0, name, mode))?)
     }
 
     /// Creates a symbolic link.
@@ -168,7 +166,7 @@ impl Dir {
     /// Removes a name that is no directory; one that is gone already is fine.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         touch()?;
-        gone(rustix::fs::unlinkat(&self.0, name, AtFlags::empty()))
+        fault!(around "file.remove" => gone(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())))
     }
 
     /// Removes an empty directory; one that is gone already is fine.
@@ -195,13 +193,14 @@ impl Dir {
     /// Gives a name in this directory another name in `to`, replacing what stands there.
     pub fn rename(&self, name: &OsStr, to: &Self, new: &OsStr) -> io::Result<()> {
         touch()?;
-        Ok(rustix::fs::renameat(&self.0, name, &to.0, new)?)
+        Ok(fault!(around "file.rename" => rustix::fs::renameat(&self.0, name, &to.0, new))?)
     }
 
     /// Gives a name in this directory another name that is still free.
     pub fn rename_to_free(&self, name: &OsStr, new: &OsStr) -> io::Result<()> {
         use rustix::io::Errno;
         touch()?;
+        fault!("file.name.before");
         match rustix::fs::renameat_with(&self.0, name, &self.0, new, RenameFlags::NOREPLACE) {
             // Some file systems (NFS among them) cannot promise it; the caller's lock then has to.
             Err(Errno::INVAL | Errno::NOSYS) if self.look(new)?.is_none() => {

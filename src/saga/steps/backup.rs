@@ -56,6 +56,10 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if run.changed {
         return reassert::back(run, &run.before()?).await;
     }
+    // An agent that died while it archived could not clear what it had written.
+    if let Err(failure) = run.host.clear_partial(&run.plan.id).await {
+        run.warn(format!("a half-written backup stays: {failure}"));
+    }
     if let Some(description) = run.backup()? {
         run.host.drop_backup(&description.timestamp).await?;
         let project = &description.release.project;

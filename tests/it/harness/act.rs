@@ -295,6 +295,21 @@ impl Started<'_> {
         self.act.app.slot.sh("touch /tmp/go");
     }
 
+    /// Says whether it has ended.
+    #[allow(dead_code, reason = "fault tests ask")]
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// The processes on this machine that it started and that live, by their arguments.
+    #[allow(dead_code, reason = "fault tests kill them")]
+    pub fn children(&self) -> Vec<(u32, String)> {
+        let own = self.child.id();
+        let mut all = processes(&self.act.mark());
+        all.retain(|(pid, _)| *pid != own);
+        all
+    }
+
     /// Sends it a signal, such as `TERM`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
@@ -339,7 +354,8 @@ impl Started<'_> {
 impl Act<'_> {
     /// What a run left on this machine: processes, temporary files, files in its home.
     fn leftovers(&self) -> Vec<String> {
-        let mut left = processes(&self.mark());
+        let lingering = processes(&self.mark()).into_iter();
+        let mut left: Vec<String> = lingering.map(|(_, arguments)| arguments).collect();
         for place in ["tmp", "home"] {
             let entries = std::fs::read_dir(self.runner.path().join(place)).unwrap();
             left.extend(entries.map(|e| e.unwrap().path().display().to_string()));
@@ -364,8 +380,8 @@ fn abandoned_connections(port: &str) -> Vec<String> {
     ours.map(|path| path.display().to_string()).collect()
 }
 
-/// The processes that inherited a run's mark, by their arguments.
-fn processes(mark: &str) -> Vec<String> {
+/// The processes that inherited a run's mark, with their arguments.
+fn processes(mark: &str) -> Vec<(u32, String)> {
     let own = format!("{MARK}={mark}");
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let marked = entries.map(|e| e.path()).filter(|path| {
@@ -374,7 +390,10 @@ fn processes(mark: &str) -> Vec<String> {
             .split(|b| *b == 0)
             .any(|variable| variable == own.as_bytes())
     });
-    marked.map(|path| arguments(&path)).collect()
+    let pid = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+    marked
+        .filter_map(|path| Some((pid(&path)?, arguments(&path))))
+        .collect()
 }
 
 fn arguments(process: &Path) -> String {

@@ -1,0 +1,94 @@
+//! Draws cells from a seed: the same seed and the same census give the same cell.
+//!
+//! It refuses to know what becomes of a cell.
+
+use std::collections::BTreeMap;
+
+use super::cell::{Cell, Fault, Moment, Scenario};
+
+/// How often each crash point, with what it was about, is come by in a run without a fault.
+pub type Census = BTreeMap<String, u64>;
+
+/// Faults that are drawn as often as all the others together: those of the agent itself.
+const OF_THE_AGENT: [Fault; 4] = [Fault::Kill, Fault::KillGroup, Fault::Stop, Fault::Error];
+const AROUND_IT: [Fault; 8] = [
+    Fault::Runner,
+    Fault::SshKill,
+    Fault::SshDrop,
+    Fault::SshReset,
+    Fault::Dockerd,
+    Fault::Power,
+    Fault::Disk,
+    Fault::Registry,
+];
+/// Points that cannot fail, by how they begin.
+const INFALLIBLE: [&str; 8] = [
+    "act.",
+    "undo.",
+    "tidy.",
+    "group.",
+    "agent.",
+    "backup.archive.",
+    "backup.description.",
+    "journal.append.after",
+];
+
+/// A small generator of random numbers (`SplitMix64`).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
+    /// One of some things.
+    pub fn one<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        let at = self.below(of.len() as u64);
+        &of[usize::try_from(at).unwrap()]
+    }
+}
+
+/// Draws a cell of a scenario: two in three at a crash point, the others at any time.
+pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census) -> Cell {
+    let fault = match dice.below(2) {
+        0 => *dice.one(&OF_THE_AGENT),
+        _ => *dice.one(&AROUND_IT),
+    };
+    let at_a_point = fault == Fault::Error || dice.below(3) > 0;
+    let moment = if at_a_point {
+        point(dice, fault, census)
+    } else {
+        Moment::Share(dice.below(100))
+    };
+    Cell {
+        scenario,
+        fault,
+        moment,
+    }
+}
+
+/// Every name is as likely as any other, however often it is come by.
+fn point(dice: &mut Dice, fault: Fault, census: &Census) -> Moment {
+    let may_fail = |name: &str| !INFALLIBLE.iter().any(|begin| name.starts_with(begin));
+    let name_of = |full: &str| full.split(':').next().unwrap_or_default().to_owned();
+    let mut names: Vec<String> = census.keys().map(|full| name_of(full)).collect();
+    names.retain(|name| fault != Fault::Error || may_fail(name));
+    names.dedup();
+    let name = dice.one(&names).clone();
+    let full: Vec<_> = census.iter().filter(|(f, _)| name_of(f) == name).collect();
+    let (full, count) = dice.one(&full);
+    Moment::Point((*full).clone(), 1 + dice.below(**count))
+}

@@ -1,0 +1,258 @@
+//! Plays a cell: starts the run, strikes, lets everything end, mends, and makes the next contact.
+//!
+//! It refuses to judge what it then finds.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::cell::{Cell, Fault, Moment};
+use super::harness::act::Started;
+use super::harness::done::Done;
+use super::harness::slot::Slot;
+use super::scene::Scene;
+use super::watch::Watch;
+
+/// How often a run that is to be struck is looked at.
+const LOOK: Duration = Duration::from_millis(40);
+/// How long an agent on its own may take to end.
+const ENDING: Duration = Duration::from_secs(100);
+/// Longer than any run here may take; the harness ends it some time later.
+const LONGEST: Duration = Duration::from_secs(200);
+/// How often an engine came back with a port of a container that it had lost.
+pub static LOST_PORTS: AtomicUsize = AtomicUsize::new(0);
+const BACKUPS: &str = "/srv/app-backups";
+
+/// What a run and its fault left to judge.
+pub struct Played {
+    /// When the cell began, in ms since 1970.
+    pub began: i64,
+    /// When the fault struck, in ms since 1970; none where it provably did not.
+    pub struck: Option<i64>,
+    /// The status that the runner told, if it told one.
+    pub told: Option<String>,
+    /// What hung, if anything did.
+    pub hung: Option<String>,
+    /// The longest time without an answer.
+    pub gap: Duration,
+    /// What the run and the next contact printed.
+    pub log: String,
+    /// What the next contact left on this machine.
+    pub leftovers: Vec<String>,
+}
+
+/// Plays a cell to its end; `pause` is how long what passes lasts, a SIGSTOP for one.
+pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
+    prepare(scene, cell);
+    let began = now_ms();
+    let watch = Watch::of(&scene.app);
+    let mut run = scene.act().start();
+    let struck = strike(scene, cell, &mut run, pause);
+    let done = run.wait();
+    mend(scene, cell.fault);
+    let mut hung = (done.took > LONGEST).then(|| "the runner".to_owned());
+    hung = hung.or_else(|| agents_end(scene));
+    let contact = recover(scene);
+    if contact.code != Some(0) {
+        hung = hung.or_else(|| Some("the next contact".to_owned()));
+    }
+    Played {
+        began,
+        struck,
+        told: done.outputs.get("status").cloned(),
+        hung: hung.or_else(|| lock_is_held(scene)),
+        gap: watch.longest_gap(),
+        log: format!("{}\n---- recover\n{}", done.log, contact.log),
+        leftovers: contact.leftovers,
+    }
+}
+
+fn prepare(scene: &Scene, cell: &Cell) {
+    let slot = &scene.app.slot;
+    if cell.fault == Fault::Disk {
+        slot.sh(&format!("cp -a {BACKUPS} /var/lib/golden/kept"));
+        slot.lab("small", &[BACKUPS, "150m"]);
+        slot.sh(&format!(
+            "cp -a /var/lib/golden/kept/. {BACKUPS}; rm -r /var/lib/golden/kept"
+        ));
+    }
+    if let Moment::Point(point, nth) = &cell.moment {
+        scene.order(point, *nth, cell.fault.order());
+    }
+}
+
+/// Brings the fault about; when it struck, if it did.
+fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Option<i64> {
+    let begun = Instant::now();
+    match &cell.moment {
+        Moment::Point(..) => loop {
+            if let Some((pid, at)) = scene.fired() {
+                if cell.fault.order() == "stop" {
+                    around(scene, cell.fault, run, pause);
+                    let script = format!("kill -CONT {pid} 2>/dev/null || true");
+                    scene.app.slot.sh(&script);
+                }
+                return Some(at);
+            }
+            if run.is_over() {
+                return scene.fired().map(|(_, at)| at);
+            }
+            sleep(LOOK);
+        },
+        Moment::Share(percent) => {
+            let after = scene
+                .took
+                .mul_f64(f64::from(u32::try_from(*percent).unwrap()) / 100.0);
+            while begun.elapsed() < after && !run.is_over() {
+                sleep(Duration::from_millis(5));
+            }
+            let at = now_ms();
+            let alive = !run.is_over();
+            (alive && at_once(scene, cell.fault, run, pause)).then_some(at)
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}
+
+/// A fault at any time: those of the agent come from outside. Says whether there was a victim.
+fn at_once(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> bool {
+    match fault {
+        Fault::Kill => signal_agent(scene, "KILL", ""),
+        Fault::KillGroup => signal_agent(scene, "KILL", "below"),
+        Fault::Stop => {
+            let stopped = signal_agent(scene, "STOP", "");
+            sleep(pause);
+            signal_agent(scene, "CONT", "") && stopped
+        }
+        other => around(scene, other, run, pause),
+    }
+}
+
+/// Sends the agent a signal; says whether there was one.
+fn signal_agent(scene: &Scene, signal: &str, below: &str) -> bool {
+    let script = format!(
+        "below() {{ for p in $(pgrep -P $1); do below $p; kill -{signal} $p 2>/dev/null || true; done; }}
+        agents=$(pgrep -f 'landfall-[0-9a-f]* agent run') || exit 3
+        for agent in $agents; do
+            [ -z '{below}' ] || {{ kill -STOP $agent; below $agent; }}
+            kill -{signal} $agent
+        done"
+    );
+    let done = scene.app.slot.try_sh_as("root", &script, b"");
+    done.status.success()
+}
+
+/// A fault of what is around the agent. Says whether there was a victim.
+fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
+    let slot = &scene.app.slot;
+    let port = |verb: &str, target: &str| {
+        slot.sh(&format!(
+            "iptables -{verb} INPUT -p tcp --dport 22 -j {target}"
+        ));
+    };
+    match fault {
+        Fault::Runner => run.signal("KILL"),
+        Fault::SshKill => return kill_ssh(run),
+        Fault::SshDrop => {
+            port("I", "DROP");
+            sleep(pause);
+            port("D", "DROP");
+        }
+        Fault::SshReset => {
+            port("I", "REJECT --reject-with tcp-reset");
+            sleep(pause / 2);
+            port("D", "REJECT --reject-with tcp-reset");
+        }
+        Fault::Dockerd => {
+            slot.lab("dockerd", &["stop"]);
+            slot.lab("dockerd", &["start"]);
+        }
+        Fault::Power => cut_power(slot),
+        Fault::Disk => drop(slot.lab("fill", &[BACKUPS])),
+        Fault::Registry => drop(slot.lab("registry", &["stop"])),
+        Fault::Stop | Fault::Kill | Fault::KillGroup | Fault::Error => sleep(pause),
+    }
+    true
+}
+
+/// Switches a server off and on.
+///
+/// An engine that was about to start a container may come back with that container's port taken
+/// and no container: a fault of its own (Docker 20.10, plain `docker compose up` shows it too)
+/// that only its restart mends. It gets that, as from an operator, and is counted.
+pub fn cut_power(slot: &Slot) {
+    slot.lab("server", &["kill"]);
+    slot.lab("server", &["start"]);
+    let lost =
+        "for port in $(pgrep -a docker-proxy | sed -n 's/.*-host-port \\([0-9]*\\).*/\\1/p'); do
+            docker ps --format '{{.Ports}}' | grep -q \":$port->\" || exit 7
+        done";
+    if slot.try_sh_as("root", lost, b"").status.code() == Some(7) {
+        LOST_PORTS.fetch_add(1, Ordering::Relaxed);
+        slot.lab("dockerd", &["stop"]);
+        slot.lab("dockerd", &["start"]);
+    }
+}
+
+fn kill_ssh(run: &Started) -> bool {
+    let mut victims = run.children();
+    victims.retain(|(_, arguments)| arguments.contains("ssh"));
+    if victims.is_empty() {
+        return false;
+    }
+    let pids = victims.iter().map(|(pid, _)| pid.to_string());
+    let killed = Command::new("kill").arg("-KILL").args(pids).status();
+    killed.is_ok_and(|status| status.success())
+}
+
+/// What an operator sees to before the next contact.
+fn mend(scene: &Scene, fault: Fault) {
+    let slot = &scene.app.slot;
+    match fault {
+        Fault::Registry => drop(slot.lab("registry", &["start"])),
+        Fault::Disk => drop(slot.sh(&format!("rm -f {BACKUPS}/.filled"))),
+        _ => {}
+    }
+}
+
+/// Waits for agents that go on alone; what hangs.
+fn agents_end(scene: &Scene) -> Option<String> {
+    let begun = Instant::now();
+    let look = "pgrep -af 'landfall-[0-9a-f]* agent (run|look|start)' || true";
+    loop {
+        let agents = scene.app.slot.sh(look);
+        if agents.trim().is_empty() {
+            return None;
+        }
+        if begun.elapsed() > ENDING {
+            return Some(format!("an agent: {}", agents.trim()));
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// The next contact, three times at most.
+fn recover(scene: &Scene) -> Done {
+    let mut tries = 0;
+    loop {
+        let done = scene.app.cli(&["recover"]).run();
+        tries += 1;
+        if done.code == Some(0) || tries == 3 {
+            return done;
+        }
+        sleep(Duration::from_secs(2));
+    }
+}
+
+fn lock_is_held(scene: &Scene) -> Option<String> {
+    let free = scene
+        .app
+        .slot
+        .try_sh_as("root", "flock -n /srv/app true", b"");
+    (!free.status.success()).then(|| "the lock".to_owned())
+}
