@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::calls;
 use super::cell::{Cell, Fault, Moment};
 use super::harness::act::Started;
 use super::harness::done::Done;
@@ -77,8 +78,10 @@ fn prepare(scene: &Scene, cell: &Cell) {
             "cp -a /var/lib/golden/kept/. {BACKUPS}; rm -r /var/lib/golden/kept"
         ));
     }
-    if let Moment::Point(point, nth) = &cell.moment {
-        scene.order(point, *nth, cell.fault.order());
+    match &cell.moment {
+        Moment::Point(point, nth) => scene.order(point, *nth, cell.fault.order()),
+        Moment::Call(thread, ..) => calls::order(scene, *thread),
+        Moment::Share(_) => {}
     }
 }
 
@@ -100,6 +103,7 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
             }
             sleep(LOOK);
         },
+        Moment::Call(thread, name, nth) => calls::strike(scene, cell.fault, *thread, name, *nth),
         Moment::Share(percent) => {
             let after = scene
                 .took
@@ -175,7 +179,12 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
         Fault::Power => cut_power(slot),
         Fault::Disk => drop(slot.lab("fill", &[BACKUPS])),
         Fault::Registry => drop(slot.lab("registry", &["stop"])),
-        Fault::Stop | Fault::Kill | Fault::KillGroup | Fault::Error => sleep(pause),
+        Fault::Stop
+        | Fault::Kill
+        | Fault::KillGroup
+        | Fault::Error
+        | Fault::Enospc
+        | Fault::Eio => sleep(pause),
     }
     true
 }

@@ -17,7 +17,7 @@ use super::harness::poll::{seconds, until};
 const CONFIG: (&str, &str) = ("config/beacon.conf", "lamp = green\n");
 
 /// Where the agent looks for orders; its owner is who logs in.
-const FAULTS: &str = "/srv/app-backups/.landfall/faults";
+pub const FAULTS: &str = "/srv/app-backups/.landfall/faults";
 
 /// Images by every name they go by.
 const REFERENCES: &str = "references() {
@@ -150,7 +150,7 @@ impl Scene {
         self.app
             .slot
             .sh(&format!("{REFERENCES}\n{around}\n{release}\n{NAME}"));
-        if self.scenario != Scenario::First {
+        if standing == Standing::Unknown && self.scenario != Scenario::First {
             self.app.by_hand("docker compose up -d --pull never 2>&1");
         }
         until("the old release", seconds(20), || {

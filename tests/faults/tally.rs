@@ -37,12 +37,34 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&self, verdict: Verdict) -> usize {
+    /// How many cells came to a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
         self.entries.iter().filter(|e| e.verdict == verdict).count()
     }
 
     fn broken_promises(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|e| !e.verdict.is_kept())
+    }
+
+    /// Prints what the laboratory could not play, what was left lying about, and broken promises.
+    pub fn print_faults(&self) {
+        for text in &self.broken {
+            println!("LAB    {text}");
+        }
+        for text in &self.litter {
+            println!("LITTER {text}");
+        }
+        for Entry {
+            verdict,
+            cell,
+            seed,
+            detail,
+            ..
+        } in self.broken_promises()
+        {
+            println!("{verdict:<6} make faults CELL='{cell}'   # seed {seed}");
+            println!("      {detail}");
+        }
     }
 
     /// Says whether every promise was kept, and enough was tried to say so.
@@ -89,19 +111,10 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
     );
     by_fault(landfall);
     by_point(landfall);
-    for text in landfall.broken.iter().chain(&by_hand.broken) {
+    for text in &by_hand.broken {
         println!("LAB    {text}");
     }
-    for text in &landfall.litter {
-        println!("LITTER {text}");
-    }
-    for entry in landfall.broken_promises() {
-        println!(
-            "{:<6} make faults CELL='{}'   # seed {}",
-            entry.verdict, entry.cell, entry.seed
-        );
-        println!("      {}", entry.detail);
-    }
+    landfall.print_faults();
 }
 
 /// How many crash points there were to draw from, and which no run came by.
