@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
@@ -16,6 +17,9 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 static ORDERS: OnceLock<PathBuf> = OnceLock::new();
 /// How often this process has come by each point.
 static PASSED: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+/// How long all threads may take to stop.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// Looks for orders below a state directory from now on; the first one stays.
 pub fn arm(state: &Path) {
@@ -86,6 +90,8 @@ fn strike(act: &str, full: &str) -> io::Result<()> {
         }
         "stop" => {
             signal(getpid(), Signal::STOP);
+            // Another thread may have taken the signal; this one is not to get any further.
+            std::thread::sleep(SETTLING);
             Ok(())
         }
         "full" => Err(io::ErrorKind::StorageFull.into()),

@@ -55,7 +55,7 @@ pub type Calls = BTreeMap<(Thread, String), u64>;
 pub fn order(scene: &Scene, thread: Thread) {
     let point = match thread {
         Thread::Main => "agent.claimed",
-        Thread::Files => "file.name.before",
+        Thread::Files => "file.create.before",
     };
     scene.order(point, 1, "stop");
 }

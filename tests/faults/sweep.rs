@@ -2,8 +2,8 @@
 //! is no such call any more: `make sweep`.
 //!
 //! `SWEEP` is `full`, or `drawn` for calls drawn from `SEED`; `SCENARIO` names the scenarios of a
-//! full one, `FROM` is the first K, `STRIDE` takes every n-th, `CALL` only calls of this name. It refuses to know how
-//! a call is struck and what becomes of it.
+//! full one and `CALL` the calls, `FROM` is the first K, `STRIDE` takes every n-th. It refuses to know
+//! how a call is struck and what becomes of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -98,8 +98,7 @@ impl Sweep {
 
 /// The most frequent calls first, so that no slot is left alone with them at the end.
 fn lanes() -> VecDeque<Lane> {
-    let wanted: Option<String> = variable("SCENARIO");
-    let call: Option<String> = variable("CALL");
+    let (scenarios, names) = (variable("SCENARIO"), variable("CALL"));
     let of = |scenario| {
         let calls = CALLS.into_iter().flat_map(|call| {
             let threads = Thread::ALL.map(|(thread, _)| (thread, call));
@@ -114,12 +113,12 @@ fn lanes() -> VecDeque<Lane> {
             })
         })
     };
-    let is_wanted = |lane: &Lane| {
-        wanted
-            .iter()
-            .all(|w| w.split(' ').any(|w| w == lane.scenario.to_string()))
-            && call.iter().all(|c| c == lane.call)
+    let one_of = |words: &Option<String>, word: &str| {
+        let mut words = words.iter().map(|text| text.split(' '));
+        words.all(|mut words| words.any(|each| each == word))
     };
+    let is_wanted =
+        |lane: &Lane| one_of(&scenarios, &lane.scenario.to_string()) && one_of(&names, lane.call);
     SCENARIOS
         .into_iter()
         .flat_map(of)
