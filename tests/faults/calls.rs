@@ -57,7 +57,7 @@ pub fn order(scene: &Scene, thread: Thread) {
         Thread::Main => "agent.claimed",
         Thread::Files => "file.create.before",
     };
-    scene.order(point, 1, "stop");
+    scene.order(&[(point, 1, "stop")]);
 }
 
 /// Strikes the n-th call of a thread; when, in ms since 1970, if it provably did.

@@ -83,6 +83,8 @@ pub struct Cell {
     pub scenario: Scenario,
     pub fault: Fault,
     pub moment: Moment,
+    /// A crash point at which a process of Landfall dies besides: as a rule, the one that recovers.
+    pub again: Option<(String, u64)>,
 }
 
 impl Scenario {
@@ -158,13 +160,18 @@ impl fmt::Display for Thread {
 }
 
 impl fmt::Display for Cell {
-    /// Such as `two/kill/act.after:up#1`, `good/eio/files:fsync()#7` or `good/power/62%`.
+    /// Such as `two/kill/act.after:up#1`, `good/eio/files:fsync()#7` or `good/power/62%`,
+    /// with `+undo.before#1` where something dies again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.scenario, self.fault)?;
         match &self.moment {
             Moment::Point(point, nth) => write!(f, "{point}#{nth}"),
             Moment::Call(thread, call, nth) => write!(f, "{thread}:{call}()#{nth}"),
             Moment::Share(percent) => write!(f, "{percent}%"),
+        }?;
+        match &self.again {
+            Some((point, nth)) => write!(f, "+{point}#{nth}"),
+            None => Ok(()),
         }
     }
 }
@@ -176,6 +183,14 @@ impl FromStr for Cell {
         let read = || {
             let (scenario, rest) = text.split_once('/')?;
             let (fault, moment) = rest.split_once('/')?;
+            let (moment, again) = match moment.split_once('+') {
+                Some((moment, again)) => (moment, Some(again.rsplit_once('#')?)),
+                None => (moment, None),
+            };
+            let again = match again {
+                Some((point, nth)) => Some((point.to_owned(), nth.parse().ok()?)),
+                None => None,
+            };
             let moment = match moment.rsplit_once('#') {
                 Some((place, nth)) => match place.strip_suffix("()") {
                     Some(call) => {
@@ -191,6 +206,7 @@ impl FromStr for Cell {
                 scenario: of_word(&Scenario::ALL, scenario)?,
                 fault: of_word(&Fault::ALL, fault)?,
                 moment,
+                again,
             })
         };
         read().ok_or_else(|| {

@@ -258,6 +258,7 @@ fn judged(
         let text = format!("make faults CELL='{cell}'   # {litter:?}");
         tally.lock().unwrap().litter.push(text);
     }
+    tally.lock().unwrap().again += usize::from(played.again);
     let killed = matches!(cell.fault, Fault::Kill | Fault::KillGroup);
     let back = back.filter(|_| killed).map(|at| at - struck);
     Entry {

@@ -35,6 +35,8 @@ pub struct Played {
     pub told: Option<String>,
     /// What hung, if anything did.
     pub hung: Option<String>,
+    /// Whether something died again.
+    pub again: bool,
     /// The longest time without an answer.
     pub gap: Duration,
     /// What the run and the next contact printed.
@@ -63,6 +65,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         struck,
         told: done.outputs.get("status").cloned(),
         hung: hung.or_else(|| lock_is_held(scene)),
+        again: scene.fired(1).is_some(),
         gap: watch.longest_gap(),
         log: format!("{}\n---- recover\n{}", done.log, contact.log),
         leftovers: contact.leftovers,
@@ -79,7 +82,11 @@ fn prepare(scene: &Scene, cell: &Cell) {
         ));
     }
     match &cell.moment {
-        Moment::Point(point, nth) => scene.order(point, *nth, cell.fault.order()),
+        Moment::Point(point, nth) => {
+            let again = cell.again.iter().map(|(p, n)| (p.as_str(), *n, "kill"));
+            let first = (point.as_str(), *nth, cell.fault.order());
+            scene.order(&std::iter::once(first).chain(again).collect::<Vec<_>>());
+        }
         Moment::Call(thread, ..) => calls::order(scene, *thread),
         Moment::Share(_) => {}
     }
@@ -90,7 +97,7 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
     let begun = Instant::now();
     match &cell.moment {
         Moment::Point(..) => loop {
-            if let Some((pid, at)) = scene.fired() {
+            if let Some((pid, at)) = scene.fired(0) {
                 if cell.fault.order() == "stop" {
                     around(scene, cell.fault, run, pause);
                     let script = format!("kill -CONT {pid} 2>/dev/null || true");
@@ -99,7 +106,7 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
                 return Some(at);
             }
             if run.is_over() {
-                return scene.fired().map(|(_, at)| at);
+                return scene.fired(0).map(|(_, at)| at);
             }
             sleep(LOOK);
         },

@@ -60,6 +60,7 @@ impl Lane {
             scenario: self.scenario,
             fault: self.fault,
             moment: Moment::Call(self.thread, self.call.to_owned(), nth),
+            again: None,
         }
     }
 }
@@ -166,6 +167,7 @@ fn drawn(asked: &Asked, seed: u64, tally: &Mutex<Tally>) {
                 scenario,
                 fault: dice.one(&INJECTIONS).0,
                 moment: Moment::Call(*thread, name.clone(), 1 + dice.below(**count)),
+                again: None,
             };
             struck(asked, &mut stage.scene, &cell, seed, tally)
         });

@@ -28,6 +28,8 @@ pub struct Tally {
     pub entries: Vec<Entry>,
     /// Faults that did not provably strike.
     pub unstruck: usize,
+    /// Cells in which something died again.
+    pub again: usize,
     /// Cells that the laboratory could not play.
     pub broken: Vec<String>,
     /// The crash points that runs without a fault came by.
@@ -105,7 +107,8 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         "kill to going back"
     );
     println!(
-        "struck nothing and drawn again: {}; the laboratory failed: {}",
+        "died twice: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
+        landfall.again,
         landfall.unstruck + by_hand.unstruck,
         landfall.broken.len() + by_hand.broken.len()
     );
