@@ -4,7 +4,7 @@ LAB := tests/lab/lab
 # The servers that the tests deploy to; they read .lab/SLOT/slot.env.
 SLOTS ?= one two
 
-.PHONY: setup demo bench judges faults lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges faults sweep lab-up lab-down lab-selftest lint test
 
 setup:
 	$(LAB) setup
@@ -31,6 +31,18 @@ faults: export BUDGET := $(BUDGET)
 faults: lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --features faults --test faults
 
+# Every system call of the agent that a disk depends on, made to kill it or to fail, one by one.
+# SWEEP=drawn BUDGET=75 is a slice of it; SCENARIO, CALL, FROM and STRIDE: tests/faults/sweep.rs.
+sweep: export SWEEP := $(or $(SWEEP),full)
+sweep: export SCENARIO := $(SCENARIO)
+sweep: export CALL := $(CALL)
+sweep: export FROM := $(FROM)
+sweep: export STRIDE := $(STRIDE)
+sweep: export SEED := $(SEED)
+sweep: export BUDGET := $(BUDGET)
+sweep: lab-up
+	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --features faults --test faults
+
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
 
@@ -48,3 +60,4 @@ lint: setup
 test: lint judges lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace
 	$(MAKE) faults BUDGET=$(or $(BUDGET),400)
+	$(MAKE) sweep SWEEP=drawn BUDGET=75

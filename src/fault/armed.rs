@@ -1,7 +1,8 @@
 //! Carries out what a fault test orders at a named point, and proves that it did.
 //!
 //! The orders are `<state>/faults/plan`, one a line: `NAME[:ABOUT] K ACT`, for the K-th time that
-//! this process comes by. Each is carried out once: `fired-N` says so, on disk before it happens.
+//! this process comes by. Each is carried out once and after those before it: `fired-N` says so, on
+//! disk before it happens.
 //! A file `trace` is told every point. It refuses to know what should come of a fault.
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
@@ -16,6 +18,9 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 static ORDERS: OnceLock<PathBuf> = OnceLock::new();
 /// How often this process has come by each point.
 static PASSED: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+/// How long all threads may take to stop.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// Looks for orders below a state directory from now on; the first one stays.
 pub fn arm(state: &Path) {
@@ -45,7 +50,11 @@ pub fn at(name: &str, about: &str) -> io::Result<()> {
             Some(place) if place == full => by_full,
             _ => continue,
         };
-        if nth == Some(passed.to_string().as_str()) && fire(orders, number, &full).is_ok() {
+        let is_next = number
+            .checked_sub(1)
+            .is_none_or(|n| proof(orders, n).exists());
+        let is_now = is_next && nth == Some(passed.to_string().as_str());
+        if is_now && fire(orders, number, &full).is_ok() {
             strike(act.unwrap_or_default(), &full)?;
         }
     }
@@ -65,9 +74,13 @@ fn trace(orders: &Path, full: &str) {
     }
 }
 
+fn proof(orders: &Path, number: usize) -> PathBuf {
+    orders.join(format!("fired-{number}"))
+}
+
 /// The proof, on disk before the fault; an order that was carried out is not carried out again.
 fn fire(orders: &Path, number: usize, full: &str) -> io::Result<()> {
-    let path = orders.join(format!("fired-{number}"));
+    let path = proof(orders, number);
     let mut proof = OpenOptions::new().write(true).create_new(true).open(path)?;
     let at = chrono::Utc::now().timestamp_millis();
     writeln!(proof, "{} {at} {full}", getpid())?;
@@ -86,6 +99,8 @@ fn strike(act: &str, full: &str) -> io::Result<()> {
         }
         "stop" => {
             signal(getpid(), Signal::STOP);
+            // Another thread may have taken the signal; this one is not to get any further.
+            std::thread::sleep(SETTLING);
             Ok(())
         }
         "full" => Err(io::ErrorKind::StorageFull.into()),

@@ -35,6 +35,10 @@ pub enum Fault {
     Stop,
     /// What the agent is about to do, or has just done, fails.
     Error,
+    /// A system call of the agent finds the disk full.
+    Enospc,
+    /// A system call of the agent finds the disk broken.
+    Eio,
     /// SIGKILL of the runner.
     Runner,
     /// SIGKILL of the runner's ssh.
@@ -53,11 +57,22 @@ pub enum Fault {
     Registry,
 }
 
+/// Which thread of the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thread {
+    /// The one that decides and keeps the journal.
+    Main,
+    /// The one that works on files.
+    Files,
+}
+
 /// When it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Moment {
     /// When a process of Landfall comes by a crash point for the n-th time.
     Point(String, u64),
+    /// When a thread of the agent makes a system call for the n-th time.
+    Call(Thread, String, u64),
     /// When so many hundredths have passed of the time that a run without a fault takes.
     Share(u64),
 }
@@ -68,6 +83,8 @@ pub struct Cell {
     pub scenario: Scenario,
     pub fault: Fault,
     pub moment: Moment,
+    /// A crash point at which a process of Landfall dies besides: as a rule, the one that recovers.
+    pub again: Option<(String, u64)>,
 }
 
 impl Scenario {
@@ -83,11 +100,13 @@ impl Scenario {
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Kill, "kill"),
         (Self::KillGroup, "kill-group"),
         (Self::Stop, "stop"),
         (Self::Error, "error"),
+        (Self::Enospc, "enospc"),
+        (Self::Eio, "eio"),
         (Self::Runner, "runner"),
         (Self::SshKill, "ssh-kill"),
         (Self::SshDrop, "ssh-drop"),
@@ -107,6 +126,10 @@ impl Fault {
             _ => "stop",
         }
     }
+}
+
+impl Thread {
+    pub const ALL: [(Self, &'static str); 2] = [(Self::Main, "main"), (Self::Files, "files")];
 }
 
 fn word<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
@@ -130,13 +153,25 @@ impl fmt::Display for Fault {
     }
 }
 
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(&Self::ALL, *self))
+    }
+}
+
 impl fmt::Display for Cell {
-    /// Such as `two/kill/act.after:up#1` or `good/power/62%`.
+    /// Such as `two/kill/act.after:up#1`, `good/eio/files:fsync()#7` or `good/power/62%`,
+    /// with `+undo.before#1` where something dies again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.scenario, self.fault)?;
         match &self.moment {
             Moment::Point(point, nth) => write!(f, "{point}#{nth}"),
+            Moment::Call(thread, call, nth) => write!(f, "{thread}:{call}()#{nth}"),
             Moment::Share(percent) => write!(f, "{percent}%"),
+        }?;
+        match &self.again {
+            Some((point, nth)) => write!(f, "+{point}#{nth}"),
+            None => Ok(()),
         }
     }
 }
@@ -148,14 +183,30 @@ impl FromStr for Cell {
         let read = || {
             let (scenario, rest) = text.split_once('/')?;
             let (fault, moment) = rest.split_once('/')?;
+            let (moment, again) = match moment.split_once('+') {
+                Some((moment, again)) => (moment, Some(again.rsplit_once('#')?)),
+                None => (moment, None),
+            };
+            let again = match again {
+                Some((point, nth)) => Some((point.to_owned(), nth.parse().ok()?)),
+                None => None,
+            };
             let moment = match moment.rsplit_once('#') {
-                Some((point, nth)) => Moment::Point(point.to_owned(), nth.parse().ok()?),
+                Some((place, nth)) => match place.strip_suffix("()") {
+                    Some(call) => {
+                        let (thread, call) = call.split_once(':')?;
+                        let thread = of_word(&Thread::ALL, thread)?;
+                        Moment::Call(thread, call.to_owned(), nth.parse().ok()?)
+                    }
+                    None => Moment::Point(place.to_owned(), nth.parse().ok()?),
+                },
                 None => Moment::Share(moment.strip_suffix('%')?.parse().ok()?),
             };
             Some(Self {
                 scenario: of_word(&Scenario::ALL, scenario)?,
                 fault: of_word(&Fault::ALL, fault)?,
                 moment,
+                again,
             })
         };
         read().ok_or_else(|| {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use landfall::fault::POINTS;
+
 use super::cell::{Cell, Fault, Moment, Scenario};
 
 /// How often each crash point, with what it was about, is come by in a run without a fault.
@@ -31,6 +33,11 @@ const INFALLIBLE: [&str; 8] = [
     "backup.archive.",
     "backup.description.",
     "journal.append.after",
+];
+
+/// Points that only a run on its way forth comes by, by how they begin.
+const ONLY_FORTH: [&str; 8] = [
+    "launch.", "agent.", "act.", "lock.", "stage.", "pull.", "backup.", "image.",
 ];
 
 /// A small generator of random numbers (`SplitMix64`).
@@ -73,11 +80,24 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census) -> Cell {
     } else {
         Moment::Share(dice.below(100))
     };
+    let dies = matches!(fault, Fault::Kill | Fault::KillGroup) && at_a_point;
+    let again = (dies && dice.below(2) == 0).then(|| on_the_way_back(dice));
     Cell {
         scenario,
         fault,
         moment,
+        again,
     }
+}
+
+/// A point that whoever recovers may come by.
+fn on_the_way_back(dice: &mut Dice) -> (String, u64) {
+    let names = POINTS.iter().filter(|name| {
+        let mut forth = ONLY_FORTH.iter();
+        !forth.any(|begin| name.starts_with(begin))
+    });
+    let name = *dice.one(&names.collect::<Vec<_>>());
+    ((*name).to_owned(), 1 + dice.below(2))
 }
 
 /// Every name is as likely as any other, however often it is come by.

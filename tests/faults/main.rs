@@ -2,7 +2,7 @@
 //!
 //! `RUNS` says how many cells, `SEED` where the dice begin, `CELL` plays one and nothing else (`RUNS` times),
 //! `PAUSE` how many seconds a SIGSTOP or a cut connection lasts, `BUDGET` for how many seconds
-//! cells are begun.
+//! cells are begun. `SWEEP` strikes system calls instead, see `sweep.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 #![allow(clippy::print_stdout, reason = "it prints what it found")]
 
 mod by_hand;
+mod calls;
 mod cell;
 mod draw;
 #[allow(dead_code, reason = "scenes elsewhere need more of it")]
@@ -20,6 +21,7 @@ mod harness;
 mod judge;
 mod play;
 mod scene;
+mod sweep;
 mod tally;
 mod watch;
 
@@ -37,6 +39,7 @@ use draw::Dice;
 use harness::app::App;
 use judge::Verdict;
 use scene::{Scene, Standing};
+use sweep::Sweep;
 use tally::{Entry, Tally};
 
 /// How often a cell whose fault struck nothing is drawn again.
@@ -73,6 +76,9 @@ fn main() -> ExitCode {
         cell,
         until: Instant::now() + Duration::from_secs(variable("BUDGET").unwrap_or(1_000_000)),
     };
+    if let Some(sweep) = Sweep::asked() {
+        return ExitCode::from(u8::from(!sweep.run(&asked)));
+    }
     println!("SEED={} RUNS={}", asked.seed, asked.runs);
     let queue = Mutex::new(batches(&asked));
     let tallies = [Mutex::default(), Mutex::default()];
@@ -143,7 +149,8 @@ fn work(asked: &Asked, queue: &Mutex<VecDeque<Batch>>, tallies: &[Mutex<Tally>; 
                 break;
             }
             let tally = &tallies[batch.tool as usize];
-            let played = AssertUnwindSafe(|| {
+            let text = format!("{} seed {seed}", batch.scenario);
+            let played = guarded(tally, &text, || {
                 let scene = scene.get_or_insert_with(|| set_up(&batch));
                 let names = scene
                     .census
@@ -156,15 +163,24 @@ fn work(asked: &Asked, queue: &Mutex<VecDeque<Batch>>, tallies: &[Mutex<Tally>; 
                     Tool::ByHand => one_by_hand(scene, *seed, tally),
                 }
             });
-            if let Err(panic) = catch_unwind(played) {
-                let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-                let text = format!("{} seed {seed}: {text}", batch.scenario);
-                println!("LAB   {text}");
-                tally.lock().unwrap().broken.push(text);
+            if played.is_none() {
                 scene = None;
             }
         }
     }
+}
+
+/// Plays something unless the laboratory fails.
+fn guarded<T>(tally: &Mutex<Tally>, text: &str, play: impl FnOnce() -> T) -> Option<T> {
+    let panic = match catch_unwind(AssertUnwindSafe(play)) {
+        Ok(played) => return Some(played),
+        Err(panic) => panic,
+    };
+    let why = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+    let text = format!("{text}: {why}");
+    println!("LAB   {text}");
+    tally.lock().unwrap().broken.push(text);
+    None
 }
 
 fn set_up(batch: &Batch) -> Scene {
@@ -182,26 +198,34 @@ fn one_of_ours(asked: &Asked, scene: &mut Scene, seed: u64, tally: &Mutex<Tally>
     for _ in 0..DRAWS {
         let drawn = || draw::draw(&mut dice, scene.scenario, &scene.census);
         let cell = asked.cell.clone().unwrap_or_else(drawn);
-        let begun = Instant::now();
-        let played = play::play(scene, &cell, asked.pause);
-        if let Some(struck) = played.struck {
-            let entry = judged(scene, &cell, seed, struck, played, tally);
-            let (verdict, text) = (entry.verdict, cell.to_string());
-            let took = begun.elapsed().as_secs_f64();
-            let gap = entry.gap.as_secs_f64();
-            println!("{verdict:<5} {text:<64} gap {gap:>5.2} s, {took:>5.1} s");
-            tally.lock().unwrap().entries.push(entry);
-            scene.reset(if verdict == Verdict::Old {
-                Standing::Old
-            } else {
-                Standing::Unknown
-            });
+        if struck(asked, scene, &cell, seed, tally) {
             return;
         }
         println!("  --  {cell} struck nothing");
         tally.lock().unwrap().unstruck += 1;
-        scene.reset(Standing::Unknown);
     }
+}
+
+/// Plays a cell and counts what it came to, if its fault struck; says whether it did.
+fn struck(asked: &Asked, scene: &mut Scene, cell: &Cell, seed: u64, tally: &Mutex<Tally>) -> bool {
+    let begun = Instant::now();
+    let played = play::play(scene, cell, asked.pause);
+    let Some(struck) = played.struck else {
+        scene.reset(Standing::Unknown);
+        return false;
+    };
+    let entry = judged(scene, cell, seed, struck, played, tally);
+    let (verdict, text) = (entry.verdict, cell.to_string());
+    let took = begun.elapsed().as_secs_f64();
+    let gap = entry.gap.as_secs_f64();
+    println!("{verdict:<5} {text:<64} gap {gap:>5.2} s, {took:>5.1} s");
+    tally.lock().unwrap().entries.push(entry);
+    scene.reset(if verdict == Verdict::Old {
+        Standing::Old
+    } else {
+        Standing::Unknown
+    });
+    true
 }
 
 fn judged(
@@ -234,6 +258,7 @@ fn judged(
         let text = format!("make faults CELL='{cell}'   # {litter:?}");
         tally.lock().unwrap().litter.push(text);
     }
+    tally.lock().unwrap().again += usize::from(played.again);
     let killed = matches!(cell.fault, Fault::Kill | Fault::KillGroup);
     let back = back.filter(|_| killed).map(|at| at - struck);
     Entry {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::calls;
 use super::cell::{Cell, Fault, Moment};
 use super::harness::act::Started;
 use super::harness::done::Done;
@@ -34,6 +35,8 @@ pub struct Played {
     pub told: Option<String>,
     /// What hung, if anything did.
     pub hung: Option<String>,
+    /// Whether something died again.
+    pub again: bool,
     /// The longest time without an answer.
     pub gap: Duration,
     /// What the run and the next contact printed.
@@ -62,6 +65,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         struck,
         told: done.outputs.get("status").cloned(),
         hung: hung.or_else(|| lock_is_held(scene)),
+        again: scene.fired(1).is_some(),
         gap: watch.longest_gap(),
         log: format!("{}\n---- recover\n{}", done.log, contact.log),
         leftovers: contact.leftovers,
@@ -77,8 +81,14 @@ fn prepare(scene: &Scene, cell: &Cell) {
             "cp -a /var/lib/golden/kept/. {BACKUPS}; rm -r /var/lib/golden/kept"
         ));
     }
-    if let Moment::Point(point, nth) = &cell.moment {
-        scene.order(point, *nth, cell.fault.order());
+    match &cell.moment {
+        Moment::Point(point, nth) => {
+            let again = cell.again.iter().map(|(p, n)| (p.as_str(), *n, "kill"));
+            let first = (point.as_str(), *nth, cell.fault.order());
+            scene.order(&std::iter::once(first).chain(again).collect::<Vec<_>>());
+        }
+        Moment::Call(thread, ..) => calls::order(scene, *thread),
+        Moment::Share(_) => {}
     }
 }
 
@@ -87,7 +97,7 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
     let begun = Instant::now();
     match &cell.moment {
         Moment::Point(..) => loop {
-            if let Some((pid, at)) = scene.fired() {
+            if let Some((pid, at)) = scene.fired(0) {
                 if cell.fault.order() == "stop" {
                     around(scene, cell.fault, run, pause);
                     let script = format!("kill -CONT {pid} 2>/dev/null || true");
@@ -96,10 +106,11 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
                 return Some(at);
             }
             if run.is_over() {
-                return scene.fired().map(|(_, at)| at);
+                return scene.fired(0).map(|(_, at)| at);
             }
             sleep(LOOK);
         },
+        Moment::Call(thread, name, nth) => calls::strike(scene, cell.fault, *thread, name, *nth),
         Moment::Share(percent) => {
             let after = scene
                 .took
@@ -175,7 +186,12 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
         Fault::Power => cut_power(slot),
         Fault::Disk => drop(slot.lab("fill", &[BACKUPS])),
         Fault::Registry => drop(slot.lab("registry", &["stop"])),
-        Fault::Stop | Fault::Kill | Fault::KillGroup | Fault::Error => sleep(pause),
+        Fault::Stop
+        | Fault::Kill
+        | Fault::KillGroup
+        | Fault::Error
+        | Fault::Enospc
+        | Fault::Eio => sleep(pause),
     }
     true
 }

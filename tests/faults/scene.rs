@@ -17,7 +17,7 @@ use super::harness::poll::{seconds, until};
 const CONFIG: (&str, &str) = ("config/beacon.conf", "lamp = green\n");
 
 /// Where the agent looks for orders; its owner is who logs in.
-const FAULTS: &str = "/srv/app-backups/.landfall/faults";
+pub const FAULTS: &str = "/srv/app-backups/.landfall/faults";
 
 /// Images by every name they go by.
 const REFERENCES: &str = "references() {
@@ -150,7 +150,7 @@ impl Scene {
         self.app
             .slot
             .sh(&format!("{REFERENCES}\n{around}\n{release}\n{NAME}"));
-        if self.scenario != Scenario::First {
+        if standing == Standing::Unknown && self.scenario != Scenario::First {
             self.app.by_hand("docker compose up -d --pull never 2>&1");
         }
         until("the old release", seconds(20), || {
@@ -159,16 +159,19 @@ impl Scene {
         });
     }
 
-    /// Orders one fault of the agent.
-    pub fn order(&self, point: &str, nth: u64, act: &str) {
+    /// Orders faults of the agent: a point, the how manieth time, and what happens.
+    pub fn order(&self, orders: &[(&str, u64, &str)]) {
         let script = format!("cat > {FAULTS}/plan");
-        let order = format!("{point} {nth} {act}\n");
-        self.app.slot.sh_as("deploy", &script, order.as_bytes());
+        let lines = orders
+            .iter()
+            .map(|(point, nth, act)| format!("{point} {nth} {act}\n"));
+        let plan: String = lines.collect();
+        self.app.slot.sh_as("deploy", &script, plan.as_bytes());
     }
 
-    /// The proof that the order was carried out: by which process, and when in ms since 1970.
-    pub fn fired(&self) -> Option<(u32, i64)> {
-        let script = format!("cat {FAULTS}/fired-0");
+    /// The proof that an order was carried out: by which process, and when in ms since 1970.
+    pub fn fired(&self, order: usize) -> Option<(u32, i64)> {
+        let script = format!("cat {FAULTS}/fired-{order}");
         let output = self.app.slot.try_sh_as("root", &script, b"");
         let text = String::from_utf8(output.stdout).ok()?;
         let mut words = text.split_whitespace();

@@ -28,6 +28,8 @@ pub struct Tally {
     pub entries: Vec<Entry>,
     /// Faults that did not provably strike.
     pub unstruck: usize,
+    /// Cells in which something died again.
+    pub again: usize,
     /// Cells that the laboratory could not play.
     pub broken: Vec<String>,
     /// The crash points that runs without a fault came by.
@@ -37,12 +39,34 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn count(&self, verdict: Verdict) -> usize {
+    /// How many cells came to a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
         self.entries.iter().filter(|e| e.verdict == verdict).count()
     }
 
     fn broken_promises(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|e| !e.verdict.is_kept())
+    }
+
+    /// Prints what the laboratory could not play, what was left lying about, and broken promises.
+    pub fn print_faults(&self) {
+        for text in &self.broken {
+            println!("LAB    {text}");
+        }
+        for text in &self.litter {
+            println!("LITTER {text}");
+        }
+        for Entry {
+            verdict,
+            cell,
+            seed,
+            detail,
+            ..
+        } in self.broken_promises()
+        {
+            println!("{verdict:<6} make faults CELL='{cell}'   # seed {seed}");
+            println!("      {detail}");
+        }
     }
 
     /// Says whether every promise was kept, and enough was tried to say so.
@@ -83,25 +107,17 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         "kill to going back"
     );
     println!(
-        "struck nothing and drawn again: {}; the laboratory failed: {}",
+        "died twice: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
+        landfall.again,
         landfall.unstruck + by_hand.unstruck,
         landfall.broken.len() + by_hand.broken.len()
     );
     by_fault(landfall);
     by_point(landfall);
-    for text in landfall.broken.iter().chain(&by_hand.broken) {
+    for text in &by_hand.broken {
         println!("LAB    {text}");
     }
-    for text in &landfall.litter {
-        println!("LITTER {text}");
-    }
-    for entry in landfall.broken_promises() {
-        println!(
-            "{:<6} make faults CELL='{}'   # seed {}",
-            entry.verdict, entry.cell, entry.seed
-        );
-        println!("      {}", entry.detail);
-    }
+    landfall.print_faults();
 }
 
 /// How many crash points there were to draw from, and which no run came by.
