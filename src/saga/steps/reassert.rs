@@ -6,7 +6,7 @@
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Container, Host, Making, Recreate, Result, State};
+use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::steps::compare::{Exactness, same_again};
@@ -92,7 +92,11 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
     let gone = || Failure::new(format!("the image {id} is gone from the server"));
     let digest = digest.ok_or_else(gone)?;
     let login = run.login(digest);
-    let pulled = run.host.pull(digest, None, login.as_ref(), &|_, _, _| {});
+    let telling = Telling {
+        new: &|_| Ok(()),
+        progress: &|_, _, _| {},
+    };
+    let pulled = run.host.pull(digest, None, login.as_ref(), telling);
     pulled.await.map(|_| ())
 }
 
