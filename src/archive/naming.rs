@@ -81,9 +81,18 @@ pub fn parse<'a>(base: &str, name: &'a str) -> Option<(&'a str, Role)> {
 
 /// The run that a partial file belongs to; none for any other file.
 #[must_use]
-pub fn parse_partial<'a>(base: &str, name: &'a str) -> Option<&'a str> {
+pub fn parse_partial<'a>(base: &str, name: &'a str) -> Option<Partial<'a>> {
     let (whole, id) = name.strip_prefix('.')?.split_once(PARTIAL)?;
-    parse(base, whole).map(|_| id)
+    parse(base, whole).map(|(timestamp, _)| Partial { timestamp, id })
+}
+
+/// What the name of a half-written file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partial<'a> {
+    /// The backup's timestamp.
+    pub timestamp: &'a str,
+    /// The run that writes it.
+    pub id: &'a str,
 }
 
 #[cfg(test)]
@@ -114,8 +123,8 @@ mod tests {
         }
         let partial = partial("mcp", t, Role::Archive, "20251017_143025-abcdef");
         assert_eq!(
-            parse_partial("mcp", &partial),
-            Some("20251017_143025-abcdef")
+            parse_partial("mcp", &partial).map(|p| (p.timestamp, p.id)),
+            Some((t, "20251017_143025-abcdef"))
         );
         assert_eq!(parse_partial("mcp", ".landfall"), None);
     }

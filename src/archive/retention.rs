@@ -55,24 +55,44 @@ pub fn drop<S: AsRef<str>>(
     Ok(())
 }
 
-/// Removes the half-written files of runs up to `current_id`, and says which.
+/// Removes the half-written files of runs up to `last_id`, and says which.
+///
+/// An archive that got its name before its description did is half-written too.
 pub fn clear_partial(
     backup_dir: &Path,
     deploy_dir: &Path,
-    current_id: &str,
+    last_id: &str,
 ) -> Result<Vec<String>, Failure> {
     let base = naming::base(deploy_dir);
-    let mut left = names(backup_dir)?;
-    left.retain(|name| naming::parse_partial(&base, name).is_some_and(|id| id <= current_id));
-    if left.is_empty() {
-        return Ok(left);
+    let there = names(backup_dir)?;
+    let partial = |name: &&String| {
+        naming::parse_partial(&base, name).is_some_and(|partial| partial.id <= last_id)
+    };
+    let partial: Vec<&String> = there.iter().filter(partial).collect();
+    if partial.is_empty() {
+        return Ok(Vec::new());
     }
+    let stamps = partial
+        .iter()
+        .filter_map(|name| naming::parse_partial(&base, name));
+    let nameless = stamps.filter_map(|partial| undescribed(&base, partial.timestamp, &there));
+    // The archive first: only the half-written description says that it is nobody's.
+    let mut left: Vec<String> = nameless.collect();
+    left.extend(partial.into_iter().cloned());
+    left.dedup();
     let dir = open(backup_dir)?;
     for name in &left {
         dir.remove(OsStr::new(name))
             .map_err(|e| cannot(Act::Remove, &backup_dir.join(name).display(), &e))?;
     }
     Ok(left)
+}
+
+/// The archive of a backup that has no description, if it is there.
+fn undescribed(base: &str, timestamp: &str, there: &[String]) -> Option<String> {
+    let [archive, description] =
+        [Role::Archive, Role::Description].map(|role| naming::file(base, timestamp, role));
+    (there.contains(&archive) && !there.contains(&description)).then_some(archive)
 }
 
 fn open(backup_dir: &Path) -> Result<Dir, Failure> {

@@ -204,8 +204,6 @@ pub struct Fetched {
     pub image: Image,
     /// `repository@sha256:…`.
     pub digest: String,
-    /// It was not on the server before.
-    pub was_new: bool,
 }
 
 /// The name and password of a registry.
@@ -217,8 +215,15 @@ pub struct Login {
     pub password: Secret,
 }
 
-/// Where a pull's progress goes: what, bytes so far, bytes in all.
-pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
+/// What a pull tells while it is at work.
+#[derive(Clone, Copy)]
+pub struct Telling<'a> {
+    /// What is about to be fetched and was not there, `repository@sha256:…`; not before this has
+    /// come back well.
+    pub new: &'a dyn Fn(&str) -> Result<()>,
+    /// How far it has come: what, bytes so far, bytes in all.
+    pub progress: &'a dyn Fn(&str, u64, u64),
+}
 
 /// Where a command's lines go.
 pub type Lines<'a> = &'a dyn Fn(&str);
@@ -283,8 +288,8 @@ pub trait Host: Sized {
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// The newest good backup that differs from what runs.
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed>;
-    /// Removes what this run and dead ones left half-written in the backup directory.
-    async fn clear_partial(&self, current_id: &str) -> Result<()>;
+    /// Removes what runs up to this one left half-written in the backup directory.
+    async fn clear_partial(&self, last_id: &str) -> Result<()>;
     /// Removes a backup.
     async fn drop_backup(&self, timestamp: &str) -> Result<()>;
     /// The references whose repository is the named one.
@@ -314,7 +319,7 @@ pub trait Host: Sized {
         reference: &str,
         platform: Option<&str>,
         login: Option<&Login>,
-        progress: Progress<'_>,
+        telling: Telling<'_>,
     ) -> Result<Fetched>;
     /// Makes a reference mean an image.
     async fn tag(&self, image_id: &str, reference: &str) -> Result<()>;

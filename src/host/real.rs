@@ -20,8 +20,8 @@ use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Progress, Recreate,
-    Result, docker, http, site,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
+    Telling, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -209,8 +209,8 @@ impl Host for Server {
         .await)
     }
 
-    async fn clear_partial(&self, current_id: &str) -> Result<()> {
-        let (site, id) = (self.site.clone(), current_id.to_owned());
+    async fn clear_partial(&self, last_id: &str) -> Result<()> {
+        let (site, id) = (self.site.clone(), last_id.to_owned());
         self.beside(move |_| site::clear_partial(&site, &id)).await
     }
 
@@ -293,10 +293,10 @@ impl Host for Server {
         reference: &str,
         platform: Option<&str>,
         login: Option<&Login>,
-        progress: Progress<'_>,
+        telling: Telling<'_>,
     ) -> Result<Fetched> {
         let docker = self.docker().await?;
-        fault!(around "pull" => docker.pull(reference, platform, login, progress).await)
+        fault!(around "pull" => docker.pull(reference, platform, login, telling).await)
     }
 
     async fn tag(&self, image_id: &str, reference: &str) -> Result<()> {

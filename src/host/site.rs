@@ -240,8 +240,8 @@ pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<(Descripti
 }
 
 /// Removes what dead runs left half-written in the backup directory.
-pub fn clear_partial(site: &Site, current_id: &str) -> Result<()> {
-    retention::clear_partial(&site.backup_dir, &site.deploy_dir, current_id).map(|_| ())
+pub fn clear_partial(site: &Site, last_id: &str) -> Result<()> {
+    retention::clear_partial(&site.backup_dir, &site.deploy_dir, last_id).map(|_| ())
 }
 
 /// Reconciles the deploy directory to a backup; the paths that differed.

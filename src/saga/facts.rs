@@ -3,8 +3,6 @@
 //! A fact is on disk before anything relies on it, so an undo finds it after a crash. The file
 //! refuses to know which step asks.
 
-use std::fs::{self, File, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -13,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::archive::Release;
 use crate::event::{Failure, ServiceImage};
 use crate::host::{Config, Container, Result};
+use crate::saga::disk::{self, Claim};
 
 /// The directory of one run: `<backup_dir>/.landfall/runs/<id>`.
 #[derive(Debug, Clone)]
@@ -64,21 +63,20 @@ impl RunDir {
     /// Says whether the agent of this run lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        File::open(self.alive())
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        disk::is_claimed(&self.alive())
     }
 
     /// Claims the run for this process, for as long as the file is held; `None` when an agent has it.
     #[must_use]
-    pub fn claim(&self) -> Option<File> {
-        let file = File::options().append(true).create(true).open(self.alive());
-        file.ok().filter(|file| file.try_lock().is_ok())
+    pub fn claim(&self) -> Option<Claim> {
+        disk::claim(&self.alive())
     }
 
     /// A word that the runner has left, and the reason it gave.
     #[must_use]
     pub fn word(&self, word: &str) -> Option<String> {
-        fs::read_to_string(self.0.join(format!("word-{word}"))).ok()
+        let said = disk::read(&self.0.join(format!("word-{word}"))).ok()?;
+        String::from_utf8(said).ok()
     }
 
     /// Writes a fact down, on disk when it returns.
@@ -90,7 +88,7 @@ impl RunDir {
     /// Reads a fact; `None` when the step that finds it never came so far.
     pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.0.join(format!("{name}.json"));
-        match fs::read(&path) {
+        match disk::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|e| Failure::new(format!("`{}` is damaged", path.display())).because(e)),
@@ -101,19 +99,13 @@ impl RunDir {
 
     /// Forgets a fact.
     pub fn forget(&self, name: &str) {
-        let _ = fs::remove_file(self.0.join(format!("{name}.json")));
+        disk::remove(&self.0.join(format!("{name}.json")));
     }
 
     fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
         fault!("facts.write.before", name);
-        let temp = tempfile::NamedTempFile::new_in(&self.0)?;
-        let mut file = temp.as_file();
-        file.write_all(&serde_json::to_vec(fact)?)?;
-        file.sync_data()?;
-        fault!("facts.rename.before", name);
-        temp.persist(self.0.join(format!("{name}.json")))?;
-        fault!("facts.rename.after", name);
-        File::open(&self.0)?.sync_all()?;
+        let text = serde_json::to_vec(fact)?;
+        disk::replace(&self.0.join(format!("{name}.json")), &text)?;
         fault!("facts.write.after", name);
         Ok(())
     }
@@ -179,6 +171,8 @@ pub struct Pulled {
 
 /// The names of the facts.
 pub mod name {
+    /// The [`crate::plan::Plan`], for when the journal's own cannot be read.
+    pub const PLAN: &str = "plan";
     /// [`super::Before`].
     pub const BEFORE: &str = "before";
     /// [`super::Wanted`].
@@ -193,6 +187,8 @@ pub mod name {
     pub const BACKUP: &str = "backup";
     /// The [`crate::archive::Description`] that a rollback restores.
     pub const TARGET: &str = "target";
+    /// The [`crate::archive::Description`]s of the backups that retention drops.
+    pub const DROPPED: &str = "dropped";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
     /// The [`crate::saga::patience::Moment`] until which the runner's word counts.
@@ -202,6 +198,8 @@ pub mod name {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
     use crate::host::{Health, HealthStatus};

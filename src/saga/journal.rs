@@ -3,17 +3,17 @@
 //! A line is `<crc32 as 8 hex digits> <record as JSON>\n`. A torn tail is ignored. It refuses to
 //! know what the events mean beyond what [`History`] accepts.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
-use chrono::Utc;
-use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use serde::Deserialize;
 
 use crate::event::{Event, Failure, RECORD_VERSION, Record};
+use crate::plan::Plan;
 use crate::saga::History;
+use crate::saga::disk::{self, Tape};
+use crate::saga::salvage::salvaged;
 
 /// How much room the records which decide always have, whatever else fills the disk.
 const RESERVE: u64 = 64 * 1024;
@@ -23,7 +23,7 @@ const END: u64 = 64 * 1024;
 /// An open journal, for its one writer.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
+    file: Tape,
     run: String,
     seq: u64,
     history: History,
@@ -46,15 +46,7 @@ impl Journal {
         if let Some(fault) = whole.fault {
             return Err(fault);
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|e| cannot("open", path, &e))?;
-        file.set_len(whole.bytes)
-            .map_err(|e| cannot("mend", path, &e))?;
-        sync_parent(path).map_err(|e| cannot("create", path, &e))?;
+        let file = Tape::open(path, whole.bytes).map_err(|e| cannot("open", path, &e))?;
         fault!("journal.open.after");
         let mut journal = Self {
             file,
@@ -125,7 +117,7 @@ impl Journal {
         Record {
             v: RECORD_VERSION,
             seq: self.seq,
-            at: Utc::now(),
+            at: disk::now(),
             run: self.run.clone(),
             event,
         }
@@ -138,18 +130,18 @@ impl Journal {
         if end + RESERVE > self.reserved && !self.reserve() && !durable {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let written = self.file.write_all(lines.as_bytes());
+        let written = self.file.append(lines.as_bytes());
         let written = written.and_then(|()| {
             if durable {
                 fault!("journal.sync.before", crate::fault::event(lines));
-                self.file.sync_data()
+                self.file.sync()
             } else {
                 Ok(())
             }
         });
         match written {
             Ok(()) => self.whole = end,
-            Err(_) => self.file.set_len(self.whole)?,
+            Err(_) => self.file.cut(self.whole)?,
         }
         fault!(here "journal.append.after", crate::fault::event(lines));
         written
@@ -158,7 +150,7 @@ impl Journal {
     /// Reserves room behind the last line; `false` when the disk has none.
     fn reserve(&mut self) -> bool {
         let (from, room) = (self.whole, 4 * RESERVE);
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, room) {
+        match self.file.reserve(from, room) {
             Ok(()) => self.reserved = from + room,
             Err(Errno::NOSPC | Errno::DQUOT) => return false,
             // A file system that knows no reserving: nothing to look after any more.
@@ -168,41 +160,58 @@ impl Journal {
     }
 }
 
-/// Sets a damaged or contradictory journal aside as `journal.damaged`, and leaves what comes
-/// before the fault in its place. The fault, if there was one.
-pub fn mend(path: &Path) -> Result<Option<Failure>, Failure> {
-    let whole = read_whole(path)?;
-    let Some(fault) = whole.fault else {
+/// Sets a damaged or contradictory journal aside as `journal.damaged`, and leaves in its place what
+/// comes before the fault and what can be salvaged from behind it; `plan` stands in for a plan
+/// that cannot be read. The fault, if there was one.
+pub fn mend(
+    path: &Path,
+    run: &str,
+    plan: impl FnOnce() -> Option<Plan>,
+) -> Result<Option<Failure>, Failure> {
+    let mut whole = read_whole(path)?;
+    let Some(fault) = whole.fault.take() else {
         return Ok(None);
     };
     let aside = path.with_extension("damaged");
+    let salvaged = salvaged_lines(&whole, run, plan)?;
     let mend = || -> io::Result<()> {
-        let mut good = std::fs::read(path)?;
+        let mut good = disk::read(path)?;
         good.truncate(usize::try_from(whole.bytes).unwrap_or(usize::MAX));
-        let mut mended = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-        mended.write_all(&good)?;
-        mended.as_file().sync_data()?;
-        let _ = std::fs::remove_file(&aside);
-        std::fs::hard_link(path, &aside)?;
-        mended.persist(path)?;
-        sync_parent(path)
+        good.extend(salvaged.as_bytes());
+        disk::link(path, &aside)?;
+        disk::replace(path, &good)
     };
     mend().map_err(|e| cannot("mend", path, &e).because(&fault))?;
     Ok(Some(fault.hint(format!(
-        "the run is settled from what comes before; look at `{}`, then remove it",
+        "the run is settled from what can be read; look at `{}`, then remove it",
         aside.display()
     ))))
+}
+
+/// The lines that take the place of what cannot be read.
+fn salvaged_lines(
+    whole: &Whole,
+    run: &str,
+    plan: impl FnOnce() -> Option<Plan>,
+) -> Result<String, Failure> {
+    let first = whole.records.last().map_or(0, |r| r.seq + 1);
+    let events = salvaged(&whole.history, &whole.behind, plan());
+    let lines = (first..).zip(events).map(|(seq, event)| {
+        text_of(&Record {
+            v: RECORD_VERSION,
+            seq,
+            at: disk::now(),
+            run: run.to_owned(),
+            event,
+        })
+    });
+    lines.collect()
 }
 
 /// The last whole record of a journal, found without reading all of it.
 #[must_use]
 pub fn last(path: &Path) -> Option<Record> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(END)))
-        .ok()?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end).ok()?;
+    let end = disk::read_end(path, END).ok()?;
     let newline = end.iter().rposition(|b| *b == b'\n')?;
     let start = end[..newline].iter().rposition(|b| *b == b'\n');
     parse_line(&end[start.map_or(0, |at| at + 1)..=newline])
@@ -227,27 +236,37 @@ struct Whole {
     history: History,
     bytes: u64,
     fault: Option<Failure>,
+    /// What can be read behind the fault.
+    behind: Vec<Event>,
 }
 
 fn read_whole(path: &Path) -> Result<Whole, Failure> {
-    let content = match std::fs::read(path) {
+    let content = match disk::read(path) {
         Ok(content) => content,
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(e) => return Err(cannot("read", path, &e)),
     };
     let mut whole = Whole::default();
     for line in content.split_inclusive(|b| *b == b'\n') {
-        let ends_here = whole.bytes + line.len() as u64 == content.len() as u64;
-        let fault = match parse_line(line) {
-            Some(record) => whole.take(refuse_newer(record)?),
-            None if ends_here => break,
+        let record = parse_line(line).filter(|record| record.v <= RECORD_VERSION);
+        if record.is_none() {
+            refuse_newer(line)?;
+        }
+        if whole.fault.is_some() {
+            whole.behind.extend(record.map(|r| r.event));
+            continue;
+        }
+        let fault = match record {
+            Some(record) => whole.take(record),
+            None if is_torn(line) => break,
             None => Some("damaged".to_owned()),
         };
         if let Some(fault) = fault {
             let (shown, at) = (path.display(), whole.bytes);
             let fault = Failure::new(format!("the journal `{shown}` is {fault} at byte {at}"));
             whole.fault = Some(fault);
-            break;
+            whole.behind.extend(parse_line(line).map(|r| r.event));
+            continue;
         }
         whole.bytes += line.len() as u64;
     }
@@ -268,12 +287,14 @@ impl Whole {
 /// Parses one line with its newline; `None` when it is torn or damaged.
 #[must_use]
 pub fn parse_line(line: &[u8]) -> Option<Record> {
+    serde_json::from_str(json_of(line)?).ok()
+}
+
+/// The JSON of a whole line whose checksum is right.
+fn json_of(line: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
     let (sum, json) = text.split_once(' ')?;
-    if checksum(json) != sum {
-        return None;
-    }
-    serde_json::from_str(json).ok()
+    (checksum(json) == sum).then_some(json)
 }
 
 fn text_of(record: &Record) -> Result<String, Failure> {
@@ -289,22 +310,29 @@ fn checksum(json: &str) -> String {
     format!("{:08x}", crc32fast::hash(json.as_bytes()))
 }
 
-fn refuse_newer(record: Record) -> Result<Record, Failure> {
-    if record.v > RECORD_VERSION {
-        return Err(Failure::new(format!(
-            "the journal is of format {} and this Landfall reads up to {RECORD_VERSION}",
-            record.v
-        ))
-        .hint("use the newer Landfall that wrote it"));
-    }
-    Ok(record)
+/// Says whether a line was cut off in the middle: nothing that it announces has been done. A line
+/// that only lacks its newline was whole once.
+fn is_torn(line: &[u8]) -> bool {
+    let Some((last, rest)) = line.split_last() else {
+        return true;
+    };
+    *last != b'\n' && parse_line(&[rest, b"\n"].concat()).is_none()
 }
 
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
+/// Only a line's format is read here: a newer one may hold what this Landfall has no word for.
+fn refuse_newer(line: &[u8]) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    struct Format {
+        v: u32,
     }
+    let format: Option<Format> = json_of(line).and_then(|json| serde_json::from_str(json).ok());
+    let Some(Format { v }) = format.filter(|format| format.v > RECORD_VERSION) else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "the journal is of format {v} and this Landfall reads up to {RECORD_VERSION}"
+    ))
+    .hint("use the newer Landfall that wrote it"))
 }
 
 fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {
@@ -314,6 +342,9 @@ fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs::File;
+    use std::io::Write;
 
     use rustix::fs::{MemfdFlags, SealFlags};
 
@@ -368,7 +399,8 @@ mod tests {
     fn full(dir: &Path) -> Journal {
         let path = written(dir);
         let mut journal = Journal::open(&path, "r").unwrap();
-        journal.file = File::options().write(true).open("/dev/full").unwrap();
+        let full = File::options().write(true).open("/dev/full");
+        journal.file = full.unwrap().into();
         journal
     }
 
@@ -379,16 +411,14 @@ mod tests {
         let mut journal = Journal::open(&path, "r").unwrap();
         // A file that shrinks and does not grow, with half a line at its end.
         let file = rustix::fs::memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
-        journal.file = File::from(file);
+        let mut file = File::from(file);
         let good = std::fs::read(&path).unwrap();
-        journal
-            .file
-            .write_all(&[&good[..], b"half"].concat())
-            .unwrap();
-        rustix::fs::fcntl_add_seals(&journal.file, SealFlags::GROW).unwrap();
+        file.write_all(&[&good[..], b"half"].concat()).unwrap();
+        rustix::fs::fcntl_add_seals(&file, SealFlags::GROW).unwrap();
+        journal.file = file.try_clone().unwrap().into();
         let step = Step::Preflight;
         assert!(journal.append(Event::Succeeded { step }).is_err());
-        assert_eq!(journal.file.metadata().unwrap().len(), good.len() as u64);
+        assert_eq!(file.metadata().unwrap().len(), good.len() as u64);
     }
 
     #[test]
@@ -402,7 +432,8 @@ mod tests {
         assert!(journal.is_behind());
         let path = dir.path().join("journal");
         assert_eq!(read(&path).unwrap().len(), 2);
-        journal.file = File::options().append(true).open(&path).unwrap();
+        let mended = File::options().append(true).open(&path);
+        journal.file = mended.unwrap().into();
         journal.insist(Event::UndoStarted { step }).unwrap();
         assert!(!journal.is_behind());
         let seqs: Vec<u64> = read(&path).unwrap().iter().map(|r| r.seq).collect();
@@ -417,14 +448,15 @@ mod tests {
         let mut bad = good.clone();
         bad.extend(b"half a line\n0 another\n");
         std::fs::write(&path, &bad).unwrap();
-        let fault = mend(&path).unwrap().unwrap();
+        let fault = mend(&path, "r", || None).unwrap().unwrap();
         assert!(fault.what.contains("damaged at byte"), "{fault}");
-        assert_eq!(std::fs::read(&path).unwrap(), good);
+        let mended = std::fs::read(&path).unwrap();
+        assert!(mended.starts_with(&good));
         assert_eq!(
             std::fs::read(dir.path().join("journal.damaged")).unwrap(),
             bad
         );
-        assert!(mend(&path).unwrap().is_none());
+        assert!(mend(&path, "r", || None).unwrap().is_none());
         Journal::open(&path, "r").unwrap();
     }
 

@@ -3,6 +3,7 @@
 //! A failure takes back every step that ever started, in reverse order. The room refuses to know
 //! how a step acts, where its facts lie and who watches; `run` carries out what [`next`] says.
 
+mod disk;
 pub mod downtime;
 pub mod facts;
 pub mod journal;
@@ -10,6 +11,7 @@ pub mod lock;
 pub mod patience;
 pub mod redact;
 pub mod run;
+mod salvage;
 pub mod settle;
 pub mod steps;
 pub mod tidy;
@@ -102,6 +104,12 @@ impl History {
         self.stage(Step::Commit) == Some(Stage::Acted)
     }
 
+    /// Says whether a step has failed, so that the way leads back unless it was committed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Says whether a step ever started.
     #[must_use]
     pub fn has_started(&self, step: Step) -> bool {
@@ -184,7 +192,9 @@ impl History {
         match event {
             Event::Planned { .. } => false,
             Event::Note { .. } => true,
-            Event::Started { step } => next(self) == Next::Act(*step),
+            Event::Started { step } => {
+                self.stage(*step).is_none() && next(self) == Next::Act(*step)
+            }
             Event::Succeeded { step } => self.stage(*step) == Some(Stage::Acting),
             Event::Failed { step, failure } => {
                 self.stage(*step) == Some(Stage::Acting)
@@ -313,5 +323,7 @@ fn in_short(event: &Event) -> String {
     }
 }
 
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Private};
 use crate::saga::downtime::Sampler;
-use crate::saga::facts::RunDir;
+use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
@@ -47,6 +47,7 @@ pub async fn begin<H: Host>(
 ) -> Result<Outcome> {
     let mut journal = Journal::open(&dir.journal(), &plan.id)?;
     if journal.history().plan().is_none() {
+        dir.keep(name::PLAN, &plan)?;
         journal.append(Event::Planned {
             plan: Box::new(plan.clone()),
         })?;

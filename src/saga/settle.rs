@@ -4,14 +4,14 @@
 //! and the ordinary loop carries it to its end.
 
 use std::cell::RefCell;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{Event, Note, Outcome};
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
-use crate::saga::facts::RunDir;
+use crate::saga::disk;
+use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
 use crate::saga::{lock, run, tidy};
@@ -73,7 +73,7 @@ async fn take_up<H: Host>(
     for id in unfinished(state, own) {
         let dir = RunDir::of(state, &id);
         tidy::unbegun(&dir);
-        if dir.journal().exists()
+        if has_journal(&dir)
             && !dir.is_alive()
             && let Some((plan, journal)) = read_dead(&dir, &id, warn)?
             && plan.site.deploy_dir == site.deploy_dir
@@ -98,15 +98,31 @@ async fn take_up<H: Host>(
     Ok(outcomes)
 }
 
-/// The journal of a dead run that is to be settled; a damaged one is mended first.
+/// A directory in which no run has begun gets no journal.
+fn has_journal(dir: &RunDir) -> bool {
+    disk::names(dir.path()).iter().any(|name| name == "journal")
+}
+
+/// The journal of a dead run that is to be settled, with its plan.
 fn read_dead(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Option<(Plan, Journal)>> {
-    if let Some(fault) = journal::mend(&dir.journal())? {
-        warn(format!("{fault} ({})", fault.hints.join("; ")));
-    }
-    let journal = Journal::open(&dir.journal(), id)?;
+    let journal = opened(dir, id, warn)?;
     let plan = journal.history().plan().cloned();
     let settled = journal.history().outcome().is_some();
     Ok(plan.filter(|_| !settled).map(|plan| (plan, journal)))
+}
+
+/// The journal of a dead run; a damaged one is mended first.
+fn opened(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Journal> {
+    let path = dir.journal();
+    let opened = Journal::open(&path, id);
+    if opened.is_ok() {
+        return opened;
+    }
+    let plan = || dir.recall(name::PLAN).ok().flatten();
+    if let Some(fault) = journal::mend(&path, id, plan)? {
+        warn(format!("{fault} ({})", fault.hints.join("; ")));
+    }
+    Journal::open(&path, id)
 }
 
 fn told(outcome: &Outcome) -> String {
@@ -119,14 +135,8 @@ fn told(outcome: &Outcome) -> String {
 /// The ids of runs without an end, oldest first, the caller's own aside.
 #[must_use]
 pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(state.join("runs")) else {
-        return Vec::new();
-    };
-    let mut ids: Vec<String> = entries
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok())
-        .filter(|id| id != own && !is_finished(state, id))
-        .collect();
+    let mut ids = disk::names(&state.join("runs"));
+    ids.retain(|id| id != own && !is_finished(state, id));
     ids.sort();
     ids
 }
@@ -181,6 +191,8 @@ fn who(plan: &Plan) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
     use crate::event::Step;

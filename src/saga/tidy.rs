@@ -4,14 +4,15 @@
 
 mod images;
 
-use std::fs::{self, DirEntry, File};
+use std::fs::File;
 use std::path::Path;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
 use crate::event::{Event, Outcome, Record};
 use crate::host::{Host, Result};
-use crate::saga::facts::RunDir;
+use crate::saga::disk;
+use crate::saga::facts::{RunDir, name};
 use crate::saga::journal;
 use crate::saga::steps::{Run, backup, stage};
 
@@ -29,7 +30,7 @@ const KEPT: [&str; 5] = [
 
 /// Removes what must not outlive the run, and the backups beyond `keep_backups`.
 pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
-    let _ = fs::remove_file(run.dir.files());
+    disk::remove(&run.dir.files());
     if let Err(failure) = run.host.strike_stage(run.dir).await {
         run.warn(format!("the stage could not be removed: {failure}"));
     }
@@ -44,33 +45,26 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
 
 /// Removes what a finished run leaves in its directory; its journal stays as history.
 pub fn facts(dir: &RunDir) {
-    let Ok(entries) = fs::read_dir(dir.path()) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
-            continue;
+    for name in disk::names(dir.path()) {
+        if !KEPT.contains(&name.as_str()) {
+            disk::remove(&dir.path().join(name));
         }
-        let path = entry.path();
-        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
 }
 
 /// Removes what finished runs left because their agent died before it could.
 pub fn finished(state: &Path) {
-    let entries = fs::read_dir(state.join("runs"));
-    for entry in entries.into_iter().flatten().flatten() {
-        let dir = RunDir::of(state, &entry.file_name().to_string_lossy());
+    for id in disk::names(&state.join("runs")) {
+        let dir = RunDir::of(state, &id);
         let ended = |r: Record| matches!(r.event, Event::Finished { .. });
-        let left = || fs::read_dir(dir.path()).is_ok_and(|mut all| all.any(|e| !is_kept(e)));
-        if left() && !dir.is_alive() && journal::last(&dir.journal()).is_some_and(ended) {
+        let left = disk::names(dir.path());
+        if left.iter().any(|name| !KEPT.contains(&name.as_str()))
+            && !dir.is_alive()
+            && journal::last(&dir.journal()).is_some_and(ended)
+        {
             facts(&dir);
         }
     }
-}
-
-fn is_kept(entry: std::io::Result<DirEntry>) -> bool {
-    entry.is_ok_and(|e| KEPT.iter().any(|kept| e.file_name() == *kept))
 }
 
 /// Removes what was sent for a run that never began: its launcher or its agent died first.
@@ -80,7 +74,7 @@ pub fn unbegun(dir: &RunDir) {
     };
     // The launcher holds this lock from when the files are in place until the agent lives.
     if starting.try_lock().is_ok() && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
-        let _ = fs::remove_file(dir.files());
+        disk::remove(&dir.files());
     }
 }
 
@@ -94,19 +88,35 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
     let drop = retention::to_drop(&listed, keep, &needed_ones);
+    let described = listed.iter().filter(|l| l.description.is_ok());
+    let (dropping, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));
+    let dropped = noted(run, &descriptions(&dropping))?;
     for timestamp in &drop {
         run.host.drop_backup(timestamp).await?;
-        backup::release_images(run.host, &project, timestamp).await?;
         run.say(format!(
             "removed the backup {timestamp}, beyond the newest {keep}"
         ));
     }
-    if drop.is_empty() {
+    for description in &dropped {
+        backup::release_images(run.host, &project, &description.timestamp).await?;
+    }
+    if dropped.is_empty() {
         return Ok(());
     }
-    let described = listed.iter().filter(|l| l.description.is_ok());
-    let (dropped, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));
-    images::let_go(run, outcome, &descriptions(&dropped), &descriptions(&kept)).await
+    let dropped: Vec<&Description> = dropped.iter().collect();
+    images::let_go(run, outcome, &dropped, &descriptions(&kept)).await
+}
+
+/// The backups that this run drops, with those that it dropped before it was cut off: once they
+/// are gone, only this note knows what they needed.
+fn noted<H: Host>(run: &Run<'_, H>, dropping: &[&Description]) -> Result<Vec<Description>> {
+    let mut dropped: Vec<Description> = run.dir.recall(name::DROPPED)?.unwrap_or_default();
+    dropped.retain(|d| !dropping.contains(&d));
+    dropped.extend(dropping.iter().map(|d| (*d).clone()));
+    if !dropping.is_empty() {
+        run.dir.keep(name::DROPPED, &dropped)?;
+    }
+    Ok(dropped)
 }
 
 fn descriptions<'l>(listed: &[&'l Listed]) -> Vec<&'l Description> {
@@ -119,20 +129,19 @@ fn forget_old_runs(dir: &RunDir) {
     let Some(runs) = dir.path().parent() else {
         return;
     };
-    let Ok(entries) = fs::read_dir(runs) else {
-        return;
-    };
-    let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
+    let mut names = disk::names(runs);
     names.sort();
     let excess = names.len().saturating_sub(RUNS);
     for name in names.into_iter().take(excess) {
-        let _ = fs::remove_dir_all(runs.join(name));
+        disk::remove(&runs.join(name));
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 

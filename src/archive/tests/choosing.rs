@@ -234,18 +234,33 @@ fn a_drop_that_dies_half_way_leaves_no_backup_that_looks_whole() {
 }
 
 #[test]
-fn what_this_run_and_dead_ones_left_half_written_is_cleared_and_what_a_later_one_writes_is_not() {
+fn what_runs_left_half_written_is_cleared_and_what_a_later_one_writes_is_not() {
     let scene = Scene::with(&[("compose.yaml", "")]);
     scene.back_up();
     let old = ".mcp-backup-20251016_000000.tar.gz.partial-20251016_000000-aaaaaa";
-    let ours = ".mcp-backup-20251018_000000.tar.gz.partial-20251018_000000-bbbbbb";
-    let later = ".mcp-backup-20251018_000001.tar.gz.partial-20251018_000001-cccccc";
+    let ours = ".mcp-backup-20251017_000000.tar.gz.partial-20251017_000000-bbbbbb";
+    let later = ".mcp-backup-20251018_000000.tar.gz.partial-20251018_000000-cccccc";
     for name in [old, ours, later] {
         fs::write(scene.backups().join(name), "").unwrap();
     }
     let mut cleared =
-        clear_partial(&scene.backups(), &scene.deploy(), "20251018_000000-bbbbbb").unwrap();
+        clear_partial(&scene.backups(), &scene.deploy(), "20251017_000000-bbbbbb").unwrap();
     cleared.sort();
     assert_eq!(cleared, [old, ours]);
     assert_eq!(scene.kept().len(), 3);
+}
+
+#[test]
+fn an_archive_that_got_its_name_before_its_description_did_is_cleared_too() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    scene.back_up();
+    let archive = "mcp-backup-20251016_000000.tar.gz";
+    let partial = ".mcp-backup-20251016_000000.json.partial-20251016_000000-aaaaaa";
+    for name in [archive, partial] {
+        fs::write(scene.backups().join(name), "").unwrap();
+    }
+    let cleared =
+        clear_partial(&scene.backups(), &scene.deploy(), "20251016_000000-aaaaaa").unwrap();
+    assert_eq!(cleared, [archive, partial]);
+    assert_eq!(scene.kept().len(), 2);
 }

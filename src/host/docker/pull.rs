@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use crate::event::Failure;
 use crate::host::docker::{Engine, said};
 use crate::host::reference::{self, DOCKER_HUB, Reference};
-use crate::host::{Fetched, Login, Progress, Result};
+use crate::host::{Fetched, Login, Result, Telling};
 
 impl Engine {
     /// Pulls a reference by the digest it has in the registry now.
@@ -22,7 +22,7 @@ impl Engine {
         text: &str,
         platform: Option<&str>,
         login: Option<&Login>,
-        progress: Progress<'_>,
+        telling: Telling<'_>,
     ) -> Result<Fetched> {
         let reference = reference::parse(text);
         let credentials = credentials(&reference, login);
@@ -31,10 +31,10 @@ impl Engine {
             None => self.digest(text, &reference, credentials.clone()).await?,
         };
         let by_digest = format!("{}@{digest}", reference.written);
-        let was_new = self.image(&by_digest).await?.is_none();
-        if was_new {
+        if self.image(&by_digest).await?.is_none() {
+            (telling.new)(&by_digest)?;
             fault!("pull.asked");
-            self.fetch(text, &reference, &digest, platform, credentials, progress)
+            self.fetch(text, &reference, &digest, platform, credentials, telling)
                 .await?;
             fault!("pull.fetched");
         }
@@ -42,7 +42,6 @@ impl Engine {
             Some(image) => Ok(Fetched {
                 image,
                 digest: by_digest,
-                was_new,
             }),
             None => Err(Failure::new(format!(
                 "`{by_digest}` was pulled and is not there"
@@ -76,7 +75,7 @@ impl Engine {
         digest: &str,
         platform: Option<&str>,
         credentials: Option<DockerCredentials>,
-        progress: Progress<'_>,
+        telling: Telling<'_>,
     ) -> Result<()> {
         let mut options = query::CreateImageOptionsBuilder::new()
             .from_image(&reference.written)
@@ -95,7 +94,7 @@ impl Engine {
                 return Err(unpullable(text, reference, &why));
             }
             let (done, total) = layers.take(&info);
-            progress(text, done, total);
+            (telling.progress)(text, done, total);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Purpose, Release};
+use crate::archive::{Description, Purpose, Release};
 use crate::event::Note;
 use crate::host::{Access, Config, Host, Result};
 use crate::saga::facts::{Before, Parts, name};
@@ -56,16 +56,27 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if run.changed {
         return reassert::back(run, &run.before()?).await;
     }
-    // An agent that died while it archived could not clear what it had written.
-    if let Err(failure) = run.host.clear_partial(&run.plan.id).await {
-        run.warn(format!("a half-written backup stays: {failure}"));
-    }
-    if let Some(description) = run.backup()? {
+    if let Some(description) = own(run).await? {
         run.host.drop_backup(&description.timestamp).await?;
         let project = &description.release.project;
         release_images(run.host, project, &description.timestamp).await?;
     }
-    Ok(())
+    run.host.clear_partial(&run.plan.id).await
+}
+
+/// The backup that this run made, also where it died before it noted so. Noted now: half of it may
+/// be dropped before the next death, and then nothing else says whose it was.
+async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
+    if let Some(known) = run.backup()? {
+        return Ok(Some(known));
+    }
+    let listed = run.host.backups().await?.into_iter();
+    let mut described = listed.filter_map(|l| l.description.ok());
+    let found = described.find(|d| d.deployment_id == run.plan.id);
+    if let Some(description) = &found {
+        run.dir.keep(name::BACKUP, description)?;
+    }
+    Ok(found)
 }
 
 /// What containers write, those that run and those that will, and what the release answers for

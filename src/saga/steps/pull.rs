@@ -2,9 +2,11 @@
 //!
 //! No reference changes its meaning here; that is `Up`'s. The undo removes what was fetched.
 
+use std::cell::RefCell;
+
 use crate::archive::Running;
 use crate::event::{Failure, Note, ServiceImage};
-use crate::host::{Host, Image, Result};
+use crate::host::{Host, Image, Result, Telling};
 use crate::saga::facts::{Before, Pulled, Source, name};
 use crate::saga::steps::{Run, stage};
 
@@ -72,7 +74,7 @@ async fn fetch<H: Host>(
     Ok((image, Some(digest)))
 }
 
-/// Pulls by digest and notes what was not on the server before.
+/// Pulls by digest; what was not on the server before is noted before it is there.
 async fn pull<H: Host>(
     run: &Run<'_, H>,
     reference: &str,
@@ -86,16 +88,19 @@ async fn pull<H: Host>(
             (run.tell)(Note::Progress { what, done, total });
         }
     };
+    let pulled = RefCell::new(pulled);
+    let new = |digest: &str| {
+        let mut pulled = pulled.borrow_mut();
+        pulled.new.push(digest.to_owned());
+        run.dir.keep(name::PULLED, &**pulled)
+    };
+    let telling = Telling {
+        new: &new,
+        progress: &progress,
+    };
     let login = run.login(reference);
-    let fetched = run
-        .host
-        .pull(reference, platform, login.as_ref(), &progress)
-        .await?;
-    if fetched.was_new {
-        pulled.new.push(fetched.digest.clone());
-        run.dir.keep(name::PULLED, &*pulled)?;
-    }
-    Ok((fetched.image, fetched.digest))
+    let fetched = run.host.pull(reference, platform, login.as_ref(), telling);
+    fetched.await.map(|fetched| (fetched.image, fetched.digest))
 }
 
 /// The images of a rollback's target are put back by ID; one that is gone is pulled by digest.

@@ -6,7 +6,7 @@
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Container, Host, Making, Recreate, Result, State};
+use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::steps::compare::{Exactness, same_again};
@@ -17,7 +17,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    bring_up(run, &host, release).await?;
+    bring_up(run, &host, release, Way::Back).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
@@ -30,7 +30,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    bring_up(run, &host, release).await?;
+    bring_up(run, &host, release, Way::Forth).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
     unmean(run, release).await?;
@@ -92,15 +92,29 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
     let gone = || Failure::new(format!("the image {id} is gone from the server"));
     let digest = digest.ok_or_else(gone)?;
     let login = run.login(digest);
-    let pulled = run.host.pull(digest, None, login.as_ref(), &|_, _, _| {});
+    let telling = Telling {
+        new: &|_| Ok(()),
+        progress: &|_, _, _| {},
+    };
+    let pulled = run.host.pull(digest, None, login.as_ref(), telling);
     pulled.await.map(|_| ())
+}
+
+/// Where a release is brought up from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From a failure: it is what ran before.
+    Back,
+    /// By a rollback: it is what a backup describes.
+    Forth,
 }
 
 /// Brings up what does not run as recorded; what does is left alone. Each reference means what ran
 /// under it meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
 ///
-/// One service that cannot come back keeps no other from it; the first failure is told.
-async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Result<()> {
+/// On the way back, one service that cannot come back keeps no other from it, and the first failure
+/// is told. On the way forth nothing starts after a failure: what ran is not for these files.
+async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: Way) -> Result<()> {
     leftovers::mend(run, &release.project).await?;
     let mut failed = Ok(());
     for layer in layers(&release.services) {
@@ -113,6 +127,9 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Res
             }
         }
         failed = failed.and(made);
+        if way == Way::Forth {
+            failed.clone()?;
+        }
     }
     let started = start_what_ran(run, host, release).await;
     failed.and(started)

@@ -1,0 +1,161 @@
+//! What must never be done to a server, whatever fails and whoever dies, told at the moment it is.
+//!
+//! Each look is taken before its effect. It refuses to know how a run ends; that is the judge's.
+
+use std::fmt;
+
+use super::life::Phase;
+use super::scenes::Scene;
+use super::world::{Box, KEEPER, World, is_data};
+use crate::host::State;
+use crate::saga::lock;
+
+/// Something that must never be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Danger {
+    pub kind: Kind,
+    pub what: String,
+}
+
+/// What kind of danger it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A mixture of releases; a way back that itself fails may have no better choice.
+    Mixture,
+    /// Nothing excuses it.
+    Never,
+}
+
+impl fmt::Display for Danger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl World {
+    fn mixture(&mut self, what: impl Into<String>) {
+        self.endanger(Kind::Mixture, what.into());
+    }
+
+    pub fn never(&mut self, what: impl Into<String>) {
+        self.endanger(Kind::Never, what.into());
+    }
+
+    fn endanger(&mut self, kind: Kind, what: String) {
+        self.dangers.push(Danger { kind, what });
+    }
+}
+
+/// Anything is about to change: somebody must hold the lock.
+pub fn any_change(world: &mut World, scene: &Scene, what: &str) {
+    if !matches!(lock::try_take(&scene.plan.site.deploy_dir), Ok(None)) {
+        world.never(format!("{what} without the lock"));
+    }
+}
+
+/// The release is about to change: its backup must be whole.
+pub fn release_change(world: &mut World, scene: &Scene, what: &str) {
+    any_change(world, scene, what);
+    let own = |b: &super::world::Backup| {
+        let ours = b
+            .description
+            .iter()
+            .any(|d| d.deployment_id == scene.plan.id);
+        ours && b.files.is_some()
+    };
+    if !world.backups.values().any(own) {
+        world.never(format!("{what} before there is a backup"));
+    }
+}
+
+/// A file is about to be written or removed.
+pub fn file_change(world: &mut World, scene: &Scene, path: &str, phase: Phase) {
+    release_change(world, scene, path);
+    if is_data(path) {
+        world.never(format!("`{path}` is what containers write, and is touched"));
+    }
+    let is_new = |c: &&Box| c.state == State::Running && c.made >= scene.old.made;
+    let running = world.containers.iter().find(is_new).map(|c| c.name.clone());
+    if let (Phase::Undo, Some(name)) = (phase, running) {
+        world.mixture(format!(
+            "`{path}` is put back under the new `{name}`, which runs"
+        ));
+    }
+}
+
+/// A container is about to start.
+pub fn start(world: &mut World, scene: &Scene, made: usize) {
+    release_change(world, scene, "a start");
+    let Some(c) = world.containers.iter().find(|c| c.made == made) else {
+        return;
+    };
+    let name = c.name.clone();
+    let is_of = |containers: &[Box]| {
+        let mut all = containers.iter();
+        all.any(|o| o.image_id == c.image_id && o.service == c.service)
+    };
+    let (old, new) = (is_of(&scene.old.containers), is_of(&scene.new.containers));
+    let files = world.release_files();
+    if old && !new && files != scene.old.release_files() {
+        world.mixture(format!(
+            "the old `{name}` starts on files that are not its own"
+        ));
+    }
+    if new && !old && files != scene.new.release_files() {
+        world.mixture(format!(
+            "the new `{name}` starts on files that are not its own"
+        ));
+    }
+    if !new && !old {
+        world.mixture(format!("`{name}` starts, which is of neither release"));
+    }
+}
+
+/// A registry is about to be asked.
+pub fn pull(world: &mut World, scene: &Scene, reference: &str, phase: Phase) {
+    any_change(world, scene, "a pull");
+    if phase == Phase::Forward && world.release_files() != scene.old.release_files() {
+        world.never(format!(
+            "`{reference}` is pulled when the release is touched already"
+        ));
+    }
+    if phase == Phase::Forward && !scene.is_rollback() {
+        return;
+    }
+    if !reference.contains('@') {
+        world.never(format!("the tag `{reference}` is pulled on the way back"));
+    } else if world.image(reference).is_some() {
+        world.never(format!("`{reference}` is pulled though it is there"));
+    }
+}
+
+/// A reference has gone: whatever a backup or a container needs must still be there.
+pub fn image_gone(world: &mut World, scene: &Scene, before: &World, reference: &str) {
+    let gone = before
+        .images
+        .iter()
+        .filter(|i| world.image(&i.id).is_none());
+    // What was not there before the run began goes again with what it fetched.
+    let gone = gone.filter(|i| scene.old.image(&i.id).is_some());
+    let gone: Vec<String> = gone.map(|i| i.id.clone()).collect();
+    let descriptions = before
+        .backups
+        .values()
+        .filter_map(|b| b.description.as_ref());
+    let mut needed = descriptions.flat_map(|d| &d.release.services);
+    if let Some(service) = needed.find(|s| gone.contains(&s.image_id)) {
+        let id = service.image_id.clone();
+        world.never(format!(
+            "with `{reference}` went {id}, which a backup needs"
+        ));
+    }
+}
+
+/// What a tag means is about to change, a backup's keeping reference aside.
+pub fn tag_change(world: &mut World, scene: &Scene, reference: &str) {
+    if reference.starts_with(KEEPER) {
+        any_change(world, scene, "a keeping reference");
+    } else {
+        release_change(world, scene, "a tag");
+    }
+}

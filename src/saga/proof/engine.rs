@@ -1,0 +1,107 @@
+//! Compose and the engine of the proof, as the small effects that a death can come between.
+//!
+//! Compose's own order is kept: make the new container under a borrowed name, stop the old one,
+//! remove it, rename, start. It refuses to know who calls.
+
+use super::danger;
+use super::host::{effect, peek, scene};
+use super::life::Effect;
+use super::world::{Box, NETWORK, Service, World};
+use crate::event::Failure;
+use crate::host::{Recreate, Result, State};
+
+/// Starts one container.
+pub fn starting(made: usize) -> Effect {
+    let scene = scene();
+    effect(move |world| {
+        danger::start(world, &scene, made);
+        world.start(made);
+    })
+}
+
+/// Stops, makes or removes something of the release.
+pub fn touching(what: &'static str, change: impl FnOnce(&mut World) + 'static) -> Effect {
+    let scene = scene();
+    effect(move |world| {
+        danger::release_change(world, &scene, what);
+        change(world);
+    })
+}
+
+pub fn numbers(ids: &[String]) -> Vec<usize> {
+    let found = |id: &String| peek(|w| w.container(id).map(|c| c.made));
+    ids.iter().filter_map(found).collect()
+}
+
+/// Which containers a service gets, and whether the one that stands is right already.
+fn is_right(world: &World, service: &Service, recreate: Recreate) -> bool {
+    let name = Box::proper_name(&service.name);
+    let wanted = world.image(&service.image).map(|i| i.id.as_str());
+    let alike = |c: &&Box| c.name == name && c.service == *service;
+    let same = world.containers.iter().find(alike);
+    recreate == Recreate::Changed && same.is_some_and(|c| Some(c.image_id.as_str()) == wanted)
+}
+
+/// Compose's small steps to give a service the container that the files say.
+fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
+    let name = Box::proper_name(&service.name);
+    let old = world.containers.iter().find(|c| c.name == name).cloned();
+    let borrowed = old.as_ref().map(|o| format!("{}_{name}", &o.id()[..12]));
+    let (made, service) = (world.made, service.clone());
+    world.make(&service, borrowed.clone().unwrap_or_else(|| name.clone()));
+    effects.push(touching("a new container", move |w| {
+        w.make(
+            &service,
+            borrowed.unwrap_or_else(|| Box::proper_name(&service.name)),
+        );
+    }));
+    let Some(old) = old else { return };
+    world.remove(old.made);
+    world.rename(made, &name);
+    effects.push(touching("a stop", move |w| w.stop(old.made)));
+    effects.push(touching("a removal", move |w| w.remove(old.made)));
+    effects.push(touching("a new name", move |w| w.rename(made, &name)));
+}
+
+/// The services that were asked for, by the files in place.
+fn asked(world: &World, services: &[String]) -> Result<Vec<Service>> {
+    let all = world.services();
+    let known = |name: &&String| all.iter().any(|s| s.name == **name);
+    if let Some(unknown) = services.iter().find(|s| !known(s)) {
+        return Err(Failure::new(format!("no such service: {unknown}")));
+    }
+    let wanted = |s: &Service| services.is_empty() || services.contains(&s.name);
+    let asked: Vec<Service> = all.into_iter().filter(wanted).collect();
+    let missing = asked.iter().find(|s| world.image(&s.image).is_none());
+    match missing {
+        Some(service) => Err(Failure::new(format!("no such image: {}", service.image))),
+        None => Ok(asked),
+    }
+}
+
+/// What `up` and `create` do; only one of them starts.
+pub fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result<Vec<Effect>> {
+    let mut world = peek(World::clone);
+    let asked = asked(&world, services)?;
+    let mut effects = Vec::new();
+    if !world.networks.contains(NETWORK) {
+        effects.push(touching("a network", |w| {
+            w.networks.insert(NETWORK.into());
+        }));
+    }
+    for service in &asked {
+        if !is_right(&world, service, recreate) {
+            making(&mut world, service, &mut effects);
+        }
+    }
+    let standing = |s: &Service| {
+        let name = Box::proper_name(&s.name);
+        world.containers.iter().find(move |c| c.name == name)
+    };
+    if starts {
+        let idle = asked.iter().filter_map(standing);
+        let idle = idle.filter(|c| c.state != State::Running);
+        effects.extend(idle.map(|c| starting(c.made)));
+    }
+    Ok(effects)
+}
