@@ -4,7 +4,7 @@ LAB := tests/lab/lab
 # The servers that the tests deploy to; they read .lab/SLOT/slot.env.
 SLOTS ?= one two
 
-.PHONY: setup demo bench judges faults sweep lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges faults sweep sabotage lab-up lab-down lab-selftest lint test
 
 setup:
 	$(LAB) setup
@@ -43,6 +43,10 @@ sweep: export BUDGET := $(BUDGET)
 sweep: lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --features faults --test faults
 
+# Bugs of one line in a copy of the project, and which test catches each.
+sabotage: lab-up
+	LANDFALL_LAB_SLOTS="$(SLOTS)" tests/sabotage/sabotage
+
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
 
@@ -59,5 +63,3 @@ lint: setup
 
 test: lint judges lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace
-	$(MAKE) faults BUDGET=$(or $(BUDGET),400)
-	$(MAKE) sweep SWEEP=drawn BUDGET=75
