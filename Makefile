@@ -4,7 +4,7 @@ LAB := tests/lab/lab
 # The servers that the tests deploy to; they read .lab/SLOT/slot.env.
 SLOTS ?= one two
 
-.PHONY: setup demo bench judges faults sweep sabotage lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint test
 
 setup:
 	$(LAB) setup
@@ -47,6 +47,10 @@ sweep: lab-up
 sabotage: lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" tests/sabotage/sabotage
 
+# Every failure and every death of a run, in memory: more than 100,000 runs.
+proof:
+	cargo test --config tests/proof.toml --lib proof -- --nocapture --test-threads 1
+
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
 
@@ -61,5 +65,5 @@ lint: setup
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-test: lint judges lab-up
+test: lint judges lab-up proof
 	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace
