@@ -72,6 +72,8 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// A person has the way back tried again that had failed: all of it, from the top.
+    Reopened,
     /// Progress and facts.
     Note {
         /// The step that found it.

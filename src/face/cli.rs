@@ -150,7 +150,7 @@ Examples:
     Freeze(Freeze),
     /// Allow deployments again
     Thaw(Look),
-    /// Settle what an interrupted run left behind
+    /// Settle what an interrupted run left behind, and try a rollback again that had failed
     Recover(Recover),
     /// Look for what would make a deployment fail, and say how to mend it
     #[command(after_help = "\
@@ -194,7 +194,7 @@ struct Look {
 
 #[derive(clap::Args)]
 struct Recover {
-    /// Wait for the engine of a machine that is booting; the unit of `doctor --install` says it
+    /// Only settle, once the engine of a machine that is booting answers; the unit of `doctor --install` says it
     #[arg(long)]
     boot: bool,
     #[command(flatten)]

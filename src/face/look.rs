@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::archive::verify;
 use crate::archive::{Description, catalogue};
-use crate::event::{Failure, Outcome};
+use crate::event::Failure;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;
@@ -36,7 +36,8 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         "thaw" => told(&lock::thaw(state)?),
         "engine" => told(&Server::new(&site)?.engine().await?.docker),
         "install" => told(&boot::install(&site, state).await?),
-        "settle" => told(&settle_all(state, &site).await?),
+        "settle" => told(&settle::all(&Server::new(&site)?, state, &site).await?),
+        "settle-by-hand" => told(&settle::by_hand(&Server::new(&site)?, state, &site).await?),
         _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
             .hint("use the same version of Landfall on both sides")),
     }
@@ -132,10 +133,4 @@ fn freeze(state: &Path, message: &str, by: &str) -> Result<Value, Failure> {
     };
     lock::freeze(state, &freeze)?;
     told(&freeze)
-}
-
-/// Settles what dead agents left in this directory.
-async fn settle_all(state: &Path, site: &Site) -> Result<Vec<Outcome>, Failure> {
-    let host = Server::new(site)?;
-    settle::all(&host, state, site).await
 }

@@ -25,12 +25,17 @@ pub enum When {
     AtBoot,
 }
 
-/// Settles every run that has no end and nobody at work on it.
+/// Settles every run that has no end and nobody at work on it; for a person also the last run, if
+/// its way back had failed.
 pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Error> {
-    if when == When::AtBoot {
-        await_engine(request).await?;
-    }
-    let value = ask(request, "settle", &[]).await?;
+    let what = match when {
+        When::Now => "settle-by-hand",
+        When::AtBoot => {
+            await_engine(request).await?;
+            "settle"
+        }
+    };
+    let value = ask(request, what, &[]).await?;
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
     shown(value, show, |all: &Vec<Outcome>| told(all))?;
     Ok(code(&outcomes))
@@ -56,7 +61,7 @@ fn told(outcomes: &[Outcome]) -> String {
         let cause = outcome.cause().map(|(_, cause)| format!(" ({cause})"));
         let status = outcome.status();
         format!(
-            "Settled an interrupted run: {status}{}.",
+            "Settled an earlier run: {status}{}.",
             cause.unwrap_or_default()
         )
     });

@@ -286,6 +286,8 @@ pub trait Host: Sized {
     ) -> Result<Vec<String>>;
     /// The backups there are, newest first.
     async fn backups(&self) -> Result<Vec<Listed>>;
+    /// Makes sure that a backup's archive is what its description says, all of it.
+    async fn check_backup(&self, description: &Description) -> Result<()>;
     /// The newest good backup that differs from what runs.
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed>;
     /// Removes what runs up to this one left half-written in the backup directory.

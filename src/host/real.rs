@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::archive::catalogue::Listed;
 use crate::archive::restore::Data;
+use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::cmd::Cmd;
@@ -237,6 +238,11 @@ impl Host for Server {
         self.beside(move |_| site::backups(&site)).await
     }
 
+    async fn check_backup(&self, description: &Description) -> Result<()> {
+        let archive = self.archive_path(description);
+        self.beside(move |_| verify(&archive)).await
+    }
+
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
         site::latest(&self.site, listed, release)
     }
@@ -266,7 +272,7 @@ impl Host for Server {
         let compose = self.compose().await?;
         let cmd = compose.config(&self.site, dir).whole(CONFIG);
         let output = fault!(around "compose.config" => cmd.run().await);
-        let output = output.map_err(|f| refuse_config(f, &self.site))?;
+        let output = output.map_err(|f| refuse_config(f, &self.site, dir))?;
         compose::read_config(&output, &self.site, compose.version)
     }
 
@@ -412,9 +418,10 @@ fn hook_command(script: &Secret) -> Result<Cmd> {
 }
 
 /// Compose refuses the files: that is a fault of theirs, so say which ones.
-fn refuse_config(failure: Failure, site: &Site) -> Failure {
+fn refuse_config(failure: Failure, site: &Site, dir: &Path) -> Failure {
     let mut refused = Failure::new(format!(
-        "Compose refuses the files in `{}`",
+        "Compose refuses {} in `{}`",
+        read_by_compose(site, dir),
         site.deploy_dir.display()
     ));
     refused.kind = failure.kind;
@@ -426,6 +433,24 @@ fn refuse_config(failure: Failure, site: &Site) -> Failure {
     refused
         .hint("run `docker compose config` with the same files; it names the line")
         .hint("if there is no compose file yet, ship it with the input `files`")
+}
+
+/// The files that Compose reads, in words: those of the plan, or those that it finds by itself.
+fn read_by_compose(site: &Site, dir: &Path) -> String {
+    let named = site.compose_files.iter().map(String::as_str);
+    let found = ["compose", "docker-compose"].iter().flat_map(|stem| {
+        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
+        ends.map(|end| format!("{stem}{end}"))
+    });
+    let mut files: Vec<String> = named.map(ToOwned::to_owned).collect();
+    if files.is_empty() {
+        files.extend(found.filter(|name| dir.join(name).is_file()));
+    }
+    let files: Vec<String> = files.iter().map(|name| format!("`{name}`")).collect();
+    if files.is_empty() {
+        return "what there is".into();
+    }
+    files.join(" and ")
 }
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ impl<W: Write> Log<W> {
             Event::UndoFailed { failure, .. } => {
                 self.close(record.at, "could not be taken back", Some(failure));
             }
+            Event::Reopened => self.say("the way back had failed and is tried again"),
             Event::Note { note, .. } => self.note(note, record.at),
             Event::Finished { .. } => self.end_group(),
         }

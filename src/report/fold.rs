@@ -10,7 +10,7 @@ use super::{
     BackupReport, Check, Event, Failure, Note, Plan, Record, Report, ServerReport, ServiceImage,
     ServiceLog, Step, StepReport, StepResult,
 };
-use crate::event::Outcome;
+use crate::event::{Outcome, Status};
 
 impl Report {
     /// Adds one record; one that was seen already (after attaching again) changes nothing.
@@ -35,6 +35,7 @@ impl Report {
                 self.undo_failure.get_or_insert_with(|| failure.clone());
                 self.settle();
             }
+            Event::Reopened => self.reopen(),
             Event::Note { note, .. } => self.note(note),
             Event::Finished { outcome } => self.finish(outcome),
         }
@@ -85,6 +86,13 @@ impl Report {
             self.failures = vec![failure.clone()];
             self.settle();
         }
+    }
+
+    /// The way back is tried again; until it ends, nobody knows how.
+    fn reopen(&mut self) {
+        self.status = Status::Unknown;
+        self.undo_failure = None;
+        self.settle();
     }
 
     fn finish(&mut self, outcome: &Outcome) {

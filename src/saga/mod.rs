@@ -3,6 +3,7 @@
 //! A failure takes back every step that ever started, in reverse order. The room refuses to know
 //! how a step acts, where its facts lie and who watches; `run` carries out what [`next`] says.
 
+pub mod again;
 mod disk;
 pub mod downtime;
 pub mod facts;
@@ -186,11 +187,14 @@ impl History {
         if let Event::Planned { .. } = event {
             return self.plan.is_none();
         }
+        if let Event::Reopened = event {
+            return matches!(self.outcome, Some(Outcome::Stuck { .. }));
+        }
         if self.plan.is_none() || self.outcome.is_some() {
             return false;
         }
         match event {
-            Event::Planned { .. } => false,
+            Event::Planned { .. } | Event::Reopened => false,
             Event::Note { .. } => true,
             Event::Started { step } => {
                 self.stage(*step).is_none() && next(self) == Next::Act(*step)
@@ -237,8 +241,23 @@ impl History {
                 self.set(*step, Stage::UndoFailed);
                 self.undo_failed.get_or_insert(failure.clone());
             }
+            Event::Reopened => self.reopen(),
             Event::Finished { outcome } => self.outcome = Some(outcome.clone()),
         }
+    }
+
+    /// What was taken back may have relied on what could not be, so all of it is taken back again;
+    /// `Up` too, even if it never began: the undo of `Backup` brought containers up on what there
+    /// was, and they must not run while files are put back.
+    fn reopen(&mut self) {
+        self.outcome = None;
+        self.undo_failed = None;
+        self.attempts.clear();
+        let brought_up = self.has_changed_the_release().then_some(Step::Up);
+        let last = self.last_started().max(brought_up);
+        let steps = self.plan.iter().flat_map(|plan| plan.steps());
+        let begun = steps.filter(|step| Some(**step) <= last);
+        self.stages = begun.map(|step| (*step, Stage::Failed)).collect();
     }
 
     fn set(&mut self, step: Step, stage: Stage) {
@@ -318,6 +337,7 @@ fn in_short(event: &Event) -> String {
         Event::UndoStarted { step } => format!("undo started {step}"),
         Event::Undone { step } => format!("undone {step}"),
         Event::UndoFailed { step, .. } => format!("undo failed {step}"),
+        Event::Reopened => "reopened".into(),
         Event::Note { step, .. } => format!("note {step}"),
         Event::Finished { outcome } => format!("finished {}", outcome.status()),
     }

@@ -200,10 +200,14 @@ impl<'a, H: Host> Saga<'a, H> {
         let tell = |note| self.tell(last, note);
         fault!(here "tidy.before");
         tidy::up(&self.run(&tell), &outcome).await;
+        let then = match outcome {
+            Outcome::Stuck { .. } => tidy::Then::Again,
+            _ => tidy::Then::History,
+        };
         self.insist(Event::Finished { outcome })?;
         fault!(here "tidy.finished");
         if !self.journal.borrow().is_behind() {
-            tidy::facts(self.dir);
+            tidy::facts(self.dir, then);
         }
         fault!(here "tidy.after");
         self.lock.replace(None);

@@ -82,6 +82,8 @@ fn step_of(event: &Event) -> Option<Step> {
         | Event::UndoStarted { step }
         | Event::Undone { step }
         | Event::UndoFailed { step, .. } => Some(*step),
-        Event::Planned { .. } | Event::Note { .. } | Event::Finished { .. } => None,
+        Event::Planned { .. } | Event::Reopened | Event::Note { .. } | Event::Finished { .. } => {
+            None
+        }
     }
 }

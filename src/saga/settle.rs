@@ -14,7 +14,7 @@ use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
-use crate::saga::{lock, run, tidy};
+use crate::saga::{again, lock, run, tidy};
 
 /// How long somebody who only looks waits for a deployment at work.
 const LOCK: Duration = Duration::from_secs(10);
@@ -38,6 +38,17 @@ pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Out
     let holder = || holder(state, "");
     let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
     take_up(host, state, "", site, &|_| {}).await
+}
+
+/// The same, and tries a way back again that had failed: for a person who has removed the cause.
+pub async fn by_hand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
+    let holder = || holder(state, "");
+    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    let mut outcomes = take_up(host, state, "", site, &|_| {}).await?;
+    if !outcomes.iter().any(|o| matches!(o, Outcome::Stuck { .. })) {
+        outcomes.extend(again::back(host, state, site).await?);
+    }
+    Ok(outcomes)
 }
 
 /// Settles what an earlier run left, if one did, and tells so in lines; on any contact.

@@ -11,6 +11,7 @@ use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
 use crate::event::{Event, Outcome, Record};
 use crate::host::{Host, Result};
+use crate::saga::again;
 use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal;
@@ -43,10 +44,26 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     forget_old_runs(run.dir);
 }
 
-/// Removes what a finished run leaves in its directory; its journal stays as history.
-pub fn facts(dir: &RunDir) {
+/// What is to become of a finished run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: its journal stays as history.
+    History,
+    /// A person may have its way back tried again, which needs its facts.
+    Again,
+}
+
+impl Then {
+    fn keeps(self, name: &str) -> bool {
+        KEPT.contains(&name)
+            || self == Self::Again && Path::new(name).extension() == Some("json".as_ref())
+    }
+}
+
+/// Removes what a finished run leaves in its directory.
+pub fn facts(dir: &RunDir, then: Then) {
     for name in disk::names(dir.path()) {
-        if !KEPT.contains(&name.as_str()) {
+        if !then.keeps(&name) {
             disk::remove(&dir.path().join(name));
         }
     }
@@ -54,15 +71,21 @@ pub fn facts(dir: &RunDir) {
 
 /// Removes what finished runs left because their agent died before it could.
 pub fn finished(state: &Path) {
+    let stuck = again::stuck(state);
     for id in disk::names(&state.join("runs")) {
+        let then = if stuck.as_ref() == Some(&id) {
+            Then::Again
+        } else {
+            Then::History
+        };
         let dir = RunDir::of(state, &id);
         let ended = |r: Record| matches!(r.event, Event::Finished { .. });
         let left = disk::names(dir.path());
-        if left.iter().any(|name| !KEPT.contains(&name.as_str()))
+        if left.iter().any(|name| !then.keeps(name))
             && !dir.is_alive()
             && journal::last(&dir.journal()).is_some_and(ended)
         {
-            facts(&dir);
+            facts(&dir, then);
         }
     }
 }
@@ -212,7 +235,10 @@ mod tests {
         ] {
             fs::write(dir.path().join(name), "s3cret").unwrap();
         }
-        facts(&dir);
+        facts(&dir, Then::Again);
+        assert!(dir.path().join("before.json").exists());
+        assert!(!dir.path().join("hook-x1").exists());
+        facts(&dir, Then::History);
         let left = fs::read_dir(dir.path()).unwrap().flatten();
         let mut left: Vec<_> = left.map(|e| e.file_name()).collect();
         left.sort();

@@ -53,6 +53,8 @@ pub enum Fault {
     Power,
     /// The backup directory's disk is full until the run has ended.
     Disk,
+    /// The disk of Docker's own data is full until the run has ended.
+    DockerDisk,
     /// The registry goes away until the run has ended.
     Registry,
 }
@@ -100,7 +102,7 @@ impl Scenario {
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Kill, "kill"),
         (Self::KillGroup, "kill-group"),
         (Self::Stop, "stop"),
@@ -114,6 +116,7 @@ impl Fault {
         (Self::Dockerd, "dockerd"),
         (Self::Power, "power"),
         (Self::Disk, "disk"),
+        (Self::DockerDisk, "docker-disk"),
         (Self::Registry, "registry"),
     ];
 

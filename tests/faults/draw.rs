@@ -13,7 +13,7 @@ pub type Census = BTreeMap<String, u64>;
 
 /// Faults that are drawn as often as all the others together: those of the agent itself.
 const OF_THE_AGENT: [Fault; 4] = [Fault::Kill, Fault::KillGroup, Fault::Stop, Fault::Error];
-const AROUND_IT: [Fault; 8] = [
+const AROUND_IT: [Fault; 9] = [
     Fault::Runner,
     Fault::SshKill,
     Fault::SshDrop,
@@ -21,6 +21,7 @@ const AROUND_IT: [Fault; 8] = [
     Fault::Dockerd,
     Fault::Power,
     Fault::Disk,
+    Fault::DockerDisk,
     Fault::Registry,
 ];
 /// Points that cannot fail, by how they begin.

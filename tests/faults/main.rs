@@ -259,6 +259,8 @@ fn judged(
         tally.lock().unwrap().litter.push(text);
     }
     tally.lock().unwrap().again += usize::from(played.again);
+    let gave_up = played.told.as_deref() == Some("rollback_failed");
+    tally.lock().unwrap().stuck += usize::from(gave_up);
     let killed = matches!(cell.fault, Fault::Kill | Fault::KillGroup);
     let back = back.filter(|_| killed).map(|at| at - struck);
     Entry {

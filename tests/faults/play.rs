@@ -24,6 +24,7 @@ const LONGEST: Duration = Duration::from_secs(200);
 /// How often an engine came back with a port of a container that it had lost.
 pub static LOST_PORTS: AtomicUsize = AtomicUsize::new(0);
 const BACKUPS: &str = "/srv/app-backups";
+const DOCKER: &str = "/mnt/docker";
 
 /// What a run and its fault left to judge.
 pub struct Played {
@@ -56,7 +57,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     mend(scene, cell.fault);
     let mut hung = (done.took > LONGEST).then(|| "the runner".to_owned());
     hung = hung.or_else(|| agents_end(scene));
-    let contact = recover(scene);
+    let contact = recover(scene, cell.fault);
     if contact.code != Some(0) {
         hung = hung.or_else(|| Some("the next contact".to_owned()));
     }
@@ -80,6 +81,10 @@ fn prepare(scene: &Scene, cell: &Cell) {
         slot.sh(&format!(
             "cp -a /var/lib/golden/kept/. {BACKUPS}; rm -r /var/lib/golden/kept"
         ));
+    }
+    if cell.fault == Fault::DockerDisk {
+        slot.lab("dockerd", &["cramp", "60m"]);
+        scene.await_the_old();
     }
     match &cell.moment {
         Moment::Point(point, nth) => {
@@ -185,6 +190,7 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
         }
         Fault::Power => cut_power(slot),
         Fault::Disk => drop(slot.lab("fill", &[BACKUPS])),
+        Fault::DockerDisk => drop(slot.lab("fill", &[DOCKER])),
         Fault::Registry => drop(slot.lab("registry", &["stop"])),
         Fault::Stop
         | Fault::Kill
@@ -232,6 +238,7 @@ fn mend(scene: &Scene, fault: Fault) {
     match fault {
         Fault::Registry => drop(slot.lab("registry", &["start"])),
         Fault::Disk => drop(slot.sh(&format!("rm -f {BACKUPS}/.filled"))),
+        Fault::DockerDisk => drop(slot.sh(&format!("rm -f {DOCKER}/.filled"))),
         _ => {}
     }
 }
@@ -252,11 +259,16 @@ fn agents_end(scene: &Scene) -> Option<String> {
     }
 }
 
-/// The next contact, three times at most.
-fn recover(scene: &Scene) -> Done {
+/// The next contact, three times at most. It only settles what has no end: a way back that failed
+/// is tried again for nobody but the person who has made room on Docker's disk.
+fn recover(scene: &Scene, fault: Fault) -> Done {
+    let words: &[&str] = match fault {
+        Fault::DockerDisk => &["recover"],
+        _ => &["recover", "--boot"],
+    };
     let mut tries = 0;
     loop {
-        let done = scene.app.cli(&["recover"]).run();
+        let done = scene.app.cli(words).run();
         tries += 1;
         if done.code == Some(0) || tries == 3 {
             return done;

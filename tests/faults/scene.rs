@@ -34,6 +34,7 @@ const KEEP: &str = "mkdir -p /var/lib/golden
 
 /// What any cell may have left, whatever runs.
 const CLEAR: &str = "iptables -F INPUT
+    lab-dockerd roomy
     ! mountpoint -q /srv/app-backups || umount -l /srv/app-backups
     find /srv/app-backups -mindepth 1 -not -path '*/.landfall' -not -path '*/.landfall/bin*' -delete
     tar -C /srv -xpf /var/lib/golden/backups.tar
@@ -153,6 +154,11 @@ impl Scene {
         if standing == Standing::Unknown && self.scenario != Scenario::First {
             self.app.by_hand("docker compose up -d --pull never 2>&1");
         }
+        self.await_the_old();
+    }
+
+    /// Waits until the old release stands.
+    pub fn await_the_old(&self) {
         until("the old release", seconds(20), || {
             let back = self.app.release() == self.old && answers(&self.app) == self.answers[0];
             back.then_some(())

@@ -30,6 +30,8 @@ pub struct Tally {
     pub unstruck: usize,
     /// Cells in which something died again.
     pub again: usize,
+    /// Cells that were told `rollback_failed`, and nothing else.
+    pub stuck: usize,
     /// Cells that the laboratory could not play.
     pub broken: Vec<String>,
     /// The crash points that runs without a fault came by.
@@ -107,8 +109,9 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         "kill to going back"
     );
     println!(
-        "died twice: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
+        "died twice: {}; told rollback_failed and mended by `landfall recover`: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
         landfall.again,
+        landfall.stuck,
         landfall.unstruck + by_hand.unstruck,
         landfall.broken.len() + by_hand.broken.len()
     );

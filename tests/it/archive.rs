@@ -159,7 +159,7 @@ fn a_damaged_backup_is_told_from_a_whole_one_and_never_restored() {
     app.put("config/beacon.conf", "lamp = red\n");
     let (before, web) = (app.release(), app.container("web"));
     let act = app.rollback().input("backup_timestamp", &timestamp);
-    act.run().ends("rolled_back", 1).says(&[&timestamp]);
+    act.run().ends("refused", 2).says(&[&timestamp]);
     app.is_again(&before);
     assert_eq!(app.container("web"), web);
 }

@@ -28,5 +28,6 @@ mod remote;
 mod retention;
 mod rights;
 mod sshd;
+mod stuck;
 mod variants;
 mod word;

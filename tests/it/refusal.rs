@@ -94,7 +94,15 @@ fn a_compose_file_with_a_syntax_error_is_refused() {
     let app = App::running("v1");
     let broken = format!("{}  oops: [\n", compose::web(&compose::beacon("v2")));
     let act = app.deploy().ship("compose.yaml", &broken);
-    is_refused(&app, act, &["yaml: line", "docker compose config"]);
+    is_refused(
+        &app,
+        act,
+        &[
+            "Compose refuses `compose.yaml` in",
+            "yaml: line",
+            "docker compose config",
+        ],
+    );
 }
 
 #[test]

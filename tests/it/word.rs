@@ -220,7 +220,7 @@ fn a_recovery_by_hand_ends_with_the_code_of_what_it_settled() {
     let recovery = app.cli(&["recover", "--boot"]).run();
     recovery
         .exits(1)
-        .says(&["Settled an interrupted run: rolled_back"]);
+        .says(&["Settled an earlier run: rolled_back"]);
     app.is_again(&before);
 }
 

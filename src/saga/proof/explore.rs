@@ -79,6 +79,11 @@ async fn settling(scene: &Scene) -> Result<Vec<Outcome>> {
     settle::all(&Fake, &state_dir(), &scene.plan.site).await
 }
 
+/// Lets a person have the way back tried again.
+async fn by_hand(scene: &Scene) -> Result<Vec<Outcome>> {
+    settle::by_hand(&Fake, &state_dir(), &scene.plan.site).await
+}
+
 /// One life: the first one begins the run, a later one settles it.
 pub fn life(
     scene: &Rc<Scene>,
@@ -173,7 +178,8 @@ pub fn deaths(points: &[Point], at: usize) -> Vec<Death> {
     deaths
 }
 
-/// Settles a run until it is over, and judges it.
+/// Settles a run until it is over, and judges it. Where the way back failed, it is tried again: in
+/// a replay always, in a search after every third such end, whichever the disk's print picks.
 pub fn settle(
     scene: &Rc<Scene>,
     mut trail: Trail,
@@ -186,7 +192,29 @@ pub fn settle(
         }
         trail = life(scene, &trail, nth, &[], keep).1;
     }
-    judge(scene, &trail)
+    let status = judge(scene, &trail)?;
+    let every_third = keep != Keep::End || trail.print().1.is_multiple_of(3);
+    if status == Some(Status::RollbackFailed) && every_third {
+        again(scene, &trail).map_err(|why| format!("tried again after it was stuck: {why}"))?;
+    }
+    Ok(status)
+}
+
+/// A person has the way back tried again, and nothing fails any more: it comes to its end.
+fn again(scene: &Rc<Scene>, stuck: &Trail) -> std::result::Result<(), String> {
+    let mut state = stuck.state.clone();
+    Rc::make_mut(&mut state.world).dangers.clear();
+    life::begin(scene, state, &[], Keep::End);
+    let asked = RUNTIME.with(|runtime| runtime.block_on(by_hand(scene)));
+    let mended = Trail {
+        state: life::end().state,
+        told: None,
+        struck: stuck.struck,
+    };
+    match judge(scene, &mended)? {
+        Some(Status::RolledBack | Status::Refused) => Ok(()),
+        other => Err(format!("it ended as {other:?} ({asked:?})")),
+    }
 }
 
 /// Says whether there is nothing to settle: an end, or no beginning.

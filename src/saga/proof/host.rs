@@ -295,6 +295,18 @@ impl Host for Fake {
         })
     }
 
+    async fn check_backup(&self, description: &Description) -> Result<()> {
+        let timestamp = description.timestamp.clone();
+        let whole = see("check backup", |w| {
+            let backup = w.backups.get(&timestamp);
+            backup.is_some_and(|b| b.files.is_some())
+        })?;
+        if whole {
+            return Ok(());
+        }
+        Err(Failure::new("the archive is gone"))
+    }
+
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
         let tree = see("latest", |w| tree(&w.files))?;
         catalogue::latest(

@@ -36,7 +36,7 @@ pub fn judge(scene: &Scene, trail: &Trail) -> Result<Option<Status>, String> {
     let begun = lines.iter().flatten().next().is_some();
     let mut ends = lines.iter().flatten().filter(|l| l.event == "finished");
     let outcome = ends
-        .next()
+        .next_back()
         .and_then(|l| parse_line(l.whole))
         .and_then(outcome_of);
     let world = &*trail.state.world;

@@ -23,6 +23,8 @@ enum Place {
     Undoing(usize),
     /// Over.
     Over,
+    /// Over, and a person may have the way back tried again.
+    Stuck,
 }
 
 /// What may happen.
@@ -41,18 +43,20 @@ enum What {
     RefusedEnd,
     BackEnd,
     StuckEnd,
+    Reopened,
 }
 
 /// The table: what may follow in a place. Everything else is refused.
 fn table(place: Place, past: &Past, steps: &[Step]) -> Vec<What> {
     use What::{
-        BackEnd, Cut, Failed, GoodEnd, Note, Planned, RefusedEnd, Started, StuckEnd, Succeeded,
-        UndoFailed, UndoStarted, Undone,
+        BackEnd, Cut, Failed, GoodEnd, Note, Planned, RefusedEnd, Reopened, Started, StuckEnd,
+        Succeeded, UndoFailed, UndoStarted, Undone,
     };
     let commit = at(steps, Step::Commit);
     match place {
         Place::Empty => vec![Planned],
         Place::Over => vec![],
+        Place::Stuck => vec![Reopened],
         // Before the first step it may be cut off; behind a step, that step may.
         Place::Between(0) => vec![Note, Started(0), Cut(0)],
         Place::Between(n) if n == steps.len() => vec![Note, GoodEnd],
@@ -132,6 +136,7 @@ fn event(what: What, past: &Past, plan: &Plan) -> Event {
         What::StuckEnd => Event::Finished {
             outcome: Outcome::Stuck { cause, step, undo },
         },
+        What::Reopened => Event::Reopened,
     }
 }
 
@@ -153,7 +158,7 @@ fn everything(steps: &[Step]) -> Vec<What> {
         What::BackEnd,
         What::StuckEnd,
     ];
-    let whole = [What::Planned, What::Note];
+    let whole = [What::Planned, What::Note, What::Reopened];
     (0..steps.len())
         .flat_map(of_step)
         .chain(whole)
@@ -184,7 +189,13 @@ fn onward(place: Place, what: What, past: &mut Past, steps: &[Step]) -> Place {
             past.stuck = true;
             Place::Back(n.checked_sub(1))
         }
-        What::GoodEnd | What::RefusedEnd | What::BackEnd | What::StuckEnd => Place::Over,
+        What::GoodEnd | What::RefusedEnd | What::BackEnd => Place::Over,
+        What::StuckEnd => Place::Stuck,
+        What::Reopened => {
+            past.stuck = false;
+            let up = past.changed.then(|| at(steps, Step::Up));
+            Place::Back(past.failed.max(up))
+        }
     }
 }
 

@@ -18,7 +18,11 @@ pub async fn mend<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
                 run.host.remove(std::slice::from_ref(&other.id)).await?;
                 run.host.rename(&leftover.id, proper).await?;
             }
-            Some(_) => run.host.remove(std::slice::from_ref(&leftover.id)).await?,
+            Some(_) => {
+                let leftover = std::slice::from_ref(&leftover.id);
+                run.host.stop(leftover).await?;
+                run.host.remove(leftover).await?;
+            }
             None => run.host.rename(&leftover.id, proper).await?,
         }
         run.say(format!(

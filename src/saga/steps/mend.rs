@@ -1,6 +1,6 @@
 //! What a person does when putting back failed: exact commands, from the facts of the run.
 //!
-//! The commands need no Landfall, the last one aside. It refuses to know why putting back failed,
+//! The commands need no Landfall, the first one aside. It refuses to know why putting back failed,
 //! and runs nothing.
 
 use std::path::Path;
@@ -27,7 +27,13 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, mut failure: Failure) -> Failure {
 
 fn commands(site: &Site, release: &Release, backup: Option<&Description>) -> Vec<String> {
     let compose = compose(site, release);
-    let mut hints = vec![format!("look at what runs: `{compose} ps -a`")];
+    let mut hints = vec![
+        format!(
+            "once the cause is gone, have the way back tried again: `{}`",
+            recover(site)
+        ),
+        format!("or mend it by hand; look at what runs: `{compose} ps -a`"),
+    ];
     if let Some(backup) = backup {
         let archive = site.backup_dir.join(&backup.archive.file);
         let (archive, dir) = (path(&archive), path(&site.deploy_dir));
@@ -43,12 +49,6 @@ fn commands(site: &Site, release: &Release, backup: Option<&Description>) -> Vec
         return hints;
     }
     hints.push(format!("start the old release: `{compose} up -d`"));
-    if let Some(backup) = backup {
-        hints.push(format!(
-            "or let Landfall do it once the cause is gone: `{}`",
-            rollback(site, &backup.timestamp)
-        ));
-    }
     hints
 }
 
@@ -94,7 +94,7 @@ fn compose(site: &Site, release: &Release) -> String {
     )
 }
 
-fn rollback(site: &Site, timestamp: &str) -> String {
+fn recover(site: &Site) -> String {
     let dir = path(&site.deploy_dir);
     let mut usual = site.deploy_dir.clone().into_os_string();
     usual.push("-backups");
@@ -103,7 +103,7 @@ fn rollback(site: &Site, timestamp: &str) -> String {
     } else {
         format!(" --backup-dir {}", path(&site.backup_dir))
     };
-    format!("landfall rollback {timestamp} --deploy-dir {dir}{backups}")
+    format!("landfall recover --deploy-dir {dir}{backups}")
 }
 
 fn path(path: &Path) -> String {
@@ -157,11 +157,11 @@ mod tests {
         assert_eq!(
             commands(&site, &release(), Some(&backup())),
             [
-                "look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
+                "once the cause is gone, have the way back tried again: `landfall recover --deploy-dir /opt/mcp`",
+                "or mend it by hand; look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
                 "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz -C /opt/mcp`",
                 "let `acme/app:latest` mean the old image again: `docker tag sha256:0123 acme/app:latest`; if that image is gone, first `docker pull acme/app@sha256:4567`",
                 "start the old release: `cd /opt/mcp && docker compose -p mcp up -d`",
-                "or let Landfall do it once the cause is gone: `landfall rollback 20251017_143025 --deploy-dir /opt/mcp`",
             ]
         );
     }

@@ -109,6 +109,7 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
         catalogue::find(&listed, to)?
     };
     let target = usable(chosen)?;
+    run.host.check_backup(&target).await?;
     let references = target.release.references.iter();
     let references = references.map(|r| r.reference.clone()).collect();
     let before = stage::record(run.host, &target.release.project, references).await?;

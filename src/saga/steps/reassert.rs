@@ -131,6 +131,10 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: W
             failed.clone()?;
         }
     }
+    if failed.is_err() {
+        // Half of a replacement is not to be started beside the whole one.
+        let _ = leftovers::mend(run, &release.project).await;
+    }
     let started = start_what_ran(run, host, release).await;
     failed.and(started)
 }

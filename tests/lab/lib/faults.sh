@@ -30,8 +30,12 @@ lab_server() {
 lab_dockerd() {
     slot_must_exist "${1:-}"
     case ${2:-} in
-    kill | stop | start) docker exec "$(slot_server "$1")" lab-dockerd "$2" ;;
-    *) die "say 'lab dockerd $1 kill', 'stop' or 'start'" ;;
+    kill | stop | start | roomy) docker exec "$(slot_server "$1")" lab-dockerd "$2" ;;
+    cramp)
+        [[ ${3:-} =~ ^[0-9]+m$ ]] || die "how much room is left? say for example 'lab dockerd $1 cramp 60m'"
+        docker exec "$(slot_server "$1")" lab-dockerd cramp "$3"
+        ;;
+    *) die "say 'lab dockerd $1 kill', 'stop', 'start', 'cramp 60m' or 'roomy'" ;;
     esac
 }
 

@@ -1,0 +1,130 @@
+//! A way back that failed: given up, told with what mends it, and tried again for a person.
+//!
+//! It refuses to know how a step is taken back.
+
+use crate::harness::app::App;
+use crate::harness::compose;
+use crate::harness::poll::{seconds, until};
+
+/// How often the undo of `backup` was begun.
+fn undos_begun(app: &App) -> usize {
+    let script = "cat /srv/app-backups/.landfall/runs/*/journal";
+    let journal = app.slot.sh(script);
+    let begun = "\"event\":\"undo_started\",\"step\":\"backup\"";
+    journal.matches(begun).count()
+}
+
+/// Kills whoever settles a run on the server.
+fn kill_who_settles(app: &App) {
+    app.slot
+        .sh("pkill -KILL -f 'landfall-[0-9a-f]* agent look' || true");
+}
+
+#[test]
+fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_serve_serves() {
+    let app = App::empty();
+    app.furnish(&compose::pair(
+        &compose::beacon("v1"),
+        &compose::beacon("v3"),
+    ));
+    app.deploy().image("").run().ends("deployed", 0);
+    let before = app.release();
+    let v1 = app.container("web").image_id;
+    let new = compose::pair(&compose::beacon("v2"), &compose::beacon("v2"));
+    let mut run = app
+        .deploy()
+        .image("")
+        .ship("compose.yaml", &new)
+        .input(
+            "smoke_tests",
+            "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n",
+        )
+        .input("health_timeout", "12")
+        .start();
+    run.until_it_says("waits for the runner's", seconds(60));
+    app.slot.sh(&format!("docker rmi -f {v1}"));
+    app.slot.lab("registry", &["stop"]);
+    let done = run.wait();
+    done.ends("rollback_failed", 3).says(&[
+        "check `outside`",
+        "service `web` cannot have its old image back",
+        "tar -xzpf /srv/app-backups/app-backup-",
+        &format!("docker tag {v1} registry.lab:5000/beacon:v1"),
+        "docker pull registry.lab:5000/beacon@sha256:",
+        "docker compose -p app -f /srv/app/compose.yaml up -d",
+        "landfall recover --deploy-dir /srv/app",
+    ]);
+    assert_eq!(app.tree(), before.tree);
+    assert_eq!(
+        app.version_on(8001).as_deref(),
+        Some("v3"),
+        "the worker is not back"
+    );
+    assert_eq!(
+        app.version().as_deref(),
+        Some("v2"),
+        "nothing answers for `web`"
+    );
+    let status = app.cli(&["status"]).run();
+    status
+        .exits(0)
+        .says(&["rollback_failed", "check `outside`", "to do", "docker tag"]);
+    let still = app.cli(&["recover"]).run();
+    still
+        .exits(3)
+        .says(&["rollback_failed", "check `outside`"]);
+    // The commands do mend it, once the cause is gone.
+    app.slot.lab("registry", &["start"]);
+    let log_in = format!(
+        "docker login -u {} --password-stdin registry.lab:5000 2>&1
+        docker pull registry.lab:5000/beacon:v1; docker logout registry.lab:5000; rm -rf .docker",
+        app.slot.fact("REGISTRY_USER")
+    );
+    let password = app.slot.fact("REGISTRY_PASSWORD");
+    app.slot.sh_as("deploy", &log_in, password.as_bytes());
+    app.cli(&["recover"])
+        .run()
+        .exits(1)
+        .says(&["Settled an earlier run: rolled_back"]);
+    app.is_again(&before);
+    app.nothing_lingers();
+}
+
+#[test]
+fn an_undo_in_which_every_agent_dies_is_given_up_and_a_person_has_it_tried_again() {
+    let app = App::running("v1");
+    let before = app.release();
+    app.latest("v2");
+    let mut run = app.deploy().held().start();
+    run.until_held();
+    run.signal("KILL");
+    // An engine that answers nobody holds every undo until its agent is killed.
+    app.slot.sh("pkill -STOP -x dockerd");
+    app.signal_the_agent("KILL");
+    for nth in 1..=3 {
+        let recovery = app.cli(&["recover"]).start();
+        until("the undo to begin", seconds(30), || {
+            (undos_begun(&app) == nth).then_some(())
+        });
+        kill_who_settles(&app);
+        assert_ne!(recovery.wait().code, Some(0));
+    }
+    app.slot.sh("pkill -CONT -x dockerd");
+    app.cli(&["recover", "--boot"])
+        .run()
+        .exits(3)
+        .says(&["Settled an earlier run: rollback_failed"]);
+    assert_eq!(undos_begun(&app), 3);
+    let status = app.cli(&["status"]).run();
+    status.exits(0).says(&[
+        "the agent died during `pre_deploy`",
+        "taking back `backup` was begun 3 times",
+        "landfall recover --deploy-dir /srv/app",
+    ]);
+    app.cli(&["recover"])
+        .run()
+        .exits(1)
+        .says(&["Settled an earlier run: rolled_back"]);
+    app.is_again(&before);
+    app.nothing_lingers();
+}
