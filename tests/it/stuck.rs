@@ -77,7 +77,7 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
     app.slot.lab("registry", &["start"]);
     let log_in = format!(
         "docker login -u {} --password-stdin registry.lab:5000 2>&1
-        docker pull registry.lab:5000/beacon:v1; docker logout registry.lab:5000; rm -rf .docker",
+        docker pull registry.lab:5000/beacon:v1; docker logout registry.lab:5000; rm -rf /home/deploy/.docker",
         app.slot.fact("REGISTRY_USER")
     );
     let password = app.slot.fact("REGISTRY_PASSWORD");
