@@ -82,6 +82,20 @@ fn name_of(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_stem().unwrap_or_default().to_string_lossy()
 }
 
+/// Makes a file that holds nothing but this many bytes of room; on a file system that cannot
+/// reserve any, an empty one.
+pub fn reserve(path: &Path, bytes: u64) -> io::Result<()> {
+    #[cfg(test)]
+    if imagined::has(path) {
+        return Ok(());
+    }
+    let file = File::create(path)?;
+    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        reserved => Ok(reserved?),
+    }
+}
+
 /// Gives a file a second name, in place of whatever had it.
 pub fn link(path: &Path, name: &Path) -> io::Result<()> {
     #[cfg(test)]

@@ -13,6 +13,9 @@ use crate::event::{Failure, ServiceImage};
 use crate::host::{Config, Container, Result};
 use crate::saga::disk::{self, Claim};
 
+/// How much room a run keeps for its way back, in bytes.
+const BALLAST: u64 = 1024 * 1024;
+
 /// The directory of one run: `<backup_dir>/.landfall/runs/<id>`.
 #[derive(Debug, Clone)]
 pub struct RunDir(PathBuf);
@@ -95,6 +98,27 @@ impl RunDir {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Failure::new(format!("cannot read `{}`", path.display())).because(e)),
         }
+    }
+
+    /// Keeps room on the disk for the way back, which has facts to write down and files to put back.
+    pub fn take_on_ballast(&self) -> Result<()> {
+        disk::reserve(&self.ballast(), BALLAST).map_err(|e| {
+            Failure::new(format!(
+                "there is no room for a way back beside `{}`",
+                self.0.display()
+            ))
+            .because(e)
+            .hint("free disk space on the server")
+        })
+    }
+
+    /// Gives that room free.
+    pub fn drop_ballast(&self) {
+        disk::remove(&self.ballast());
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
     }
 
     /// Forgets a fact.
@@ -203,6 +227,19 @@ mod tests {
 
     use super::*;
     use crate::host::{Health, HealthStatus};
+
+    #[test]
+    fn ballast_is_room_on_the_disk_until_it_is_dropped() {
+        use std::os::unix::fs::MetadataExt;
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        dir.take_on_ballast().unwrap();
+        let blocks = fs::metadata(dir.ballast()).unwrap().blocks();
+        assert!(blocks * 512 >= BALLAST, "{blocks} blocks");
+        dir.drop_ballast();
+        assert!(!dir.ballast().exists());
+    }
 
     #[test]
     fn a_healthchecks_command_is_on_no_disk() {

@@ -158,6 +158,7 @@ impl<'a, H: Host> Saga<'a, H> {
     }
 
     async fn undo(&self, step: Step) -> Result<()> {
+        self.dir.drop_ballast();
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
         fault!(here "undo.before", step.word());

@@ -41,6 +41,8 @@ pub enum Fault {
     Eio,
     /// SIGKILL of the runner.
     Runner,
+    /// SIGTERM of the runner, as when somebody cancels the workflow.
+    Cancel,
     /// SIGKILL of the runner's ssh.
     SshKill,
     /// Packets of SSH vanish for a while.
@@ -102,7 +104,7 @@ impl Scenario {
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Kill, "kill"),
         (Self::KillGroup, "kill-group"),
         (Self::Stop, "stop"),
@@ -110,6 +112,7 @@ impl Fault {
         (Self::Enospc, "enospc"),
         (Self::Eio, "eio"),
         (Self::Runner, "runner"),
+        (Self::Cancel, "cancel"),
         (Self::SshKill, "ssh-kill"),
         (Self::SshDrop, "ssh-drop"),
         (Self::SshReset, "ssh-reset"),

@@ -13,8 +13,9 @@ pub type Census = BTreeMap<String, u64>;
 
 /// Faults that are drawn as often as all the others together: those of the agent itself.
 const OF_THE_AGENT: [Fault; 4] = [Fault::Kill, Fault::KillGroup, Fault::Stop, Fault::Error];
-const AROUND_IT: [Fault; 9] = [
+const AROUND_IT: [Fault; 10] = [
     Fault::Runner,
+    Fault::Cancel,
     Fault::SshKill,
     Fault::SshDrop,
     Fault::SshReset,

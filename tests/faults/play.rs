@@ -19,6 +19,9 @@ use super::watch::Watch;
 const LOOK: Duration = Duration::from_millis(40);
 /// How long an agent on its own may take to end.
 const ENDING: Duration = Duration::from_secs(100);
+/// Within how many ms a runner ends that was told to, the time aside that the laboratory takes to
+/// see that the moment has come.
+const CANCELLED: i64 = 5_500;
 /// Longer than any run here may take; the harness ends it some time later.
 const LONGEST: Duration = Duration::from_secs(200);
 /// How often an engine came back with a port of a container that it had lost.
@@ -55,7 +58,14 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     let struck = strike(scene, cell, &mut run, pause);
     let done = run.wait();
     mend(scene, cell.fault);
+    let over = now_ms();
+    let late = |at: i64| cell.fault == Fault::Cancel && over - at > CANCELLED;
     let mut hung = (done.took > LONGEST).then(|| "the runner".to_owned());
+    if struck.is_some_and(late) {
+        hung = Some(format!(
+            "the runner, more than {CANCELLED} ms after SIGTERM"
+        ));
+    }
     hung = hung.or_else(|| agents_end(scene));
     let contact = recover(scene, cell.fault);
     if contact.code != Some(0) {
@@ -173,6 +183,7 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
     };
     match fault {
         Fault::Runner => run.signal("KILL"),
+        Fault::Cancel => run.signal("TERM"),
         Fault::SshKill => return kill_ssh(run),
         Fault::SshDrop => {
             port("I", "DROP");

@@ -51,18 +51,7 @@ fn after_a_main_step_that_was_killed_the_server_is_taken_back_and_the_outcome_to
 
 #[test]
 fn after_runner_and_agent_were_killed_it_settles_what_they_left() {
-    let app = App::running("v1");
-    let before = app.release();
-    app.latest("v2");
-    let mut run = app
-        .deploy()
-        .ship("config/beacon.conf", "lamp = red\n")
-        .held()
-        .start();
-    run.until_held();
-    run.signal("KILL");
-    let main = run.wait();
-    app.signal_the_agent("KILL");
+    let (app, before, main) = App::left_by_the_dead();
     let post = app
         .deploy()
         .ship("config/beacon.conf", "gone")

@@ -70,9 +70,7 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
         .exits(0)
         .says(&["rollback_failed", "check `outside`", "to do", "docker tag"]);
     let still = app.cli(&["recover"]).run();
-    still
-        .exits(3)
-        .says(&["rollback_failed", "check `outside`"]);
+    still.exits(3).says(&["rollback_failed", "check `outside`"]);
     // The commands do mend it, once the cause is gone.
     app.slot.lab("registry", &["start"]);
     let log_in = format!(
@@ -92,15 +90,9 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
 
 #[test]
 fn an_undo_in_which_every_agent_dies_is_given_up_and_a_person_has_it_tried_again() {
-    let app = App::running("v1");
-    let before = app.release();
-    app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
-    run.signal("KILL");
+    let (app, before, _) = App::left_by_the_dead();
     // An engine that answers nobody holds every undo until its agent is killed.
     app.slot.sh("pkill -STOP -x dockerd");
-    app.signal_the_agent("KILL");
     for nth in 1..=3 {
         let recovery = app.cli(&["recover"]).start();
         until("the undo to begin", seconds(30), || {

@@ -185,17 +185,7 @@ fn a_runner_that_is_stopped_behind_the_commit_tells_deployed_and_the_server_fini
 
 #[test]
 fn a_look_at_how_it_stands_settles_what_a_dead_agent_left_and_says_so() {
-    let app = App::running("v1");
-    let before = app.release();
-    app.latest("v2");
-    let mut run = app
-        .deploy()
-        .ship("config/beacon.conf", "lamp = red\n")
-        .held()
-        .start();
-    run.until_held();
-    run.signal("KILL");
-    app.signal_the_agent("KILL");
+    let (app, before, _) = App::left_by_the_dead();
     let look = app.cli(&["status"]).run();
     look.exits(0).says(&[
         "was interrupted; settling it first",
@@ -210,13 +200,7 @@ fn a_look_at_how_it_stands_settles_what_a_dead_agent_left_and_says_so() {
 
 #[test]
 fn a_recovery_by_hand_ends_with_the_code_of_what_it_settled() {
-    let app = App::running("v1");
-    let before = app.release();
-    app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
-    run.signal("KILL");
-    app.signal_the_agent("KILL");
+    let (app, before, _) = App::left_by_the_dead();
     let recovery = app.cli(&["recover", "--boot"]).run();
     recovery
         .exits(1)
@@ -226,13 +210,7 @@ fn a_recovery_by_hand_ends_with_the_code_of_what_it_settled() {
 
 #[test]
 fn the_status_mode_of_the_action_settles_too() {
-    let app = App::running("v1");
-    let before = app.release();
-    app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
-    run.signal("KILL");
-    app.signal_the_agent("KILL");
+    let (app, before, _) = App::left_by_the_dead();
     let look = Act::action(&app, "status").run();
     look.ends("planned", 0).says(&["is settled: rolled_back"]);
     app.is_again(&before);

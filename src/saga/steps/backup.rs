@@ -28,6 +28,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
     let parts = parts(run, &before)?;
     run.dir.keep(name::PARTS, &parts)?;
+    run.dir.take_on_ballast()?;
     let order = Order {
         purpose: if run.is_rollback() {
             Purpose::Safety

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::act::Act;
 use super::compose;
+use super::done::Done;
 use super::http;
+use super::oracle::Release;
 use super::slot::Slot;
 
 /// An application's directory on a slot.
@@ -121,6 +123,22 @@ impl App {
     /// A command of the operator's command line, not yet started.
     pub fn cli(&self, arguments: &[&str]) -> Act<'_> {
         Act::cli(self, arguments)
+    }
+
+    /// What a deployment of v2 over v1 left whose runner and agent were killed between backup and
+    /// switch; the release before it, and what the runner said.
+    #[track_caller]
+    pub fn left_by_the_dead() -> (Self, Release, Done) {
+        let app = Self::running("v1");
+        let before = app.release();
+        app.latest("v2");
+        let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
+        let mut run = act.held().start();
+        run.until_held();
+        run.signal("KILL");
+        app.signal_the_agent("KILL");
+        let done = run.wait();
+        (app, before, done)
     }
 
     /// Sends the agent on the server a signal, such as `KILL`.
