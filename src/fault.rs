@@ -3,6 +3,9 @@
 //! Without the feature `faults` the macro leaves nothing behind, not even a name. It refuses to
 //! know who tells, and what is made of it.
 
+#[cfg(all(feature = "faults", not(debug_assertions)))]
+compile_error!("a build that knows crash points is for tests alone: build it without `--release`");
+
 /// A place between two acts:
 ///
 /// - `fault!("name", about)` may also fail, so it stands where `?` may.

@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::archive::verify;
-use crate::archive::{Description, catalogue};
+use crate::archive::{Description, Release, catalogue};
 use crate::event::Failure;
 use crate::host::Host;
 use crate::host::boot;
@@ -20,7 +20,7 @@ use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
 use crate::saga::steps::preflight::last_project;
 use crate::saga::steps::stage;
-use crate::saga::{journal, settle};
+use crate::saga::{again, journal, settle};
 
 /// Answers one question; the first argument is the site as JSON.
 pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
@@ -70,25 +70,35 @@ fn history(state: &Path) -> Vec<Report> {
 
 async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     let host = Server::new(site)?;
-    let (settled, unsettled) = match Box::pin(settle::on_contact(&host, state, site)).await {
+    let (settled, mut unsettled) = match Box::pin(settle::on_contact(&host, state, site)).await {
         Ok(lines) => (lines, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
-    let config = host.config(&site.deploy_dir).await;
-    let project = match (&config, &site.project_name) {
-        (Ok(config), _) => config.project.clone(),
-        (Err(_), Some(name)) => name.clone(),
-        (Err(_), None) => last_project(&host.backups().await?)?,
+    let here = |run: &Report| run.deploy_dir.as_ref() == Some(&site.deploy_dir);
+    let mut runs = history(state);
+    runs.retain(here);
+    // An engine that is away is no reason to keep quiet about the last run.
+    let release = match running(&host, site, &runs).await {
+        Ok(release) => release,
+        Err(failure) => {
+            unsettled.get_or_insert(failure);
+            Release::default()
+        }
     };
-    let release = stage::record(&host, &project, Vec::new()).await?.release;
     let listed = host.backups().await?;
     let target = host.latest(&listed, &release).await.ok();
     let unfinished = settle::unfinished(state, "");
     let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
+    let stuck = again::stuck(state, site);
+    let stuck = runs
+        .iter()
+        .skip(1)
+        .find(|run| stuck.as_ref() == Some(&run.id));
     Ok(Standing {
         v: Standing::VERSION,
         deploy_dir: site.deploy_dir.clone(),
-        last: history(state).into_iter().next(),
+        stuck: stuck.cloned(),
+        last: runs.into_iter().next(),
         holder: at_work.then(|| settle::holder(state, "")),
         frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
         settled,
@@ -96,6 +106,20 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
         rollback_target: target.map(|l| l.timestamp.clone()),
         release,
     })
+}
+
+/// What runs; of the project that the last run was about, where nobody names another.
+async fn running(host: &Server, site: &Site, runs: &[Report]) -> Result<Release, Failure> {
+    let known = runs.iter().find_map(|run| run.server.as_ref());
+    let project = match (&site.project_name, known) {
+        (Some(name), _) => name.clone(),
+        (None, Some(server)) => server.project.clone(),
+        (None, None) => match host.config(&site.deploy_dir).await {
+            Ok(config) => config.project,
+            Err(refusal) => last_project(&host.backups().await?).map_err(|_| refusal)?,
+        },
+    };
+    Ok(stage::record(host, &project, Vec::new()).await?.release)
 }
 
 async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {

@@ -126,14 +126,27 @@ pub async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, 
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let mut all = vec![site.as_str()];
     all.extend(args);
-    let deadline = match what {
-        // A look at how it stands may first have to settle what an earlier run left.
-        "settle" | "status" | "verify" => agent::LONG_LOOK,
-        _ => agent::LOOK,
+    // A look at how it stands may first have to settle what an earlier run left.
+    let settles = matches!(what, "settle" | "settle-by-hand" | "status");
+    let deadline = if settles || what == "verify" {
+        agent::LONG_LOOK
+    } else {
+        agent::LOOK
     };
     let answer = agent.look(what, &all, deadline).await;
     agent.transport().hang_up().await;
-    answer
+    answer.map_err(|error| if settles { at_work(error) } else { error })
+}
+
+/// A server that was reached, and then not any more, may be at work on what it settles.
+fn at_work(error: Error) -> Error {
+    match error {
+        Error::Connect(failure) => Error::Lost(
+            failure
+                .hint("the server goes on by itself; ask it with `landfall status` how it ended"),
+        ),
+        other => other,
+    }
 }
 
 /// Shows an answer as JSON, or as the text that is made of it.
@@ -201,6 +214,14 @@ pub fn print(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contact_that_is_lost_while_a_server_settles_is_unknown_and_not_refused() {
+        let lost = at_work(Error::Connect(Failure::new("too slow")));
+        assert_eq!(exit_code(lost.status()), exit::UNKNOWN);
+        let refused = at_work(Error::Agent(Failure::new("no")));
+        assert_eq!(exit_code(refused.status()), exit::REFUSED);
+    }
 
     #[test]
     fn a_verdict_from_a_server_can_colour_and_command_nothing() {

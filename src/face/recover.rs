@@ -9,6 +9,7 @@ use crate::error::{Error, exit, exit_code};
 use crate::event::{Outcome, Status};
 use crate::face::cli::Show;
 use crate::face::operator::{ask, shown};
+use crate::output::escaped::Escaped;
 use crate::request::Request;
 
 /// How long a booting machine's engine may take to answer.
@@ -57,17 +58,23 @@ fn told(outcomes: &[Outcome]) -> String {
     if outcomes.is_empty() {
         return "Nothing was left to settle.".into();
     }
-    let lines = outcomes.iter().map(|outcome| {
-        let cause = outcome.cause().map(|(_, cause)| format!(" ({cause})"));
-        let status = outcome.status();
-        format!(
-            "Settled an earlier run: {status}{}.",
-            cause.unwrap_or_default()
-        )
-    });
-    let mut lines: Vec<String> = lines.collect();
+    let lines = outcomes.iter().flat_map(one);
+    let mut lines: Vec<String> = lines.map(|line| Escaped::line(&line).to_string()).collect();
     lines.push("`landfall history` tells how.".into());
     lines.join("\n")
+}
+
+/// How a run ended; where it could not be taken back, why not, and what to do.
+fn one(outcome: &Outcome) -> Vec<String> {
+    let cause = outcome.cause().map(|(_, cause)| format!(" ({cause})"));
+    let (status, cause) = (outcome.status(), cause.unwrap_or_default());
+    let Outcome::Stuck { undo, .. } = outcome else {
+        return vec![format!("Settled an earlier run: {status}{cause}.")];
+    };
+    let first = format!("An earlier run could not be taken back: {status}{cause}.");
+    let why = format!("Taking it back failed: {undo}");
+    let hints = undo.hints.iter().map(|hint| format!("  to do: {hint}"));
+    [first, why].into_iter().chain(hints).collect()
 }
 
 /// A run that had touched nothing leaves nothing to tell by a code.
@@ -101,5 +108,26 @@ mod tests {
         assert_eq!(code(&[refused, Outcome::Deployed]), 0);
         assert_eq!(code(&[back.clone(), Outcome::Deployed]), 1);
         assert_eq!(code(&[stuck, back]), 3);
+    }
+
+    #[test]
+    fn a_way_back_that_failed_is_told_with_its_reason_and_what_to_do() {
+        let (cause, step) = (Failure::new("it answers 500"), Step::Up);
+        let undo = Failure::new("no space left").hint("free some");
+        let text = told(&[Outcome::Stuck { cause, step, undo }]);
+        for part in ["it answers 500", "no space left", "to do: free some"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_containers_last_words_can_colour_and_command_nothing() {
+        let cause = Failure::new("\u{1b}[31mred\n::warning::y");
+        let step = Step::Up;
+        let text = told(&[Outcome::RolledBack { cause, step }]);
+        assert!(
+            !text.contains('\u{1b}') && !text.contains("\n::warning"),
+            "{text}"
+        );
     }
 }

@@ -103,7 +103,6 @@ fn strike(act: &str, full: &str) -> io::Result<()> {
             std::thread::sleep(SETTLING);
             Ok(())
         }
-        "full" => Err(io::ErrorKind::StorageFull.into()),
         _ => Err(io::Error::other(format!("a fault was ordered at `{full}`"))),
     }
 }

@@ -81,6 +81,9 @@ pub async fn install(site: &Site, state: &Path) -> Result<Vec<String>> {
             .because("an interrupted run is settled at the next contact instead")
             .hint("after a reboot in the middle of a deployment, run `landfall recover`"));
     }
+    if getuid().is_root() {
+        refuse_foreign(state)?;
+    }
     let program = refresh(state, Wanted::Always)?;
     let name = unit_name(&site.deploy_dir);
     let path = root.join(UNITS).join(&name);
@@ -103,6 +106,28 @@ pub async fn install(site: &Site, state: &Path) -> Result<Vec<String>> {
             getuid().as_raw()
         ),
     ])
+}
+
+/// Root runs nothing at boot that lies where somebody else may put something in its place.
+fn refuse_foreign(state: &Path) -> Result<()> {
+    let replaceable = |dir: &&Path| {
+        let known = fs::symlink_metadata(dir);
+        !known.is_ok_and(|m| m.uid() == 0 && m.is_dir() && m.mode() & 0o022 == 0)
+    };
+    let Some(dir) = state.ancestors().find(replaceable) else {
+        return Ok(());
+    };
+    Err(Failure::new(format!(
+        "root would run a program at boot that others than root can replace: `{}`",
+        dir.display()
+    ))
+    .because("it belongs to another user, others may write there, or it is a symbolic link")
+    .hint("log in as the user who deploys, with `sudo: never`, and install it again")
+    .hint(format!(
+        "or let root alone own the way there: `sudo chown root: {0} && sudo chmod go-w {0}`",
+        dir.display()
+    ))
+    .hint("without it, an interrupted run is settled at the next contact"))
 }
 
 async fn write_as_root(path: &Path, text: &str) -> Result<()> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::event::Failure;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Access, Bind, Config, Making, Recreate, Result, ServiceConfig};
+use crate::host::{Access, Bind, Config, Making, Recreate, Result, ServiceConfig, foreign};
 use crate::plan::Site;
 
 /// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
@@ -299,12 +299,15 @@ fn odd_answer(error: &dyn fmt::Display) -> Failure {
         .because(error.lines().next().unwrap_or_default())
 }
 
+/// How much of `.env` is looked at, in bytes.
+const ENV: u64 = 1024 * 1024;
+
 /// The project's name as Compose 1 chooses it: `-p`, `.env`, or the directory's name.
 fn project_of_one(site: &Site) -> String {
     if let Some(name) = &site.project_name {
         return name.clone();
     }
-    let env = std::fs::read_to_string(site.deploy_dir.join(".env")).unwrap_or_default();
+    let env = foreign::text(&site.deploy_dir.join(".env"), ENV).unwrap_or_default();
     let set = env
         .lines()
         .find_map(|l| l.strip_prefix("COMPOSE_PROJECT_NAME="));

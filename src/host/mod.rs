@@ -7,6 +7,7 @@ pub mod boot;
 pub mod cmd;
 pub mod compose;
 pub mod docker;
+pub mod foreign;
 pub mod http;
 pub mod judge;
 pub mod real;
@@ -17,6 +18,7 @@ pub mod tree;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::catalogue::Listed;
@@ -122,6 +124,9 @@ pub struct Container {
     pub exit_code: i64,
     /// How often Docker restarted it.
     pub restarts: i64,
+    /// When it was made, by the engine's clock.
+    #[serde(default)]
+    pub made_at: Option<DateTime<Utc>>,
     /// Milliseconds since it last started; none when it never did.
     pub up_ms: Option<u64>,
     /// Its healthcheck, if it has one.
@@ -168,7 +173,8 @@ pub struct Health {
     pub interval: u64,
     /// Failures in a row that make it unhealthy.
     pub retries: i64,
-    /// What its last run printed.
+    /// What its last run printed: that may be a secret too.
+    #[serde(skip)]
     pub last_output: String,
 }
 

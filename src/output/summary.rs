@@ -130,7 +130,9 @@ fn outcome(report: &Report) -> String {
 
 fn next_steps(report: &Report) -> String {
     let mut steps: Vec<_> = report.hints.iter().map(|h| prose(h)).collect();
-    let command_given = report.hints.iter().any(|h| h.contains("`landfall "));
+    let commands = ["`landfall ", " recover --deploy-dir "];
+    let gives = |hint: &String| commands.iter().any(|command| hint.contains(command));
+    let command_given = report.hints.iter().any(gives);
     steps.extend(way_on(report).filter(|_| !command_given));
     if steps.is_empty() {
         return String::new();

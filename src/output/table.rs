@@ -37,10 +37,11 @@ pub fn status(standing: &Standing) -> String {
     if let Some(last) = &standing.last {
         facts.push(("last run", format!("{} {}", last.id, last.status)));
         facts.push(("", last.headline()));
-        if last.status == Status::RollbackFailed {
-            facts.push(("why", last.reason.clone()));
-            facts.extend(last.hints.iter().map(|hint| ("to do", hint.clone())));
-        }
+        facts.extend(mending(last));
+    }
+    if let Some(stuck) = &standing.stuck {
+        facts.push(("still", format!("{} {}", stuck.id, stuck.status)));
+        facts.extend(mending(stuck));
     }
     let latest = standing.rollback_target.clone();
     facts.push((
@@ -56,6 +57,16 @@ pub fn status(standing: &Standing) -> String {
         aligned(&facts, usize::MAX),
         services(&standing.release)
     )
+}
+
+/// What a run that could not be taken back needs.
+fn mending(run: &Report) -> Vec<(&'static str, String)> {
+    if run.status != Status::RollbackFailed {
+        return Vec::new();
+    }
+    let hints = run.hints.iter().map(|hint| ("to do", hint.clone()));
+    let why = ("why", run.reason.clone());
+    std::iter::once(why).chain(hints).collect()
 }
 
 /// Past runs, in the order given.

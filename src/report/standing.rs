@@ -22,6 +22,8 @@ pub struct Standing {
     pub release: Release,
     /// The latest run, finished or not.
     pub last: Option<Report>,
+    /// The run that could not be taken back and still can be, if it is not the latest.
+    pub stuck: Option<Report>,
     /// Who is deploying at this moment, as far as is known.
     pub holder: Option<String>,
     /// The message of a person's freeze.

@@ -220,6 +220,16 @@ pub(super) fn warnings(raw: &Raw, mode: Mode) -> Vec<String> {
             "`{name}` is http: the URL is a secret, and whoever is on the way can read it; use https"
         ));
     }
+    let (deploy, backup) = (raw.deploy_dir(), raw.backup_dir());
+    if let (Some(outer), Some(inner)) = (deploy.line(), backup.line())
+        && Path::new(inner).starts_with(outer)
+    {
+        let (deploy, backup) = (deploy.input.name, backup.input.name);
+        warnings.push(format!(
+            "`{backup}` lies inside `{deploy}`: a container that mounts `{deploy}` can change backups, \
+             journals and Landfall's own program; keep it beside, as in `/opt/app-backups` for `/opt/app`"
+        ));
+    }
     warnings
 }
 

@@ -3,10 +3,8 @@
 //! It knows the values and nothing about where they come from; a hook's echo and a container's
 //! stack trace are treated alike.
 
-use std::fs::File;
-use std::io::Read;
-
 use crate::event::{Failure, Note};
+use crate::host::foreign;
 use crate::masks::Masks;
 use crate::plan::{Plan, Private};
 use crate::secret::Secret;
@@ -28,9 +26,7 @@ impl Redactor {
     pub fn learn(&mut self, plan: &Plan) {
         let named = plan.env_file_path.iter().map(String::as_str);
         for path in named.chain([".env"]) {
-            let mut text = String::new();
-            let file = File::open(plan.site.deploy_dir.join(path));
-            if file.is_ok_and(|file| file.take(MOST).read_to_string(&mut text).is_ok()) {
+            if let Ok(text) = foreign::text(&plan.site.deploy_dir.join(path), MOST) {
                 self.0.add_env_file(&Secret::new(text));
             }
         }

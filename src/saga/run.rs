@@ -69,7 +69,12 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
     let cut = journal.history().interruption().map(|event| match event {
         Event::UndoFailed { step, failure } => Event::UndoFailed {
             step,
-            failure: mend::by_hand(&plan, dir, failure),
+            failure: mend::by_hand(
+                &plan,
+                dir,
+                journal.history().has_changed_the_release(),
+                failure,
+            ),
         },
         other => other,
     });
@@ -171,7 +176,8 @@ impl<'a, H: Host> Saga<'a, H> {
             Ok(()) => Event::Undone { step },
             Err(failure) => {
                 let failure = self.redactor.borrow().failure(failure);
-                let failure = mend::by_hand(&self.plan, self.dir, failure);
+                let changed = self.journal.borrow().history().has_changed_the_release();
+                let failure = mend::by_hand(&self.plan, self.dir, changed, failure);
                 Event::UndoFailed { step, failure }
             }
         };
@@ -201,10 +207,7 @@ impl<'a, H: Host> Saga<'a, H> {
         let tell = |note| self.tell(last, note);
         fault!(here "tidy.before");
         tidy::up(&self.run(&tell), &outcome).await;
-        let then = match outcome {
-            Outcome::Stuck { .. } => tidy::Then::Again,
-            _ => tidy::Then::History,
-        };
+        let then = tidy::Then::of(&outcome);
         self.insist(Event::Finished { outcome })?;
         fault!(here "tidy.finished");
         if !self.journal.borrow().is_behind() {

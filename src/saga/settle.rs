@@ -46,7 +46,7 @@ pub async fn by_hand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec
     let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
     let mut outcomes = take_up(host, state, "", site, &|_| {}).await?;
     if !outcomes.iter().any(|o| matches!(o, Outcome::Stuck { .. })) {
-        outcomes.extend(again::back(host, state, site).await?);
+        outcomes.extend(again::back(host, state, site, &|_| {}).await?);
     }
     Ok(outcomes)
 }
@@ -68,7 +68,7 @@ pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<
 fn has_dead(state: &Path) -> bool {
     let runs = unfinished(state, "").into_iter();
     let mut dirs = runs.map(|id| RunDir::of(state, &id));
-    dirs.any(|dir| dir.journal().exists() && !dir.is_alive())
+    dirs.any(|dir| has_journal(&dir) && !dir.is_alive())
 }
 
 async fn take_up<H: Host>(
@@ -123,7 +123,7 @@ fn read_dead(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Option<(Pl
 }
 
 /// The journal of a dead run; a damaged one is mended first.
-fn opened(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Journal> {
+pub(super) fn opened(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Journal> {
     let path = dir.journal();
     let opened = Journal::open(&path, id);
     if opened.is_ok() {

@@ -54,6 +54,15 @@ pub enum Then {
 }
 
 impl Then {
+    /// What is to become of a run that ended so.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Stuck { .. } => Self::Again,
+            _ => Self::History,
+        }
+    }
+
     fn keeps(self, name: &str) -> bool {
         KEPT.contains(&name)
             || self == Self::Again && Path::new(name).extension() == Some("json".as_ref())
@@ -71,20 +80,19 @@ pub fn facts(dir: &RunDir, then: Then) {
 
 /// Removes what finished runs left because their agent died before it could.
 pub fn finished(state: &Path) {
-    let stuck = again::stuck(state);
     for id in disk::names(&state.join("runs")) {
-        let then = if stuck.as_ref() == Some(&id) {
-            Then::Again
-        } else {
-            Then::History
-        };
         let dir = RunDir::of(state, &id);
         let ended = |r: Record| matches!(r.event, Event::Finished { .. });
         let left = disk::names(dir.path());
-        if left.iter().any(|name| !then.keeps(name))
+        if left.iter().any(|name| !Then::History.keeps(name))
             && !dir.is_alive()
             && journal::last(&dir.journal()).is_some_and(ended)
         {
+            let then = if again::is_open(state, &id) {
+                Then::Again
+            } else {
+                Then::History
+            };
             facts(&dir, then);
         }
     }

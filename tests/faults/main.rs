@@ -91,7 +91,25 @@ fn main() -> ExitCode {
     tally::print(&landfall, &by_hand);
     let lost = play::LOST_PORTS.load(Ordering::Relaxed);
     println!("engines that came back with the port of a lost container: {lost}");
-    ExitCode::from(u8::from(!landfall.is_kept()))
+    let unplayed = unplayed(&asked, &landfall);
+    for scenario in &unplayed {
+        println!("no cell of `{scenario}` was played");
+    }
+    ExitCode::from(u8::from(!landfall.is_kept() || !unplayed.is_empty()))
+}
+
+/// The scenarios that were to be played, and of which nothing is known.
+fn unplayed(asked: &Asked, tally: &Tally) -> Vec<Scenario> {
+    let mut all: Vec<Scenario> = Scenario::ALL
+        .iter()
+        .map(|(scenario, _)| *scenario)
+        .collect();
+    all.truncate(usize::try_from(asked.runs).unwrap());
+    all.retain(|scenario| {
+        let begin = format!("{scenario}/");
+        asked.cell.is_none() && !tally.entries.iter().any(|e| e.cell.starts_with(&begin))
+    });
+    all
 }
 
 /// A variable that is set to something; panics if that cannot be read.

@@ -277,15 +277,20 @@ fn recover(scene: &Scene, fault: Fault) -> Done {
         Fault::DockerDisk => &["recover"],
         _ => &["recover", "--boot"],
     };
-    let mut tries = 0;
-    loop {
-        let done = scene.app.cli(words).run();
-        tries += 1;
-        if done.code == Some(0) || tries == 3 {
+    let mut log = String::new();
+    let mut leftovers = Vec::new();
+    for last in [false, false, true] {
+        let mut done = scene.app.cli(words).run();
+        log.push_str(&done.log);
+        leftovers.append(&mut done.leftovers);
+        if last || done.code == Some(0) {
+            done.log = log;
+            done.leftovers = leftovers;
             return done;
         }
         sleep(Duration::from_secs(2));
     }
+    unreachable!("the last one returned")
 }
 
 fn lock_is_held(scene: &Scene) -> Option<String> {

@@ -25,6 +25,9 @@ const SCENARIOS: [Scenario; 3] = [Scenario::Good, Scenario::Exits, Scenario::Rol
 /// How many cells a slot of a drawn sweep plays however long its stage took to set up.
 const AT_LEAST: u32 = 3;
 
+/// How often in a row the laboratory may fail before a lane is given up.
+const FAILURES: u32 = 3;
+
 /// What is asked for.
 pub enum Sweep {
     Full(Full),
@@ -137,19 +140,28 @@ impl Full {
             let Some(lane) = self.lanes.lock().unwrap().pop_front() else {
                 return;
             };
+            let (mut count, mut failed) = (0, 0);
             let strides = (self.from..).step_by(usize::try_from(self.stride).unwrap());
             for nth in strides.take_while(|_| Instant::now() < asked.until) {
                 let fired = guarded(tally, &lane.cell(nth).to_string(), || {
                     // The old one's slot has to be free before a new one is leased.
                     stage.take_if(|s: &mut Stage| s.scene.scenario != lane.scenario);
                     let stage = stage.get_or_insert_with(|| Stage::set_up(lane.scenario));
-                    stage.calls.contains_key(&lane.key())
-                        && struck(asked, &mut stage.scene, &lane.cell(nth), nth, tally)
+                    count = stage.calls.get(&lane.key()).copied().unwrap_or_default();
+                    count > 0 && struck(asked, &mut stage.scene, &lane.cell(nth), nth, tally)
                 });
                 match fired {
-                    Some(true) => {}
-                    Some(false) => break,
-                    None => stage = None,
+                    Some(true) => failed = 0,
+                    Some(false) if nth > count => break,
+                    // A run without a fault makes this call, and this run did not.
+                    Some(false) => tally.lock().unwrap().unstruck += 1,
+                    None => {
+                        stage = None;
+                        failed += 1;
+                    }
+                }
+                if failed == FAILURES {
+                    break;
                 }
             }
         }

@@ -30,7 +30,7 @@ pub struct Tally {
     pub unstruck: usize,
     /// Cells in which something died again.
     pub again: usize,
-    /// Cells that were told `rollback_failed`, and nothing else.
+    /// Cells that were told `rollback_failed`.
     pub stuck: usize,
     /// Cells that the laboratory could not play.
     pub broken: Vec<String>,
@@ -76,6 +76,7 @@ impl Tally {
         self.broken_promises().next().is_none()
             && self.litter.is_empty()
             && !self.entries.is_empty()
+            && self.broken.len() * 10 <= self.entries.len()
     }
 }
 
@@ -109,7 +110,7 @@ pub fn print(landfall: &Tally, by_hand: &Tally) {
         "kill to going back"
     );
     println!(
-        "died twice: {}; told rollback_failed and mended by `landfall recover`: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
+        "died twice: {}; told rollback_failed: {}; struck nothing and drawn again: {}; the laboratory failed: {}",
         landfall.again,
         landfall.stuck,
         landfall.unstruck + by_hand.unstruck,

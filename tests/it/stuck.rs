@@ -52,7 +52,7 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
         &format!("docker tag {v1} registry.lab:5000/beacon:v1"),
         "docker pull registry.lab:5000/beacon@sha256:",
         "docker compose -p app -f /srv/app/compose.yaml up -d",
-        "landfall recover --deploy-dir /srv/app",
+        " recover --deploy-dir /srv/app",
     ]);
     assert_eq!(app.tree(), before.tree);
     assert_eq!(
@@ -102,17 +102,34 @@ fn an_undo_in_which_every_agent_dies_is_given_up_and_a_person_has_it_tried_again
         assert_ne!(recovery.wait().code, Some(0));
     }
     app.slot.sh("pkill -CONT -x dockerd");
-    app.cli(&["recover", "--boot"])
-        .run()
-        .exits(3)
-        .says(&["Settled an earlier run: rollback_failed"]);
+    app.cli(&["recover", "--boot"]).run().exits(3).says(&[
+        "could not be taken back: rollback_failed",
+        "was begun 3 times",
+        "to do: once the cause is gone",
+    ]);
     assert_eq!(undos_begun(&app), 3);
     let status = app.cli(&["status"]).run();
     status.exits(0).says(&[
         "the agent died during `pre_deploy`",
         "taking back `backup` was begun 3 times",
-        "landfall recover --deploy-dir /srv/app",
+        " recover --deploy-dir /srv/app",
     ]);
+    // A refusal in between takes nothing of that away, and what was mended by hand is left alone.
+    app.cli(&["freeze", "hands off"]).run().exits(0);
+    app.deploy().run().ends("refused", 2);
+    app.cli(&["thaw"]).run().exits(0);
+    app.cli(&["status"])
+        .run()
+        .exits(0)
+        .says(&["still", "rollback_failed"]);
+    app.by_hand("docker compose up -d --force-recreate 2>&1");
+    let mended = app.container("web");
+    app.cli(&["recover"])
+        .run()
+        .exits(2)
+        .says(&["it seems to be mended by hand", "landfall rollback 20"]);
+    assert_eq!(app.container("web"), mended);
+    app.by_hand("docker compose rm -sf 2>&1");
     app.cli(&["recover"])
         .run()
         .exits(1)

@@ -14,10 +14,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
 use crate::event::Failure;
-use crate::host::Result;
+use crate::host::{Result, foreign};
 
 /// How a note's name begins.
 const PREFIX: &str = "group-";
+/// How long a note may be, in bytes.
+const NOTE: u64 = 256;
 /// How long a killed group may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -103,7 +105,8 @@ pub async fn end_noted(dir: &Path) -> Result<()> {
     let names = fs::read_dir(dir).into_iter().flatten().flatten();
     for entry in names {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            end(&fs::read_to_string(entry.path()).unwrap_or_default()).await?;
+            let note = foreign::text(&entry.path(), NOTE).unwrap_or_default();
+            end(&note).await?;
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -118,6 +121,10 @@ async fn end(note: &str) -> Result<()> {
     let Some(pid) = group.parse().ok().and_then(Pid::from_raw) else {
         return Ok(());
     };
+    // No command of ours leads the group of the first process: a signal there reaches everybody.
+    if pid == Pid::INIT {
+        return Ok(());
+    }
     let is_ours = |stat: Option<Stat>| stat.is_none_or(|stat| stat.start == start);
     if then != boot() || !is_ours(stat(pid.as_raw_nonzero().get())) {
         return Ok(());

@@ -42,6 +42,9 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
         state: read_state(state.status),
         exit_code: state.exit_code.unwrap_or(0),
         restarts: inspected.restart_count.unwrap_or(0),
+        made_at: inspected
+            .created
+            .and_then(|at| DateTime::from_timestamp(at.unix_timestamp(), at.nanosecond())),
         up_ms: state.started_at.as_deref().and_then(since),
         health: read_health(config.healthcheck, state.health),
         always_restarts: matches!(

@@ -50,6 +50,7 @@ fn whatever_fails_and_whoever_dies_the_server_ends_old_or_new() {
     let only = std::env::var("LANDFALL_SCENE").unwrap_or_default();
     let mut names = scenes::ALL.to_vec();
     names.retain(|name| only.is_empty() || *name == only);
+    assert!(!names.is_empty(), "there is no scene `{only}`");
     let extent = Extent::asked();
     let found = search::all(&names, extent);
     println!("{} in {:.1} s", found.told(), start.elapsed().as_secs_f64());

@@ -6,39 +6,89 @@
 use std::path::Path;
 
 use crate::archive::{Description, Release};
-use crate::event::Failure;
+use crate::event::{Event, Failure, Note};
 use crate::host::reference;
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, name};
+use crate::saga::journal;
 
-/// The failure of an undo, with the commands that put the old release back by hand.
+/// The failure of an undo, with the commands that put the old release back by hand: those that
+/// change anything only if the run did.
 #[must_use]
-pub fn by_hand(plan: &Plan, dir: &RunDir, mut failure: Failure) -> Failure {
+pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -> Failure {
     let before: Option<Before> = dir.recall(name::BEFORE).unwrap_or_default();
     let backup: Option<Description> = dir.recall(name::BACKUP).unwrap_or_default();
+    failure.hints.push(format!(
+        "once the cause is gone, have the way back tried again: `{}`",
+        recover(&plan.site)
+    ));
     let Some(before) = before else {
         return failure;
     };
-    failure
-        .hints
-        .extend(commands(&plan.site, &before.release, backup.as_ref()));
+    let tool = Tool::of(dir);
+    let hints = if changed {
+        commands(&plan.site, &before.release, backup.as_ref(), tool)
+    } else {
+        let compose = compose(&plan.site, &before.release, tool);
+        vec![format!(
+            "what runs was not touched; look at it: `{compose} ps -a`"
+        )]
+    };
+    failure.hints.extend(hints);
     failure
 }
 
-fn commands(site: &Site, release: &Release, backup: Option<&Description>) -> Vec<String> {
-    let compose = compose(site, release);
-    let mut hints = vec![
-        format!(
-            "once the cause is gone, have the way back tried again: `{}`",
-            recover(site)
-        ),
-        format!("or mend it by hand; look at what runs: `{compose} ps -a`"),
-    ];
+/// Which Compose the server has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    One,
+    Two,
+}
+
+impl Tool {
+    /// As the run noted it; the second where it noted none.
+    fn of(dir: &RunDir) -> Self {
+        let records = journal::read(&dir.journal()).unwrap_or_default();
+        let one = |event: &Event| match event {
+            Event::Note {
+                note: Note::Server { compose, .. },
+                ..
+            } => compose.starts_with("1."),
+            _ => false,
+        };
+        if records.iter().any(|record| one(&record.event)) {
+            Self::One
+        } else {
+            Self::Two
+        }
+    }
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::One => "docker-compose",
+            Self::Two => "docker compose",
+        }
+    }
+}
+
+fn commands(
+    site: &Site,
+    release: &Release,
+    backup: Option<&Description>,
+    tool: Tool,
+) -> Vec<String> {
+    let compose = compose(site, release, tool);
+    let mut hints = vec![format!(
+        "or mend it by hand; look at what runs: `{compose} ps -a`"
+    )];
     if let Some(backup) = backup {
         let archive = site.backup_dir.join(&backup.archive.file);
         let (archive, dir) = (path(&archive), path(&site.deploy_dir));
+        let data = backup.data.iter().fold(String::new(), |all, data| {
+            all + " --exclude=" + &word(&format!("./{data}"))
+        });
         hints.push(format!(
-            "put the old files back: `tar -xzpf {archive} -C {dir}`"
+            "put the old files back: `tar -xzpf {archive}{data} -C {dir}`"
         ));
     }
     hints.extend(images(release));
@@ -48,8 +98,31 @@ fn commands(site: &Site, release: &Release, backup: Option<&Description>) -> Vec
         ));
         return hints;
     }
-    hints.push(format!("start the old release: `{compose} up -d`"));
+    hints.push(format!(
+        "start the old release: `{compose} {}`",
+        up(release, tool)
+    ));
     hints
+}
+
+/// What starts a release again as it ran; what had ended stays ended.
+fn up(release: &Release, tool: Tool) -> String {
+    let pull = match tool {
+        Tool::One => "",
+        Tool::Two => " --pull never",
+    };
+    let mut command = format!("up -d --no-build{pull} --remove-orphans");
+    for scaled in release.services.iter().filter(|s| s.replicas != 1) {
+        command += " --scale ";
+        command += &word(&format!("{}={}", scaled.service, scaled.replicas));
+    }
+    let ran = release.services.iter().filter(|s| s.running);
+    let ran: Vec<String> = ran.map(|s| word(&s.service)).collect();
+    if !ran.is_empty() && ran.len() < release.services.len() {
+        command += " --no-deps ";
+        command += &ran.join(" ");
+    }
+    command
 }
 
 /// Each reference with the image that it is to mean again, and where that comes from.
@@ -81,16 +154,21 @@ fn is_fixed(image: &str) -> bool {
     reference::parse(image).digest.is_some()
 }
 
-fn compose(site: &Site, release: &Release) -> String {
-    let named = release.compose_files.iter();
-    let files = named.fold(String::new(), |files, file| files + " -f " + &word(file));
+fn compose(site: &Site, release: &Release, tool: Tool) -> String {
+    let known = match release.compose_files.as_slice() {
+        [] => &site.compose_files,
+        _ => &release.compose_files,
+    };
+    let files = known.iter();
+    let files = files.fold(String::new(), |files, file| files + " -f " + &word(file));
     let project = match release.project.as_str() {
         "" => String::new(),
         name => format!(" -p {}", word(name)),
     };
     format!(
-        "cd {} && docker compose{project}{files}",
-        path(&site.deploy_dir)
+        "cd {} && {}{project}{files}",
+        path(&site.deploy_dir),
+        tool.program()
     )
 }
 
@@ -103,7 +181,20 @@ fn recover(site: &Site) -> String {
     } else {
         format!(" --backup-dir {}", path(&site.backup_dir))
     };
-    format!("landfall recover --deploy-dir {dir}{backups}")
+    format!("{} recover --deploy-dir {dir}{backups}", program())
+}
+
+/// This program as it is called on the server: nobody may have put it on the path there.
+fn program() -> String {
+    let own = std::env::current_exe().unwrap_or_default();
+    if own
+        .parent()
+        .is_some_and(|dir| dir.ends_with(".landfall/bin"))
+    {
+        path(&own)
+    } else {
+        "landfall".into()
+    }
 }
 
 fn path(path: &Path) -> String {
@@ -133,6 +224,8 @@ mod tests {
             services: vec![Running {
                 service: "web".into(),
                 image: "acme/app:latest".into(),
+                running: true,
+                replicas: 1,
                 image_id: "sha256:0123".into(),
                 digest: Some("acme/app@sha256:4567".into()),
                 ..Running::default()
@@ -145,7 +238,7 @@ mod tests {
         let json = serde_json::json!({
             "v": 1, "timestamp": "20251017_143025", "created_at": "2025-10-17T14:30:25Z",
             "deployment_id": "d", "purpose": "deploy", "deploy_dir": "/opt/mcp",
-            "release": Release::default(), "tree": [],
+            "release": Release::default(), "tree": [], "data": ["data"],
             "archive": ArchiveFact { file: "mcp-backup-20251017_143025.tar.gz".into(), ..ArchiveFact::default() },
         });
         serde_json::from_value(json).unwrap()
@@ -155,13 +248,12 @@ mod tests {
     fn the_commands_that_mend_it_name_backup_images_and_directory() {
         let site = sample::deploy().site;
         assert_eq!(
-            commands(&site, &release(), Some(&backup())),
+            commands(&site, &release(), Some(&backup()), Tool::Two),
             [
-                "once the cause is gone, have the way back tried again: `landfall recover --deploy-dir /opt/mcp`",
                 "or mend it by hand; look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
-                "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz -C /opt/mcp`",
+                "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz --exclude=./data -C /opt/mcp`",
                 "let `acme/app:latest` mean the old image again: `docker tag sha256:0123 acme/app:latest`; if that image is gone, first `docker pull acme/app@sha256:4567`",
-                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d`",
+                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --remove-orphans`",
             ]
         );
     }
@@ -174,16 +266,44 @@ mod tests {
             project: "mcp".into(),
             ..Release::default()
         };
-        let hints = commands(&site, &release, None);
+        let hints = commands(&site, &release, None, Tool::Two);
         let last = "nothing ran before, so remove what is left: `cd '/opt/my app' && docker compose -p mcp rm -sf`";
         assert_eq!(hints.last().unwrap(), last);
     }
 
     #[test]
-    fn a_run_that_recorded_nothing_yet_has_nothing_to_put_back() {
+    fn what_had_ended_is_not_started_again_and_scales_are_as_they_were() {
+        let mut release = release();
+        release.services[0].replicas = 2;
+        release.services.push(Running {
+            service: "migrate".into(),
+            replicas: 1,
+            ..Running::default()
+        });
+        assert_eq!(
+            up(&release, Tool::One),
+            "up -d --no-build --remove-orphans --scale web=2 --no-deps web"
+        );
+    }
+
+    #[test]
+    fn a_run_that_recorded_nothing_or_changed_nothing_is_told_of_no_command_that_changes_anything()
+    {
         let state = tempfile::tempdir().unwrap();
         let dir = RunDir::of(state.path(), "r");
-        let failure = Failure::new("no");
-        assert_eq!(by_hand(&sample::deploy(), &dir, failure.clone()), failure);
+        std::fs::create_dir_all(dir.path()).unwrap();
+        let plan = sample::deploy();
+        let told = by_hand(&plan, &dir, true, Failure::new("no"));
+        assert_eq!(told.hints.len(), 1, "{told:?}");
+        assert!(told.hints[0].contains("landfall recover"), "{told:?}");
+        let before = Before {
+            release: release(),
+            ..Before::default()
+        };
+        dir.keep(name::BEFORE, &before).unwrap();
+        let told = by_hand(&plan, &dir, false, Failure::new("no"));
+        assert!(told.hints[1].contains("was not touched"), "{told:?}");
+        assert_eq!(told.hints.len(), 2, "{told:?}");
+        assert!(by_hand(&plan, &dir, true, Failure::new("no")).hints.len() > 3);
     }
 }

@@ -280,9 +280,9 @@ fn is_well(container: &Container) -> bool {
             .as_ref()
             .is_none_or(|h| h.status != HealthStatus::Unhealthy),
         // What Docker would start again was stopped by somebody; it did not run once and end well.
-        State::Exited => container.exit_code == 0 && !container.always_restarts,
-        // A way back makes what had run once again, and does not run it a second time.
-        State::Created => !container.always_restarts,
+        // A way back makes what had run once again, and does not run it a second time; one that could
+        // not be started has the exit code of that.
+        State::Exited | State::Created => container.exit_code == 0 && !container.always_restarts,
         _ => false,
     }
 }
