@@ -14,6 +14,7 @@ const FOUND: [&str; 4] = [
 ];
 
 /// Makes a shell's function `compose` of the Compose that is there, for the site's project.
+#[must_use]
 pub fn compose(site: &Site) -> String {
     let mut words = String::new();
     if let Some(name) = &site.project_name {
@@ -29,6 +30,7 @@ pub fn compose(site: &Site) -> String {
 }
 
 /// A condition: none of the site's compose files is in the directory that the shell is in.
+#[must_use]
 pub fn no_compose_file(site: &Site) -> String {
     let named = site.compose_files.iter().map(String::as_str);
     let files: Vec<&str> = if site.compose_files.is_empty() {
