@@ -133,24 +133,53 @@ Example:
     #[command(after_help = "\
 Examples:
   landfall rollback --deploy-dir /opt/mcp                    # the newest good backup
-  landfall rollback 20251017_143025 --deploy-dir /opt/mcp    # `landfall backups` lists them
+  landfall rollback 20251017_143025 --deploy-dir /opt/mcp    # in UTC; `landfall backups` lists them
   landfall rollback --dry-run --deploy-dir /opt/mcp          # show it first")]
     Rollback(Back),
     /// Show what `deploy` would do, and touch nothing
+    #[command(after_help = "\
+Example:
+  landfall plan --host example.org --user deploy --deploy-dir /opt/mcp \\
+    --image ghcr.io/acme/app:1.2.3 --files compose.yml")]
     Plan(Release),
-    /// Show what runs, who deployed it, and whether a run is going on
+    /// Settle what an interrupted run left behind, then show what runs, who deployed it, and whether a run is going on
+    #[command(after_help = "\
+Examples:
+  landfall status --deploy-dir /opt/mcp
+  landfall status --json --deploy-dir /opt/mcp    # for programs")]
     Status(Look),
     /// List the runs of the past
+    #[command(after_help = "\
+Examples:
+  landfall history --deploy-dir /opt/mcp           # newest first; times are UTC
+  landfall history --json --deploy-dir /opt/mcp    # every run with all its steps")]
     History(Look),
     /// List the backups
+    #[command(after_help = "\
+Example:
+  landfall backups --deploy-dir /opt/mcp    # newest first; timestamps are UTC")]
     Backups(Look),
     /// Hold a backup against its description, byte for byte
+    #[command(after_help = "\
+Examples:
+  landfall verify --deploy-dir /opt/mcp                    # the newest
+  landfall verify 20251017_143025 --deploy-dir /opt/mcp    # a timestamp, in UTC")]
     Verify(Verify),
     /// Refuse all deployments until `thaw`, and tell everybody why
+    #[command(after_help = "\
+Example:
+  landfall freeze \"moving house until Monday\" --deploy-dir /opt/mcp")]
     Freeze(Freeze),
     /// Allow deployments again
+    #[command(after_help = "\
+Example:
+  landfall thaw --deploy-dir /opt/mcp")]
     Thaw(Look),
     /// Settle what an interrupted run left behind, and try a rollback again that had failed
+    #[command(after_help = "\
+Examples:
+  landfall recover --deploy-dir /opt/mcp     # after a crash, or once the cause of a failed rollback is gone
+  landfall recover --host example.org --user deploy --deploy-dir /opt/mcp")]
     Recover(Recover),
     /// Look for what would make a deployment fail, and say how to mend it
     #[command(after_help = "\

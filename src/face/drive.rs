@@ -145,12 +145,18 @@ pub async fn reach(request: &Request) -> Result<Agent, Error> {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
-    let sudo = match request.sudo {
+    let sudo = sudo(request);
+    Agent::install(Arc::new(transport), &request.site, sudo, &binaries).await
+}
+
+/// Whether the request lets the agent use sudo.
+#[must_use]
+pub fn sudo(request: &Request) -> probe::Sudo {
+    match request.sudo {
         Sudo::Auto => probe::Sudo::Auto,
         Sudo::Always => probe::Sudo::Always,
         Sudo::Never => probe::Sudo::Never,
-    };
-    Agent::install(Arc::new(transport), &request.site, sudo, &binaries).await
+    }
 }
 
 /// The signals that ask a run to stop.

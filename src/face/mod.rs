@@ -15,6 +15,7 @@ pub mod post;
 pub mod preview;
 pub mod recover;
 pub mod runner_checks;
+pub mod shell;
 pub mod target;
 pub mod work;
 

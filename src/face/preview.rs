@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
-use crate::face::operator;
 use crate::face::target::target;
+use crate::face::{drive, operator, shell};
 use crate::output::table;
 use crate::plan::{Plan, Site};
+use crate::remote::role;
 use crate::remote::transport::{Transport, quote};
 use crate::report::Report;
 use crate::report::standing::Standing;
@@ -69,7 +70,9 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
         Place::Here => Transport::Here,
         Place::Server(asked) => Transport::there(target(asked)?).await?,
     };
-    let output = transport.run(&script(&request.site), b"", LOOK).await?;
+    let sudo = drive::sudo(request);
+    let script = role::script(&request.site, sudo, &script(&request.site));
+    let output = transport.run(&script, b"", LOOK).await?;
     transport.hang_up().await;
     if !output.is_success() {
         let failure = Failure::new(format!(
@@ -90,21 +93,15 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
 fn script(site: &Site) -> String {
     let dir = quote(&site.deploy_dir.to_string_lossy());
     let backups = quote(&site.backup_dir.to_string_lossy());
-    let compose = match &site.project_name {
-        Some(name) => format!("docker compose -p {}", quote(name)),
-        None => "docker compose".to_owned(),
-    };
-    let files = site
-        .compose_files
-        .iter()
-        .fold(String::new(), |files, file| files + " -f " + &quote(file));
     [
         format!("cd {dir} || exit 1"),
-        "echo \"On the server: $(uname -sm), user $(id -un)\"".to_owned(),
+        "echo \"On the server: $(uname -sm), user ${SUDO_USER:-$(id -un)}${SUDO_USER:+, with sudo}\""
+            .to_owned(),
         "docker version --format 'Docker {{.Server.Version}}' || exit 1".to_owned(),
-        format!("{compose} version 2>/dev/null || docker-compose version --short || exit 1"),
+        shell::compose(site),
+        "compose version || exit 1".to_owned(),
         "echo 'Running now:'".to_owned(),
-        format!("{compose}{files} ps -a 2>/dev/null || echo 'nothing that Compose knows of'"),
+        "compose ps -a 2>/dev/null || echo 'nothing that Compose knows of'".to_owned(),
         format!(
             "echo \"Backups: $(ls -1 {backups} 2>/dev/null | grep -c 'backup-.*[.]tar[.]gz$')\""
         ),

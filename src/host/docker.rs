@@ -98,7 +98,7 @@ fn unreachable(socket: &str, error: &Bollard) -> Failure {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => failure
             .hint("let this user use Docker: `sudo usermod -aG docker <user>`, then log in again")
             .hint(format!(
-                "or let Landfall use sudo: `sudo: always` (it runs as user {user} now)"
+                "or give this user sudo without a password, and leave `sudo` at `auto` (it runs as user {user} now)"
             )),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             failure.hint("install Docker on the server, or start it: `sudo systemctl start docker`")

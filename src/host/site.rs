@@ -30,7 +30,7 @@ pub fn check(site: &Site) -> Result<()> {
         let failure = Failure::new(format!("`{shown}` cannot be used")).because(&e);
         match e.kind() {
             std::io::ErrorKind::NotFound => failure.hint(format!(
-                "make it once: `sudo mkdir -p {shown} && sudo chown $USER {shown}`"
+                "make it once: `sudo install -d -o <user> {shown}`, with the SSH user for `<user>`"
             )),
             _ => failure,
         }
@@ -42,9 +42,9 @@ pub fn check(site: &Site) -> Result<()> {
         Failure::new(format!("`{shown}` cannot be written"))
             .because(e)
             .hint(format!(
-                "give it to the SSH user: `sudo chown -R <user> {shown}`"
+                "give the directory itself to the SSH user: `sudo chown <user> {shown}`; what containers write in it keeps its owner"
             ))
-            .hint("or let Landfall use sudo: `sudo: always`")
+            .hint("or give this user sudo without a password, and set `sudo: always`")
     })
 }
 

@@ -212,7 +212,10 @@ fn there<'a>(answer: &'a Answer, site: &Site, sudo: Sudo) -> Result<&'a [(u64, S
         Place::Without => Err(Failure::new(format!(
             "the deploy directory `{deploy}` is not on the server"
         ))
-        .hint(format!("make it there, with the compose file in it: `mkdir -p {deploy}`"))),
+        .hint(format!(
+            "make it there for that user: `sudo install -d -o {} {deploy}`; `files` can bring the compose file",
+            answer.user
+        ))),
         Place::Unsafe(unsafety) => Err(not_safe(answer, unsafety)),
         Place::Refused(why) => Err(no_place(answer, site, why)),
     }
@@ -253,7 +256,7 @@ fn no_place(answer: &Answer, site: &Site, why: &str) -> Failure {
     ))
     .because(why)
     .hint(format!(
-        "make it for that user, once, as root: `mkdir -p {dir} && chown {user} {dir}`"
+        "make it for that user, once: `sudo install -d -o {user} -m 750 {dir}`"
     ))
     .hint("or name a directory of that user's own in `backup_dir`");
     match answer.sudo {

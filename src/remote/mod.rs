@@ -15,6 +15,7 @@ pub mod key;
 pub mod payload;
 pub mod presented;
 pub mod probe;
+pub mod role;
 pub mod run;
 pub mod rundir;
 pub mod ssh;

@@ -188,7 +188,7 @@ macro_rules! inputs {
 use Unset::{Nothing, Required, Value, Words};
 
 inputs! {
-    mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would happen and touches nothing) or `status`.";
+    mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would happen and touches nothing) or `status` (shows what runs; settles first what an interrupted run left).";
     host: Server Line Required, "The server: a name or an address, such as `example.org`, `203.0.113.7` or `[2001:db8::1]`.";
     port: Server Line Value("22"), "The server's SSH port.";
     user: Server Line Required, "The SSH user; it must be able to run Docker on the server, by itself or through sudo.";
@@ -212,7 +212,7 @@ inputs! {
     smoke_tests: Checks Text Nothing, "Tests that the new release must pass, as YAML or as the path of a YAML file in the workspace.";
     smoke_suite: Checks Line Value("basic"), "Which smoke tests to run: `basic`, or `full` for those marked `suite: full` as well.";
     health_timeout: Checks Line Value("120"), "Seconds until the checks must pass.";
-    watch: Checks Line Value("0"), "Seconds after that in which the checks must go on passing.";
+    watch: Checks Line Value("0"), "Seconds in which the checks, once passed, must go on passing.";
     confirm: Checks Line Value("auto"), "Whose word makes a release final: `auto` (the runner's where smoke tests say `from: runner`, else the server's own checks) or `runner` (always). Without the runner's word within `health_timeout` the server takes the release back.";
     backup_dir: Site Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
     keep_backups: Backups Line Value("3"), "How many backups are kept, the newest first; the one that a rollback would need always is.";

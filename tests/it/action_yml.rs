@@ -58,11 +58,19 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
+/// A default that is no value has no other place in `action.yml`.
+fn description(input: &Input) -> String {
+    match input.unset {
+        Unset::Words(words) => format!("{} Default: {words}.", input.doc),
+        _ => input.doc.to_owned(),
+    }
+}
+
 fn input_of_the_action(input: &Input) -> String {
     let mut lines = format!(
         "  {}:\n    description: {}\n",
         input.name,
-        quoted(input.doc)
+        quoted(&description(input))
     );
     writeln!(lines, "    required: {}", input.unset == Unset::Required).unwrap();
     if let Some(default) = input.default() {
@@ -104,7 +112,7 @@ fn the_inputs_of_action_yml_are_those_of_the_code() {
         let declared = &inputs[input.name];
         assert_eq!(
             declared["description"].as_str(),
-            Some(input.doc),
+            Some(description(input).as_str()),
             "{}",
             input.name
         );

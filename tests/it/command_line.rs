@@ -206,6 +206,29 @@ fn help_and_version_are_no_faults() {
 }
 
 #[test]
+fn every_command_shows_an_example_of_itself() {
+    let commands = [
+        "deploy",
+        "rollback",
+        "plan",
+        "status",
+        "history",
+        "backups",
+        "verify",
+        "freeze",
+        "thaw",
+        "recover",
+        "doctor",
+        "completions",
+    ];
+    for command in commands {
+        let help = help(command);
+        let examples = help.split_once("\nExample").unwrap_or_default().1;
+        assert!(examples.contains(&format!("landfall {command}")), "{help}");
+    }
+}
+
+#[test]
 fn a_shell_gets_its_completions() {
     for shell in ["bash", "zsh", "fish"] {
         let output = landfall(&["completions", shell], &[]);

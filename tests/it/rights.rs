@@ -101,3 +101,34 @@ fn root_deploys_a_directory_of_another_user_and_its_files_keep_their_owner() {
     broken.run().ends("rolled_back", 1);
     app.is_again(&before);
 }
+
+#[test]
+fn a_user_with_sudo_alone_is_shown_what_runs_and_that_it_is_frozen() {
+    let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    app.cli(&["doctor"])
+        .run()
+        .exits(0)
+        .says(&["none yet; `files` brings it", "user sudoer, with sudo"]);
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app.ships("v1");
+    app.cli(&["freeze", "the lamp is being changed"])
+        .run()
+        .exits(0);
+    app.deploy()
+        .input("mode", "plan")
+        .run()
+        .ends("planned", 0)
+        .says(&[
+            "user sudoer, with sudo",
+            "app-web-1",
+            "Deployments are frozen.",
+        ]);
+    app.cli(&["doctor"])
+        .run()
+        .exits(2)
+        .says(&["valid", "a person froze deployments"]);
+    app.cli(&["thaw"]).run().exits(0);
+    app.cli(&["doctor"]).run().exits(0);
+    let never = app.cli(&["doctor"]).input("sudo", "never").run();
+    never.exits(2).says(&["ILL   docker"]);
+}

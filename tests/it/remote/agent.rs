@@ -300,7 +300,9 @@ async fn a_backup_directory_that_cannot_be_made_is_named_with_what_mends_it() {
         format!("user `{user}` cannot use the backup directory `/proc/landfall/backups`")
     );
     assert!(
-        failure.hints[0].contains(&format!("chown {user} /proc/landfall/backups")),
+        failure.hints[0].contains(&format!(
+            "install -d -o {user} -m 750 /proc/landfall/backups"
+        )),
         "{failure:?}"
     );
     site.deploy_dir = place.dir.path().join("missing");
