@@ -48,8 +48,9 @@ const TRACE: &str = "wait_for() { n=0; until eval \"$1\"; do
     wait $! || true
     cat /tmp/calls";
 
-/// How often a thread makes each call.
-pub type Calls = BTreeMap<(Thread, String), u64>;
+/// The calls of each kind that a thread makes, in their order: whether each is about the disk. What
+/// wakes another thread is a `write` too, and no disk can make it fail.
+pub type Calls = BTreeMap<(Thread, String), Vec<bool>>;
 
 /// Orders the agent to stop as soon as a thread can be taken hold of.
 pub fn order(scene: &Scene, thread: Thread) {
@@ -77,8 +78,12 @@ pub fn census(scene: &mut Scene) -> Calls {
         let traced = trace(scene, thread, &format!("-e trace={}", CALLS.join(",")));
         run.wait();
         scene.reset(super::scene::Standing::Unknown);
-        for call in traced.lines().filter_map(call_of) {
-            *calls.entry((thread, call.to_owned())).or_default() += 1;
+        for (call, line) in traced
+            .lines()
+            .filter_map(|line| Some((call_of(line)?, line)))
+        {
+            let all = calls.entry((thread, call.to_owned())).or_default();
+            all.push(is_about_the_disk(line));
         }
     }
     calls
@@ -99,12 +104,18 @@ fn trace(scene: &Scene, thread: Thread, expression: &str) -> String {
 
 /// Lines are `TIME CALL(…) = …`, or `TIME +++ killed by SIGKILL +++`.
 fn struck(traced: &str) -> Option<i64> {
-    let is_proof =
-        |line: &&str| line.ends_with("(INJECTED)") || line.contains("+++ killed by SIGKILL");
+    let failed = |line: &str| line.ends_with("(INJECTED)") && is_about_the_disk(line);
+    let is_proof = |line: &&str| failed(line) || line.contains("+++ killed by SIGKILL");
     let proof = traced.lines().find(is_proof)?;
     let (seconds, rest) = proof.split_once('.')?;
     let seconds: i64 = seconds.parse().ok()?;
     Some(seconds * 1000 + rest.get(..3)?.parse::<i64>().ok()?)
+}
+
+/// strace tells what a descriptor is: `write(7<anon_inode:[eventfd]>, …`.
+fn is_about_the_disk(line: &str) -> bool {
+    let elsewhere = ["<anon_inode:", "<pipe:", "<socket:", "<UNIX", "<TCP"];
+    !elsewhere.iter().any(|kind| line.contains(kind))
 }
 
 fn call_of(line: &str) -> Option<&str> {

@@ -147,8 +147,12 @@ impl Full {
                     // The old one's slot has to be free before a new one is leased.
                     stage.take_if(|s: &mut Stage| s.scene.scenario != lane.scenario);
                     let stage = stage.get_or_insert_with(|| Stage::set_up(lane.scenario));
-                    count = stage.calls.get(&lane.key()).copied().unwrap_or_default();
-                    count > 0 && struck(asked, &mut stage.scene, &lane.cell(nth), nth, tally)
+                    let calls = stage.calls.get(&lane.key()).cloned().unwrap_or_default();
+                    count = calls.len() as u64;
+                    if count == 0 || !may_fail(lane.fault, &calls, nth) {
+                        return count > 0;
+                    }
+                    struck(asked, &mut stage.scene, &lane.cell(nth), nth, tally)
                 });
                 match fired {
                     Some(true) => failed = 0,
@@ -168,6 +172,13 @@ impl Full {
     }
 }
 
+/// Says whether the n-th of these calls can meet a fault: an agent may die in any, and only what is
+/// about the disk can fail as one. Beyond those that are known, it can.
+fn may_fail(fault: Fault, calls: &[bool], nth: u64) -> bool {
+    let at = usize::try_from(nth).unwrap() - 1;
+    fault == Fault::Kill || calls.get(at).copied().unwrap_or(true)
+}
+
 /// Draws scenario, thread and call, each as likely as any other, until the time is over.
 fn drawn(asked: &Asked, seed: u64, tally: &Mutex<Tally>) {
     let mut dice = Dice::new(seed);
@@ -180,11 +191,16 @@ fn drawn(asked: &Asked, seed: u64, tally: &Mutex<Tally>) {
         let fired = guarded(tally, &format!("{scenario} seed {seed}"), || {
             let stage = stage.get_or_insert_with(|| Stage::set_up(scenario));
             let of: Vec<_> = stage.calls.iter().collect();
-            let ((thread, name), count) = dice.one(&of);
+            let ((thread, name), calls) = dice.one(&of);
+            let fault = dice.one(&INJECTIONS).0;
+            let nth = 1 + dice.below(calls.len() as u64);
+            if !may_fail(fault, calls, nth) {
+                return true;
+            }
             let cell = Cell {
                 scenario,
-                fault: dice.one(&INJECTIONS).0,
-                moment: Moment::Call(*thread, name.clone(), 1 + dice.below(**count)),
+                fault,
+                moment: Moment::Call(*thread, name.clone(), nth),
                 again: None,
             };
             struck(asked, &mut stage.scene, &cell, seed, tally)
