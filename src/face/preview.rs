@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
-use crate::face::target::target;
-use crate::face::{drive, operator, shell};
+use crate::face::{drive, operator, shell, target};
 use crate::output::table;
 use crate::plan::{Plan, Site};
 use crate::remote::role;
-use crate::remote::transport::{Transport, quote};
+use crate::remote::transport::quote;
 use crate::report::Report;
 use crate::report::standing::Standing;
-use crate::request::{Mode, Place, Request};
+use crate::request::{Mode, Request};
 
 /// The last line of a look at a server that Landfall has been to.
 const RUNS: &str = "landfall has been here";
@@ -66,10 +65,7 @@ fn about(mode: Mode, plan: &Plan) -> Report {
 }
 
 async fn look(request: &Request) -> Result<Vec<String>, Error> {
-    let transport = match &request.place {
-        Place::Here => Transport::Here,
-        Place::Server(asked) => Transport::there(target(asked)?).await?,
-    };
+    let transport = target::transport(request).await?;
     let sudo = drive::sudo(request);
     let script = role::script(&request.site, sudo, &script(&request.site));
     let output = transport.run(&script, b"", LOOK).await?;
