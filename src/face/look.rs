@@ -20,7 +20,7 @@ use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
 use crate::saga::steps::preflight::last_project;
 use crate::saga::steps::stage;
-use crate::saga::{again, journal, settle};
+use crate::saga::{again, journal, runs, settle};
 
 /// Answers one question; the first argument is the site as JSON.
 pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
@@ -37,7 +37,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         "engine" => told(&Server::new(&site)?.engine().await?.docker),
         "install" => told(&boot::install(&site, state).await?),
         "settle" => told(&settle::all(&Server::new(&site)?, state, &site).await?),
-        "settle-by-hand" => told(&settle::by_hand(&Server::new(&site)?, state, &site).await?),
+        "settle-by-hand" => told(&again::by_hand(&Server::new(&site)?, state, &site).await?),
         _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
             .hint("use the same version of Landfall on both sides")),
     }
@@ -54,13 +54,7 @@ fn told(value: &impl serde::Serialize) -> Result<Value, Failure> {
 
 /// Every run that this server knows, newest first.
 fn history(state: &Path) -> Vec<Report> {
-    let mut ids: Vec<String> = std::fs::read_dir(state.join("runs"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok())
-        .collect();
-    ids.sort();
+    let ids = runs::ids(state);
     let journals = ids.iter().rev().filter_map(|id| {
         let records = journal::read(&RunDir::of(state, id).journal()).ok()?;
         (!records.is_empty()).then(|| Report::fold(&records))
@@ -87,9 +81,9 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     };
     let listed = host.backups().await?;
     let target = host.latest(&listed, &release).await.ok();
-    let unfinished = settle::unfinished(state, "");
+    let unfinished = runs::unfinished(state, "");
     let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
-    let stuck = again::stuck(state, site);
+    let stuck = runs::stuck(state, site);
     let stuck = runs
         .iter()
         .skip(1)
@@ -99,7 +93,7 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
         deploy_dir: site.deploy_dir.clone(),
         stuck: stuck.cloned(),
         last: runs.into_iter().next(),
-        holder: at_work.then(|| settle::holder(state, "")),
+        holder: at_work.then(|| runs::holder(state, "")),
         frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
         settled,
         unsettled,

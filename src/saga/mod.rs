@@ -12,6 +12,7 @@ pub mod lock;
 pub mod patience;
 pub mod redact;
 pub mod run;
+pub mod runs;
 mod salvage;
 pub mod settle;
 pub mod steps;

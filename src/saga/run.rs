@@ -4,7 +4,6 @@
 //! nothing ends an undo but itself.
 
 use std::cell::RefCell;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
@@ -307,14 +306,4 @@ impl<'a, H: Host> Saga<'a, H> {
 /// been tried for long enough.
 fn may_pass(failure: &Failure) -> bool {
     failure.kind == FailureKind::Failed
-}
-
-/// Makes a run's directory, for its owner alone.
-pub fn make_dir(dir: &RunDir) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir.path());
-    made.map_err(|e| Failure::new(format!("cannot make `{}`", dir.path().display())).because(e))
 }

@@ -9,15 +9,13 @@ use std::path::Path;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
-use crate::event::{Event, Outcome, Record};
+use crate::event::Outcome;
 use crate::host::{Host, Result};
-use crate::saga::again;
-use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
-use crate::saga::journal;
 use crate::saga::steps::{Run, backup, stage};
+use crate::saga::{disk, journal, runs};
 
-/// How many finished runs the history keeps.
+/// How many runs a state directory keeps.
 const RUNS: usize = 100;
 
 /// What stays of a finished run: its history, its locks and what was said of its faults.
@@ -41,7 +39,7 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if let Err(failure) = Box::pin(retain(run, outcome)).await {
         run.warn(format!("old backups could not be removed: {failure}"));
     }
-    forget_old_runs(run.dir);
+    forget_old_runs(run.dir.state(), RUNS);
 }
 
 /// What is to become of a finished run.
@@ -80,15 +78,14 @@ pub fn facts(dir: &RunDir, then: Then) {
 
 /// Removes what finished runs left because their agent died before it could.
 pub fn finished(state: &Path) {
-    for id in disk::names(&state.join("runs")) {
+    for id in runs::ids(state) {
         let dir = RunDir::of(state, &id);
-        let ended = |r: Record| matches!(r.event, Event::Finished { .. });
         let left = disk::names(dir.path());
         if left.iter().any(|name| !Then::History.keeps(name))
             && !dir.is_alive()
-            && journal::last(&dir.journal()).is_some_and(ended)
+            && runs::end_of(&dir).is_some()
         {
-            let then = if again::is_open(state, &id) {
+            let then = if runs::is_open(state, &id) {
                 Then::Again
             } else {
                 Then::History
@@ -100,13 +97,16 @@ pub fn finished(state: &Path) {
 
 /// Removes what was sent for a run that never began: its launcher or its agent died first.
 pub fn unbegun(dir: &RunDir) {
-    let Ok(starting) = File::open(dir.path().join("starting")) else {
-        return;
-    };
-    // The launcher holds this lock from when the files are in place until the agent lives.
-    if starting.try_lock().is_ok() && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
+    if !is_starting(dir) && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
         disk::remove(&dir.files());
     }
+}
+
+/// Says whether a run may be about to begin: its launcher holds this lock from when the files are
+/// in place until the agent lives.
+fn is_starting(dir: &RunDir) -> bool {
+    let starting = File::open(dir.path().join("starting"));
+    starting.map_or(true, |lock| lock.try_lock().is_err())
 }
 
 async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
@@ -155,16 +155,12 @@ fn descriptions<'l>(listed: &[&'l Listed]) -> Vec<&'l Description> {
     usable.collect()
 }
 
-/// Keeps the directories of the newest finished runs.
-fn forget_old_runs(dir: &RunDir) {
-    let Some(runs) = dir.path().parent() else {
-        return;
-    };
-    let mut names = disk::names(runs);
-    names.sort();
-    let excess = names.len().saturating_sub(RUNS);
-    for name in names.into_iter().take(excess) {
-        disk::remove(&runs.join(name));
+/// Keeps the directories of the newest runs.
+fn forget_old_runs(state: &Path, keep: usize) {
+    let ids = runs::ids(state);
+    let excess = ids.len().saturating_sub(keep);
+    for id in ids.iter().take(excess) {
+        disk::remove(RunDir::of(state, id).path());
     }
 }
 
@@ -175,12 +171,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::plan::sample;
+    use crate::saga::runs::sample::{Ends, begun, ended, made};
 
     #[test]
     fn what_was_sent_for_a_run_that_never_began_goes_and_what_is_being_started_stays() {
         let state = tempfile::tempdir().unwrap();
-        let dir = RunDir::of(state.path(), "r");
-        fs::create_dir_all(dir.path()).unwrap();
+        let dir = made(state.path(), "r");
         fs::write(dir.files(), "a file").unwrap();
         let starting = File::create(dir.path().join("starting")).unwrap();
         starting.lock().unwrap();
@@ -194,27 +191,10 @@ mod tests {
     #[test]
     fn facts_of_a_run_that_ended_go_and_those_of_one_that_did_not_stay() {
         let state = tempfile::tempdir().unwrap();
-        for (id, ends) in [("done", true), ("cut", false)] {
+        ended(state.path(), "done", "/a", Ends::RolledBack);
+        begun(state.path(), "cut", sample::deploy());
+        for id in ["done", "cut"] {
             let dir = RunDir::of(state.path(), id);
-            fs::create_dir_all(dir.path()).unwrap();
-            let mut journal = journal::Journal::open(&dir.journal(), id).unwrap();
-            let mut plan = crate::plan::sample::deploy();
-            plan.id = id.into();
-            let plan = Box::new(plan);
-            journal.append(Event::Planned { plan }).unwrap();
-            if ends {
-                let cut = journal.history().interruption().unwrap();
-                journal.append(cut).unwrap();
-                while let crate::saga::Next::Undo(step) = crate::saga::next(journal.history()) {
-                    journal.append(Event::UndoStarted { step }).unwrap();
-                    journal.append(Event::Undone { step }).unwrap();
-                }
-                let crate::saga::Next::Finish(outcome) = crate::saga::next(journal.history())
-                else {
-                    panic!("it does not end");
-                };
-                journal.append(Event::Finished { outcome }).unwrap();
-            }
             fs::write(dir.path().join("before.json"), "{}").unwrap();
         }
         finished(state.path());

@@ -13,7 +13,7 @@ use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::steps::{Run, stage};
-use crate::saga::{lock, settle};
+use crate::saga::{lock, runs, settle};
 
 /// Takes the lock and looks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -39,7 +39,7 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let lock = lock::take(
         &run.plan.site.deploy_dir,
         Duration::from_secs(run.plan.lock_timeout),
-        || settle::holder(run.dir.state(), &run.plan.id),
+        || runs::holder(run.dir.state(), &run.plan.id),
         |holder| {
             (run.tell)(Note::Waiting {
                 holder: holder.to_owned(),
