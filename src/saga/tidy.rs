@@ -15,7 +15,7 @@ use crate::saga::facts::{RunDir, name};
 use crate::saga::steps::{Run, backup, stage};
 use crate::saga::{disk, journal, runs};
 
-/// How many runs a state directory keeps.
+/// How many runs a state directory keeps, and more only where some are not over.
 const RUNS: usize = 100;
 
 /// What stays of a finished run: its history, its locks and what was said of its faults.
@@ -155,12 +155,23 @@ fn descriptions<'l>(listed: &[&'l Listed]) -> Vec<&'l Description> {
     usable.collect()
 }
 
-/// Keeps the directories of the newest runs.
+/// Removes the oldest runs beyond so many that are over: they have an end and are not open for
+/// another try, or they never began.
 fn forget_old_runs(state: &Path, keep: usize) {
     let ids = runs::ids(state);
     let excess = ids.len().saturating_sub(keep);
-    for id in ids.iter().take(excess) {
+    let over = ids.iter().filter(|id| is_over(state, id));
+    for id in over.take(excess) {
         disk::remove(RunDir::of(state, id).path());
+    }
+}
+
+fn is_over(state: &Path, id: &str) -> bool {
+    let dir = RunDir::of(state, id);
+    if runs::has_begun(&dir) {
+        runs::end_of(&dir).is_some() && !runs::is_open(state, id)
+    } else {
+        !is_starting(&dir) && !dir.is_alive()
     }
 }
 
@@ -231,5 +242,27 @@ mod tests {
         let mut left: Vec<_> = left.map(|e| e.file_name()).collect();
         left.sort();
         assert_eq!(left, ["alive", "journal"]);
+    }
+    #[test]
+    fn old_runs_are_forgotten_when_they_are_over_and_never_while_something_may_become_of_them() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        ended(state, "1", "/a", Ends::Stuck);
+        begun(state, "2", sample::deploy());
+        ended(state, "3", "/a", Ends::Refused);
+        let unbegun = made(state, "4");
+        File::create(unbegun.path().join("starting")).unwrap();
+        let starting = made(state, "5");
+        let starting = File::create(starting.path().join("starting")).unwrap();
+        starting.lock().unwrap();
+        for id in ["6", "7"] {
+            ended(state, id, "/b", Ends::RolledBack);
+        }
+        forget_old_runs(state, 7);
+        assert_eq!(runs::ids(state).len(), 7);
+        forget_old_runs(state, 4);
+        assert_eq!(runs::ids(state), ["1", "2", "5", "7"]);
+        forget_old_runs(state, 0);
+        assert_eq!(runs::ids(state), ["1", "2", "5"]);
     }
 }
