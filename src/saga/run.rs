@@ -14,7 +14,7 @@ use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
-use crate::saga::steps::{Run, mend};
+use crate::saga::steps::{Run, advice};
 use crate::saga::{Next, next, tidy};
 
 /// How often the wish to cancel is looked for.
@@ -68,7 +68,7 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
     let cut = journal.history().interruption().map(|event| match event {
         Event::UndoFailed { step, failure } => Event::UndoFailed {
             step,
-            failure: mend::by_hand(
+            failure: advice::by_hand(
                 &plan,
                 dir,
                 journal.history().has_changed_the_release(),
@@ -176,7 +176,7 @@ impl<'a, H: Host> Saga<'a, H> {
             Err(failure) => {
                 let failure = self.redactor.borrow().failure(failure);
                 let changed = self.journal.borrow().history().has_changed_the_release();
-                let failure = mend::by_hand(&self.plan, self.dir, changed, failure);
+                let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
                 Event::UndoFailed { step, failure }
             }
         };
