@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Error, exit};
 use crate::face::cli::Show;
+use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
 use crate::face::{drive, shell, target};
 use crate::host::boot;
@@ -83,7 +84,7 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
 
 /// Installs recovery at boot; a server that will not have it is no fault of the deployment's.
 async fn at_boot(request: &Request) -> Result<Finding, Error> {
-    let (well, seen, mend) = match operator::ask(request, "install", &[]).await {
+    let (well, seen, mend) = match operator::ask(request, Errand::Install, &[]).await {
         Ok(lines) => {
             let lines: Vec<String> = serde_json::from_value(lines).unwrap_or_default();
             (true, lines.join("; "), String::new())

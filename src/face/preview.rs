@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
+use crate::face::errand::Errand;
 use crate::face::{drive, operator, shell, target};
 use crate::output::table;
 use crate::plan::{Plan, Site};
@@ -46,7 +47,7 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
 
 /// How the directory stands, where Landfall has been before: an interrupted run is settled first.
 async fn standing(request: &Request) -> Result<Vec<String>, Error> {
-    let value = operator::ask(request, "status", &[]).await?;
+    let value = operator::ask(request, Errand::Status, &[]).await?;
     let standing: Standing = serde_json::from_value(value)
         .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
     Ok(table::status(&standing)

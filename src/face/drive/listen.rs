@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::signals::Signals;
 use crate::error::Error;
 use crate::event::{Event, Failure, FailureKind, Note, Record, Step};
+use crate::face::errand::Errand;
 use crate::face::runner_checks::{self, Told};
 use crate::output::log::Log;
 use crate::plan::Plan;
@@ -194,7 +195,8 @@ impl<'a> Listener<'a> {
             log.warn("the agent died on the server; settling what it left");
         }
         let site = serde_json::to_string(&self.plan.site).unwrap_or_default();
-        let settled = self.agent.look("settle", &[&site], agent::LONG_LOOK).await;
+        let (what, patience) = (Errand::Settle.word(), Errand::Settle.patience());
+        let settled = self.agent.look(what, &[&site], patience).await;
         match settled {
             Ok(_) => self.settles += 1,
             Err(error) => self.unsettled(&error, log).await?,

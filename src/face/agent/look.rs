@@ -1,7 +1,8 @@
 //! What an operator asks of a server: history, status, backups, a freeze. Answers are JSON.
 //!
-//! It runs on the server, with the same rights as the agent. Nothing here changes a release, except
-//! that `settle` and `status` take up what a dead agent left.
+//! It runs on the server, with the rights of the agent. A release changes only where an errand
+//! settles: it takes up what a dead agent left, and for a person tries a failed way back again. It
+//! refuses to know how an answer is shown.
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use crate::archive::verify;
 use crate::archive::{Description, Release, catalogue};
 use crate::event::Failure;
+use crate::face::errand::Errand;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;
@@ -27,19 +29,21 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
     let site = site(args)?;
     let word = args.get(1).map_or("", String::as_str);
     let by = args.get(2).map_or("somebody", String::as_str);
-    match what {
-        "history" => told(&history(state)),
-        "status" => told(&standing(state, &site).await?),
-        "backups" => told(&descriptions(&site).await?),
-        "verify" => verify_backups(&site, word).await,
-        "freeze" => freeze(state, word, by),
-        "thaw" => told(&lock::thaw(state)?),
-        "engine" => told(&Server::new(&site)?.engine().await?.docker),
-        "install" => told(&boot::install(&site, state).await?),
-        "settle" => told(&settle::all(&Server::new(&site)?, state, &site).await?),
-        "settle-by-hand" => told(&again::by_hand(&Server::new(&site)?, state, &site).await?),
-        _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
-            .hint("use the same version of Landfall on both sides")),
+    let errand = Errand::of(what).ok_or_else(|| {
+        Failure::new(format!("the agent cannot look at `{what}`"))
+            .hint("use the same version of Landfall on both sides")
+    })?;
+    match errand {
+        Errand::History => told(&history(state)),
+        Errand::Status => told(&standing(state, &site).await?),
+        Errand::Backups => told(&descriptions(&site).await?),
+        Errand::Verify => verify_backups(&site, word).await,
+        Errand::Freeze => freeze(state, word, by),
+        Errand::Thaw => told(&lock::thaw(state)?),
+        Errand::Engine => told(&Server::new(&site)?.engine().await?.docker),
+        Errand::Install => told(&boot::install(&site, state).await?),
+        Errand::Settle => told(&settle::all(&Server::new(&site)?, state, &site).await?),
+        Errand::SettleByHand => told(&again::by_hand(&Server::new(&site)?, state, &site).await?),
     }
 }
 
