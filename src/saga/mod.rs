@@ -11,6 +11,7 @@ pub mod journal;
 pub mod lock;
 pub mod patience;
 pub mod redact;
+pub mod release;
 pub mod run;
 pub mod runs;
 mod salvage;

@@ -14,7 +14,8 @@ use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
-use crate::saga::steps::{Run, advice};
+use crate::saga::release::advice;
+use crate::saga::steps::Run;
 use crate::saga::{Next, next, tidy};
 
 /// How often the wish to cancel is looked for.

@@ -12,7 +12,8 @@ use crate::archive::{Description, retention};
 use crate::event::Outcome;
 use crate::host::{Host, Result};
 use crate::saga::facts::{RunDir, name};
-use crate::saga::steps::{Run, backup, stage};
+use crate::saga::release::record;
+use crate::saga::steps::{Run, backup};
 use crate::saga::{disk, journal, runs};
 
 /// How many runs a state directory keeps, and more only where some are not over.
@@ -113,7 +114,7 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     fault!("tidy.retain.before");
     let project = run.project()?;
     let listed = run.host.backups().await?;
-    let now = stage::record(run.host, &project, Vec::new()).await?;
+    let now = record::of(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
     let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     run.host.clear_partial(&run.plan.id).await?;

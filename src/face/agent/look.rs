@@ -20,8 +20,7 @@ use crate::plan::Site;
 use crate::report::{Report, standing::Standing};
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
-use crate::saga::steps::preflight::last_project;
-use crate::saga::steps::stage;
+use crate::saga::release::record;
 use crate::saga::{again, journal, runs, settle};
 
 /// Answers one question; the first argument is the site as JSON.
@@ -114,10 +113,10 @@ async fn running(host: &Server, site: &Site, runs: &[Report]) -> Result<Release,
         (None, Some(server)) => server.project.clone(),
         (None, None) => match host.config(&site.deploy_dir).await {
             Ok(config) => config.project,
-            Err(refusal) => last_project(&host.backups().await?).map_err(|_| refusal)?,
+            Err(refusal) => record::last_project(&host.backups().await?).map_err(|_| refusal)?,
         },
     };
-    Ok(stage::record(host, &project, Vec::new()).await?.release)
+    Ok(record::of(host, &project, Vec::new()).await?.release)
 }
 
 async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {

@@ -3,24 +3,18 @@
 //! A step decides nothing about the run: it acts, or says why it cannot. What it finds out goes to
 //! the facts and to the records; an undo is idempotent and finds its facts on disk.
 
-pub mod advice;
 pub mod backup;
 pub mod commit;
-pub mod compare;
 pub mod confirm;
 pub mod files;
-pub mod leftovers;
-pub mod mounts;
 pub mod post_deploy;
 pub mod pre_deploy;
 pub mod preflight;
 pub mod pull;
-pub mod reassert;
 pub mod restore;
 pub mod stage;
 pub mod up;
 pub mod verify;
-pub mod witness;
 
 use crate::archive::Description;
 use crate::event::{Failure, Note, Step};
