@@ -128,7 +128,7 @@ fn who(plan: &Plan) -> String {
 }
 
 #[cfg(test)]
-pub mod sample {
+pub(super) mod sample {
     //! Runs for tests.
 
     #![allow(clippy::unwrap_used)]
