@@ -22,5 +22,5 @@ pub mod secret;
 
 /// Runs the binary: these arguments, the program's name first.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    face::run(args, &face::work::Saga)
+    face::run(args, &face::agent::work::Shipped)
 }

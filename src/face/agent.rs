@@ -1,12 +1,14 @@
 //! The face that the runner sees on the server: start, follow, ask, look.
 //!
 //! `start` launches `run` in a session of its own and then follows it, so a run outlives every
-//! connection. The verbs speak JSON lines, one of [`Line`] each. This face refuses to know what a
-//! run does: that is its [`Work`].
+//! connection. The verbs speak JSON lines, one of [`Line`] each. They refuse to know what a run
+//! does: that is their [`Work`].
 
 mod follow;
 mod launch;
+mod look;
 mod unit;
+pub mod work;
 
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ pub trait Work {
     /// Carries out a plan, appending every record to the run's journal.
     fn run(&self, plan: Plan, private: Private, dir: RunDir) -> impl Future<Output = ExitCode>;
 
-    /// Looks at something and tells it as JSON.
+    /// Runs an errand, such as a look at how it stands, and tells what came of it as JSON.
     fn look(
         &self,
         state: &Path,
@@ -65,12 +67,12 @@ enum Verb {
         #[arg(long)]
         word: Word,
     },
-    /// Prints something about this server as JSON.
+    /// Runs an errand on this server, and prints what came of it as JSON.
     Look {
         /// The state directory.
         #[arg(long)]
         state: PathBuf,
-        /// What to look at.
+        /// Which errand.
         #[arg(long)]
         what: String,
         /// What that needs to know.

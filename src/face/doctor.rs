@@ -9,16 +9,16 @@ use serde::Serialize;
 
 use crate::error::{Error, exit};
 use crate::face::cli::Show;
+use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
-use crate::face::target::target;
-use crate::face::{drive, shell};
+use crate::face::{drive, shell, target};
 use crate::host::boot;
 use crate::output::escaped::Escaped;
 use crate::output::json;
 use crate::plan::Site;
 use crate::remote::role;
-use crate::remote::transport::{Transport, quote};
-use crate::request::{Place, Request};
+use crate::remote::transport::quote;
+use crate::request::Request;
 
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -53,10 +53,7 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
         Install::Nothing => None,
         Install::AtBoot => Some(at_boot(request).await?),
     };
-    let transport = match &request.place {
-        Place::Here => Transport::Here,
-        Place::Server(asked) => Transport::there(target(asked)?).await?,
-    };
+    let transport = target::transport(request).await?;
     let mut findings: Vec<Finding> = installed.into_iter().collect();
     for (what, script, mend) in questions(&request.site) {
         let script = role::script(&request.site, drive::sudo(request), &script);
@@ -87,7 +84,7 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
 
 /// Installs recovery at boot; a server that will not have it is no fault of the deployment's.
 async fn at_boot(request: &Request) -> Result<Finding, Error> {
-    let (well, seen, mend) = match operator::ask(request, "install", &[]).await {
+    let (well, seen, mend) = match operator::ask(request, Errand::Install, &[]).await {
         Ok(lines) => {
             let lines: Vec<String> = serde_json::from_value(lines).unwrap_or_default();
             (true, lines.join("; "), String::new())
@@ -176,6 +173,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::plan::sample;
+    use crate::remote::transport::Transport;
 
     /// What the question after the compose file is answered in a directory, by a Compose that
     /// says how it was called and refuses it.

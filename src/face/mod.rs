@@ -1,6 +1,7 @@
 //! The faces: who calls this binary, and which part of it answers.
 //!
-//! A face reads arguments and prints; it refuses to know how anything is done.
+//! A face reads arguments, has the work done by other rooms, and tells what came of it. It refuses
+//! to know how a step acts and how a connection works.
 
 pub mod action;
 pub mod agent;
@@ -8,8 +9,8 @@ pub mod callback;
 pub mod cli;
 pub mod doctor;
 pub mod drive;
+pub mod errand;
 pub mod flags;
-pub mod look;
 pub mod operator;
 pub mod post;
 pub mod preview;
@@ -17,7 +18,6 @@ pub mod recover;
 pub mod runner_checks;
 pub mod shell;
 pub mod target;
-pub mod work;
 
 use std::ffi::OsString;
 use std::path::Path;

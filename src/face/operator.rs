@@ -13,13 +13,14 @@ use crate::archive::Description;
 use crate::error::{Error, exit, exit_code};
 use crate::event::Failure;
 use crate::face::cli::{Command, Invocation, Show};
+use crate::face::errand::Errand;
 use crate::face::{doctor, drive, preview, recover};
 use crate::masks::Masks;
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, json, table};
-use crate::remote::agent::{self, Agent};
+use crate::remote::agent::Agent;
 use crate::report::Report;
 use crate::report::standing::Standing;
 use crate::request::{self, Notify, Request};
@@ -84,28 +85,28 @@ async fn tell<W: Write>(report: &Report, request: &Request, show: Show, log: &mu
 async fn answer(command: Command, show: Show) -> Result<u8, Error> {
     match command {
         Command::Status(request) => {
-            let value = ask(&request, "status", &[]).await?;
+            let value = ask(&request, Errand::Status, &[]).await?;
             shown(value, show, |standing: &Standing| table::status(standing))
         }
         Command::History(request) => {
-            let value = ask(&request, "history", &[]).await?;
+            let value = ask(&request, Errand::History, &[]).await?;
             shown(value, show, |runs: &Vec<Report>| table::history(runs))
         }
         Command::Backups(request) => {
-            let value = ask(&request, "backups", &[]).await?;
+            let value = ask(&request, Errand::Backups, &[]).await?;
             shown(value, show, |all: &Vec<Description>| table::backups(all))
         }
         Command::Verify { request, backup } => {
-            verified(ask(&request, "verify", &[&backup]).await?, show)
+            verified(ask(&request, Errand::Verify, &[&backup]).await?, show)
         }
         Command::Freeze { request, message } => {
-            let value = ask(&request, "freeze", &[&message, &who()]).await?;
+            let value = ask(&request, Errand::Freeze, &[&message, &who()]).await?;
             shown(value, show, |_: &Value| {
                 "Frozen: no deployment goes until `landfall thaw`.".into()
             })
         }
         Command::Thaw(request) => {
-            let value = ask(&request, "thaw", &[]).await?;
+            let value = ask(&request, Errand::Thaw, &[]).await?;
             shown(value, show, |was: &Value| {
                 if was.is_null() {
                     "Nothing was frozen.".into()
@@ -120,22 +121,21 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
     }
 }
 
-/// Asks the agent on the server.
-pub async fn ask(request: &Request, what: &str, args: &[&str]) -> Result<Value, Error> {
+/// Sends the agent on the server for something.
+pub async fn ask(request: &Request, errand: Errand, args: &[&str]) -> Result<Value, Error> {
     let agent: Agent = drive::reach(request).await?;
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let mut all = vec![site.as_str()];
     all.extend(args);
-    // A look at how it stands may first have to settle what an earlier run left.
-    let settles = matches!(what, "settle" | "settle-by-hand" | "status");
-    let deadline = if settles || what == "verify" {
-        agent::LONG_LOOK
-    } else {
-        agent::LOOK
-    };
-    let answer = agent.look(what, &all, deadline).await;
+    let answer = agent.look(errand.word(), &all, errand.patience()).await;
     agent.transport().hang_up().await;
-    answer.map_err(|error| if settles { at_work(error) } else { error })
+    answer.map_err(|error| {
+        if errand.settles() {
+            at_work(error)
+        } else {
+            error
+        }
+    })
 }
 
 /// A server that was reached, and then not any more, may be at work on what it settles.

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
-use crate::face::target::target;
-use crate::face::{drive, operator, shell};
+use crate::face::errand::Errand;
+use crate::face::{drive, operator, shell, target};
 use crate::output::table;
 use crate::plan::{Plan, Site};
 use crate::remote::role;
-use crate::remote::transport::{Transport, quote};
+use crate::remote::transport::quote;
 use crate::report::Report;
 use crate::report::standing::Standing;
-use crate::request::{Mode, Place, Request};
+use crate::request::{Mode, Request};
 
 /// The last line of a look at a server that Landfall has been to.
 const RUNS: &str = "landfall has been here";
@@ -47,7 +47,7 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
 
 /// How the directory stands, where Landfall has been before: an interrupted run is settled first.
 async fn standing(request: &Request) -> Result<Vec<String>, Error> {
-    let value = operator::ask(request, "status", &[]).await?;
+    let value = operator::ask(request, Errand::Status, &[]).await?;
     let standing: Standing = serde_json::from_value(value)
         .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
     Ok(table::status(&standing)
@@ -66,10 +66,7 @@ fn about(mode: Mode, plan: &Plan) -> Report {
 }
 
 async fn look(request: &Request) -> Result<Vec<String>, Error> {
-    let transport = match &request.place {
-        Place::Here => Transport::Here,
-        Place::Server(asked) => Transport::there(target(asked)?).await?,
-    };
+    let transport = target::transport(request).await?;
     let sudo = drive::sudo(request);
     let script = role::script(&request.site, sudo, &script(&request.site));
     let output = transport.run(&script, b"", LOOK).await?;

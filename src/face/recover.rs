@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, exit, exit_code};
 use crate::event::{Outcome, Status};
 use crate::face::cli::Show;
+use crate::face::errand::Errand;
 use crate::face::operator::{ask, shown};
 use crate::output::escaped::Escaped;
 use crate::request::Request;
@@ -29,14 +30,14 @@ pub enum When {
 /// Settles every run that has no end and nobody at work on it; for a person also the last run, if
 /// its way back had failed.
 pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Error> {
-    let what = match when {
-        When::Now => "settle-by-hand",
+    let errand = match when {
+        When::Now => Errand::SettleByHand,
         When::AtBoot => {
             await_engine(request).await?;
-            "settle"
+            Errand::Settle
         }
     };
-    let value = ask(request, what, &[]).await?;
+    let value = ask(request, errand, &[]).await?;
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
     shown(value, show, |all: &Vec<Outcome>| told(all))?;
     Ok(code(&outcomes))
@@ -46,7 +47,7 @@ pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Err
 async fn await_engine(request: &Request) -> Result<(), Error> {
     let begun = Instant::now();
     loop {
-        match ask(request, "engine", &[]).await {
+        match ask(request, Errand::Engine, &[]).await {
             Ok(_) => return Ok(()),
             Err(error) if begun.elapsed() > BOOT => return Err(error),
             Err(_) => tokio::time::sleep(PAUSE).await,

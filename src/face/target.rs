@@ -1,11 +1,20 @@
-//! From a validated request to the server that `remote` connects to.
+//! From a validated request to the server that `remote` connects to, and to the connection.
 //!
 //! The two rooms do not know each other: one reads what was typed, the other speaks SSH.
 
 use crate::error::Error;
 use crate::remote::hostkey::{self, HostPin};
 use crate::remote::target::{HostKeys, Identity, Jump, Target};
-use crate::request;
+use crate::remote::transport::Transport;
+use crate::request::{self, Place, Request};
+
+/// The way to where a request is carried out: none but this machine's own, or a connection.
+pub async fn transport(request: &Request) -> Result<Transport, Error> {
+    match &request.place {
+        Place::Here => Ok(Transport::Here),
+        Place::Server(asked) => Transport::there(target(asked)?).await,
+    }
+}
 
 /// The server that a request names.
 pub fn target(asked: &request::Target) -> Result<Target, Error> {

@@ -11,7 +11,9 @@ pub mod journal;
 pub mod lock;
 pub mod patience;
 pub mod redact;
+pub mod release;
 pub mod run;
+pub mod runs;
 mod salvage;
 pub mod settle;
 pub mod steps;
@@ -27,7 +29,7 @@ pub const ATTEMPTS: u32 = 3;
 
 /// How far one step has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum StepState {
     Acting,
     Acted,
     Failed,
@@ -40,7 +42,7 @@ enum Stage {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     plan: Option<Box<Plan>>,
-    stages: BTreeMap<Step, Stage>,
+    states: BTreeMap<Step, StepState>,
     attempts: BTreeMap<Step, u32>,
     failed: Option<(Step, Failure)>,
     undo_failed: Option<Failure>,
@@ -102,7 +104,7 @@ impl History {
     /// Says whether the point of no return has been passed.
     #[must_use]
     pub fn is_committed(&self) -> bool {
-        self.stage(Step::Commit) == Some(Stage::Acted)
+        self.state(Step::Commit) == Some(StepState::Acted)
     }
 
     /// Says whether a step has failed, so that the way leads back unless it was committed.
@@ -114,13 +116,13 @@ impl History {
     /// Says whether a step ever started.
     #[must_use]
     pub fn has_started(&self, step: Step) -> bool {
-        self.stages.contains_key(&step)
+        self.states.contains_key(&step)
     }
 
     /// Says whether the release was ever touched: files, containers, hooks.
     #[must_use]
     pub fn has_changed_the_release(&self) -> bool {
-        self.stages.keys().any(|step| step.changes_the_release())
+        self.states.keys().any(|step| step.changes_the_release())
     }
 
     /// The one recovery event: what to push first when a dead agent's run is taken up again.
@@ -141,9 +143,9 @@ impl History {
             self.last_started()
                 .or_else(|| plan.steps().first().copied())?
         };
-        let when = match self.stage(step) {
+        let when = match self.state(step) {
             None => "before",
-            Some(Stage::Acting) => "during",
+            Some(StepState::Acting) => "during",
             Some(_) => "after",
         };
         Some(Event::Failed {
@@ -156,7 +158,7 @@ impl History {
     /// The loop breaker: an undo that has killed every agent which began it counts as failed.
     fn hopeless_undo(&self) -> Option<Event> {
         let (step, tried) = self.attempts.iter().find(|(step, tried)| {
-            **tried >= ATTEMPTS && self.stage(**step) == Some(Stage::Undoing)
+            **tried >= ATTEMPTS && self.state(**step) == Some(StepState::Undoing)
         })?;
         let what =
             format!("taking back `{step}` was begun {tried} times, and the agent died each time");
@@ -170,15 +172,15 @@ impl History {
     fn cut_hook(&self, plan: &Plan) -> Option<Step> {
         let hook = Step::PostDeploy;
         let pending = plan.hooks.post_deploy && next(self) == Next::Act(hook);
-        (pending || self.stage(hook) == Some(Stage::Acting)).then_some(hook)
+        (pending || self.state(hook) == Some(StepState::Acting)).then_some(hook)
     }
 
     fn last_started(&self) -> Option<Step> {
-        self.stages.last_key_value().map(|(step, _)| *step)
+        self.states.last_key_value().map(|(step, _)| *step)
     }
 
-    fn stage(&self, step: Step) -> Option<Stage> {
-        self.stages.get(&step).copied()
+    fn state(&self, step: Step) -> Option<StepState> {
+        self.states.get(&step).copied()
     }
 
     /// The transition table.
@@ -197,16 +199,16 @@ impl History {
             Event::Planned { .. } | Event::Reopened => false,
             Event::Note { .. } => true,
             Event::Started { step } => {
-                self.stage(*step).is_none() && next(self) == Next::Act(*step)
+                self.state(*step).is_none() && next(self) == Next::Act(*step)
             }
-            Event::Succeeded { step } => self.stage(*step) == Some(Stage::Acting),
+            Event::Succeeded { step } => self.state(*step) == Some(StepState::Acting),
             Event::Failed { step, failure } => {
-                self.stage(*step) == Some(Stage::Acting)
+                self.state(*step) == Some(StepState::Acting)
                     || failure.kind == FailureKind::Interrupted && self.may_be_cut_at(*step)
             }
             Event::UndoStarted { step } => next(self) == Next::Undo(*step),
             Event::Undone { step } | Event::UndoFailed { step, .. } => {
-                self.stage(*step) == Some(Stage::Undoing)
+                self.state(*step) == Some(StepState::Undoing)
             }
             Event::Finished { outcome } => next(self) == Next::Finish(outcome.clone()),
         }
@@ -214,31 +216,31 @@ impl History {
 
     /// Says whether a death between two records may be told as the failure of this step.
     fn may_be_cut_at(&self, step: Step) -> bool {
-        if self.is_committed() || self.stages.is_empty() {
+        if self.is_committed() || self.states.is_empty() {
             return next(self) == Next::Act(step);
         }
         self.failed.is_none()
             && self.last_started() == Some(step)
-            && self.stage(step) == Some(Stage::Acted)
+            && self.state(step) == Some(StepState::Acted)
     }
 
     fn fold(&mut self, event: &Event) {
         match event {
             Event::Planned { plan } => self.plan = Some(plan.clone()),
             Event::Note { .. } => {}
-            Event::Started { step } => self.set(*step, Stage::Acting),
-            Event::Succeeded { step } => self.set(*step, Stage::Acted),
+            Event::Started { step } => self.set(*step, StepState::Acting),
+            Event::Succeeded { step } => self.set(*step, StepState::Acted),
             Event::Failed { step, failure } => {
-                self.set(*step, Stage::Failed);
+                self.set(*step, StepState::Failed);
                 self.failed.get_or_insert((*step, failure.clone()));
             }
             Event::UndoStarted { step } => {
-                self.set(*step, Stage::Undoing);
+                self.set(*step, StepState::Undoing);
                 *self.attempts.entry(*step).or_default() += 1;
             }
-            Event::Undone { step } => self.set(*step, Stage::Undone),
+            Event::Undone { step } => self.set(*step, StepState::Undone),
             Event::UndoFailed { step, failure } => {
-                self.set(*step, Stage::UndoFailed);
+                self.set(*step, StepState::UndoFailed);
                 self.undo_failed.get_or_insert(failure.clone());
             }
             Event::Reopened => self.reopen(),
@@ -257,11 +259,11 @@ impl History {
         let last = self.last_started().max(brought_up);
         let steps = self.plan.iter().flat_map(|plan| plan.steps());
         let begun = steps.filter(|step| Some(**step) <= last);
-        self.stages = begun.map(|step| (*step, Stage::Failed)).collect();
+        self.states = begun.map(|step| (*step, StepState::Failed)).collect();
     }
 
-    fn set(&mut self, step: Step, stage: Stage) {
-        self.stages.insert(step, stage);
+    fn set(&mut self, step: Step, state: StepState) {
+        self.states.insert(step, state);
     }
 }
 
@@ -287,8 +289,8 @@ pub fn next(history: &History) -> Next {
 fn forward(history: &History, plan: &Plan) -> Next {
     let pending = plan.steps().iter().find(|step| {
         !matches!(
-            history.stage(**step),
-            Some(Stage::Acted | Stage::Failed | Stage::Undone)
+            history.state(**step),
+            Some(StepState::Acted | StepState::Failed | StepState::Undone)
         )
     });
     match (pending, &plan.goal) {
@@ -302,8 +304,8 @@ fn forward(history: &History, plan: &Plan) -> Next {
 fn back(history: &History, plan: &Plan, failed: Step, cause: &Failure) -> Next {
     let standing = plan.steps().iter().rev().find(|step| {
         !matches!(
-            history.stage(**step),
-            None | Some(Stage::Undone | Stage::UndoFailed)
+            history.state(**step),
+            None | Some(StepState::Undone | StepState::UndoFailed)
         )
     });
     if let Some(step) = standing {

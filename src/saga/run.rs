@@ -4,7 +4,6 @@
 //! nothing ends an undo but itself.
 
 use std::cell::RefCell;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
@@ -15,7 +14,8 @@ use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
-use crate::saga::steps::{Run, mend};
+use crate::saga::release::advice;
+use crate::saga::steps::Run;
 use crate::saga::{Next, next, tidy};
 
 /// How often the wish to cancel is looked for.
@@ -69,7 +69,7 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
     let cut = journal.history().interruption().map(|event| match event {
         Event::UndoFailed { step, failure } => Event::UndoFailed {
             step,
-            failure: mend::by_hand(
+            failure: advice::by_hand(
                 &plan,
                 dir,
                 journal.history().has_changed_the_release(),
@@ -177,7 +177,7 @@ impl<'a, H: Host> Saga<'a, H> {
             Err(failure) => {
                 let failure = self.redactor.borrow().failure(failure);
                 let changed = self.journal.borrow().history().has_changed_the_release();
-                let failure = mend::by_hand(&self.plan, self.dir, changed, failure);
+                let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
                 Event::UndoFailed { step, failure }
             }
         };
@@ -307,14 +307,4 @@ impl<'a, H: Host> Saga<'a, H> {
 /// been tried for long enough.
 fn may_pass(failure: &Failure) -> bool {
     failure.kind == FailureKind::Failed
-}
-
-/// Makes a run's directory, for its owner alone.
-pub fn make_dir(dir: &RunDir) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir.path());
-    made.map_err(|e| Failure::new(format!("cannot make `{}`", dir.path().display())).because(e))
 }

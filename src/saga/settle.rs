@@ -7,17 +7,16 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::{Event, Note, Outcome};
+use crate::event::Outcome;
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
-use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
 use crate::saga::steps::Run;
-use crate::saga::{again, lock, run, tidy};
+use crate::saga::{lock, run, runs, tidy};
 
 /// How long somebody who only looks waits for a deployment at work.
-const LOCK: Duration = Duration::from_secs(10);
+pub(super) const LOCK: Duration = Duration::from_secs(10);
 
 /// Settles every earlier unfinished run of this run's deploy directory; the lock is held.
 pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
@@ -35,20 +34,9 @@ pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
 
 /// Settles every unfinished run of a deploy directory, under the lock.
 pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
-    let holder = || holder(state, "");
+    let holder = || runs::holder(state, "");
     let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
     take_up(host, state, "", site, &|_| {}).await
-}
-
-/// The same, and tries a way back again that had failed: for a person who has removed the cause.
-pub async fn by_hand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
-    let holder = || holder(state, "");
-    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
-    let mut outcomes = take_up(host, state, "", site, &|_| {}).await?;
-    if !outcomes.iter().any(|o| matches!(o, Outcome::Stuck { .. })) {
-        outcomes.extend(again::back(host, state, site, &|_| {}).await?);
-    }
-    Ok(outcomes)
 }
 
 /// Settles what an earlier run left, if one did, and tells so in lines; on any contact.
@@ -56,7 +44,7 @@ pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<
     if !has_dead(state) {
         return Ok(Vec::new());
     }
-    let holder = || holder(state, "");
+    let holder = || runs::holder(state, "");
     let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
     let lines: RefCell<Vec<String>> = RefCell::default();
     let tell = |text| lines.borrow_mut().push(text);
@@ -66,12 +54,13 @@ pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<
 
 /// Says whether a run has no end and nobody at work on it.
 fn has_dead(state: &Path) -> bool {
-    let runs = unfinished(state, "").into_iter();
+    let runs = runs::unfinished(state, "").into_iter();
     let mut dirs = runs.map(|id| RunDir::of(state, &id));
-    dirs.any(|dir| has_journal(&dir) && !dir.is_alive())
+    dirs.any(|dir| runs::has_begun(&dir) && !dir.is_alive())
 }
 
-async fn take_up<H: Host>(
+/// Settles every dead run of a deploy directory; the lock is held. How each ended.
+pub(super) async fn take_up<H: Host>(
     host: &H,
     state: &Path,
     own: &str,
@@ -81,10 +70,10 @@ async fn take_up<H: Host>(
     let mut outcomes = Vec::new();
     let mut dead = Vec::new();
     tidy::finished(state);
-    for id in unfinished(state, own) {
+    for id in runs::unfinished(state, own) {
         let dir = RunDir::of(state, &id);
         tidy::unbegun(&dir);
-        if has_journal(&dir)
+        if runs::has_begun(&dir)
             && !dir.is_alive()
             && let Some((plan, journal)) = read_dead(&dir, &id, warn)?
             && plan.site.deploy_dir == site.deploy_dir
@@ -107,11 +96,6 @@ async fn take_up<H: Host>(
         outcomes.push(outcome);
     }
     Ok(outcomes)
-}
-
-/// A directory in which no run has begun gets no journal.
-fn has_journal(dir: &RunDir) -> bool {
-    disk::names(dir.path()).iter().any(|name| name == "journal")
 }
 
 /// The journal of a dead run that is to be settled, with its plan.
@@ -143,62 +127,6 @@ fn told(outcome: &Outcome) -> String {
     }
 }
 
-/// The ids of runs without an end, oldest first, the caller's own aside.
-#[must_use]
-pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
-    let mut ids = disk::names(&state.join("runs"));
-    ids.retain(|id| id != own && !is_finished(state, id));
-    ids.sort();
-    ids
-}
-
-fn is_finished(state: &Path, id: &str) -> bool {
-    let last = journal::last(&RunDir::of(state, id).journal());
-    last.is_some_and(|r| matches!(r.event, Event::Finished { .. }))
-}
-
-/// Says who holds the directory, as far as the journals tell.
-#[must_use]
-pub fn holder(state: &Path, own: &str) -> String {
-    let alive = |id: &String| RunDir::of(state, id).is_alive();
-    let mut plans = unfinished(state, own)
-        .into_iter()
-        .filter(alive)
-        .filter_map(|id| {
-            let journal = journal::read(&RunDir::of(state, &id).journal()).ok()?;
-            let waits = |e: &Event| {
-                matches!(
-                    e,
-                    Event::Note {
-                        note: Note::Waiting { .. },
-                        ..
-                    }
-                )
-            };
-            if journal.last().is_some_and(|r| waits(&r.event)) {
-                return None;
-            }
-            journal.into_iter().find_map(|r| match r.event {
-                Event::Planned { plan } => Some((*plan, r.at)),
-                _ => None,
-            })
-        });
-    plans.next().map_or_else(
-        || lock::STRANGER.into(),
-        |(plan, since)| {
-            let since = since.format("%Y-%m-%d %H:%M:%S UTC");
-            format!("{}, since {since}", who(&plan))
-        },
-    )
-}
-
-fn who(plan: &Plan) -> String {
-    let actor = plan.origin.actor.iter().map(|actor| format!(" by {actor}"));
-    let url = plan.origin.run_url.iter().map(|url| format!(" ({url})"));
-    let details: String = actor.chain(url).collect();
-    format!("run {}{details}", plan.id)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -206,9 +134,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::event::Step;
+    use crate::event::{Event, Step};
     use crate::host::real::Server;
     use crate::plan::sample;
+    use crate::saga::runs::sample::{begun, made};
 
     /// A state directory with one dead run that has only begun.
     fn scene(dir: &Path) -> (Server, Site, RunDir) {
@@ -216,15 +145,11 @@ mod tests {
         plan.site.deploy_dir = dir.join("app");
         plan.site.backup_dir = dir.to_owned();
         fs::create_dir(&plan.site.deploy_dir).unwrap();
-        let run = RunDir::of(dir, &plan.id);
-        run::make_dir(&run).unwrap();
-        let mut journal = Journal::open(&run.journal(), &plan.id).unwrap();
         let site = plan.site.clone();
-        journal
-            .append(Event::Planned { plan: plan.into() })
-            .unwrap();
+        let mut journal = begun(dir, "20251017_143025-c0ffee", plan);
         let step = Step::Preflight;
         journal.append(Event::Started { step }).unwrap();
+        let run = RunDir::of(dir, "20251017_143025-c0ffee");
         (Server::new(&site).unwrap(), site, run)
     }
 
@@ -238,7 +163,7 @@ mod tests {
         let outcomes = all(&host, dir.path(), &site).await.unwrap();
         assert_eq!(outcomes[0].status().word(), "refused");
         assert!(run.path().join("journal.damaged").exists());
-        assert_eq!(unfinished(dir.path(), ""), Vec::<String>::new());
+        assert_eq!(runs::unfinished(dir.path(), ""), Vec::<String>::new());
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -259,8 +184,7 @@ mod tests {
     async fn a_directory_without_a_journal_gets_none_and_a_live_run_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let (host, site, run) = scene(dir.path());
-        let starting = RunDir::of(dir.path(), "20251017_143026-c0ffee");
-        run::make_dir(&starting).unwrap();
+        let starting = made(dir.path(), "20251017_143026-c0ffee");
         let claim = run.claim().unwrap();
         assert_eq!(all(&host, dir.path(), &site).await.unwrap(), []);
         assert!(!starting.journal().exists());

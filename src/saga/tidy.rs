@@ -9,15 +9,14 @@ use std::path::Path;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
-use crate::event::{Event, Outcome, Record};
+use crate::event::Outcome;
 use crate::host::{Host, Result};
-use crate::saga::again;
-use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
-use crate::saga::journal;
-use crate::saga::steps::{Run, backup, stage};
+use crate::saga::release::record;
+use crate::saga::steps::{Run, backup};
+use crate::saga::{disk, journal, runs};
 
-/// How many finished runs the history keeps.
+/// How many runs a state directory keeps, and more only where some are not over.
 const RUNS: usize = 100;
 
 /// What stays of a finished run: its history, its locks and what was said of its faults.
@@ -41,7 +40,7 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if let Err(failure) = Box::pin(retain(run, outcome)).await {
         run.warn(format!("old backups could not be removed: {failure}"));
     }
-    forget_old_runs(run.dir);
+    forget_old_runs(run.dir.state(), RUNS);
 }
 
 /// What is to become of a finished run.
@@ -80,15 +79,14 @@ pub fn facts(dir: &RunDir, then: Then) {
 
 /// Removes what finished runs left because their agent died before it could.
 pub fn finished(state: &Path) {
-    for id in disk::names(&state.join("runs")) {
+    for id in runs::ids(state) {
         let dir = RunDir::of(state, &id);
-        let ended = |r: Record| matches!(r.event, Event::Finished { .. });
         let left = disk::names(dir.path());
         if left.iter().any(|name| !Then::History.keeps(name))
             && !dir.is_alive()
-            && journal::last(&dir.journal()).is_some_and(ended)
+            && runs::end_of(&dir).is_some()
         {
-            let then = if again::is_open(state, &id) {
+            let then = if runs::is_open(state, &id) {
                 Then::Again
             } else {
                 Then::History
@@ -100,20 +98,23 @@ pub fn finished(state: &Path) {
 
 /// Removes what was sent for a run that never began: its launcher or its agent died first.
 pub fn unbegun(dir: &RunDir) {
-    let Ok(starting) = File::open(dir.path().join("starting")) else {
-        return;
-    };
-    // The launcher holds this lock from when the files are in place until the agent lives.
-    if starting.try_lock().is_ok() && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
+    if !is_starting(dir) && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
         disk::remove(&dir.files());
     }
+}
+
+/// Says whether a run may be about to begin: its launcher holds this lock from when the files are
+/// in place until the agent lives.
+fn is_starting(dir: &RunDir) -> bool {
+    let starting = File::open(dir.path().join("starting"));
+    starting.map_or(true, |lock| lock.try_lock().is_err())
 }
 
 async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     fault!("tidy.retain.before");
     let project = run.project()?;
     let listed = run.host.backups().await?;
-    let now = stage::record(run.host, &project, Vec::new()).await?;
+    let now = record::of(run.host, &project, Vec::new()).await?;
     let needed = run.host.latest(&listed, &now.release).await;
     let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     run.host.clear_partial(&run.plan.id).await?;
@@ -155,16 +156,23 @@ fn descriptions<'l>(listed: &[&'l Listed]) -> Vec<&'l Description> {
     usable.collect()
 }
 
-/// Keeps the directories of the newest finished runs.
-fn forget_old_runs(dir: &RunDir) {
-    let Some(runs) = dir.path().parent() else {
-        return;
-    };
-    let mut names = disk::names(runs);
-    names.sort();
-    let excess = names.len().saturating_sub(RUNS);
-    for name in names.into_iter().take(excess) {
-        disk::remove(&runs.join(name));
+/// Removes the oldest runs beyond so many that are over: they have an end and are not open for
+/// another try, or they never began.
+fn forget_old_runs(state: &Path, keep: usize) {
+    let ids = runs::ids(state);
+    let excess = ids.len().saturating_sub(keep);
+    let over = ids.iter().filter(|id| is_over(state, id));
+    for id in over.take(excess) {
+        disk::remove(RunDir::of(state, id).path());
+    }
+}
+
+fn is_over(state: &Path, id: &str) -> bool {
+    let dir = RunDir::of(state, id);
+    if runs::has_begun(&dir) {
+        runs::end_of(&dir).is_some() && !runs::is_open(state, id)
+    } else {
+        !is_starting(&dir) && !dir.is_alive()
     }
 }
 
@@ -175,12 +183,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::plan::sample;
+    use crate::saga::runs::sample::{Ends, begun, ended, made};
 
     #[test]
     fn what_was_sent_for_a_run_that_never_began_goes_and_what_is_being_started_stays() {
         let state = tempfile::tempdir().unwrap();
-        let dir = RunDir::of(state.path(), "r");
-        fs::create_dir_all(dir.path()).unwrap();
+        let dir = made(state.path(), "r");
         fs::write(dir.files(), "a file").unwrap();
         let starting = File::create(dir.path().join("starting")).unwrap();
         starting.lock().unwrap();
@@ -194,27 +203,10 @@ mod tests {
     #[test]
     fn facts_of_a_run_that_ended_go_and_those_of_one_that_did_not_stay() {
         let state = tempfile::tempdir().unwrap();
-        for (id, ends) in [("done", true), ("cut", false)] {
+        ended(state.path(), "done", "/a", Ends::RolledBack);
+        begun(state.path(), "cut", sample::deploy());
+        for id in ["done", "cut"] {
             let dir = RunDir::of(state.path(), id);
-            fs::create_dir_all(dir.path()).unwrap();
-            let mut journal = journal::Journal::open(&dir.journal(), id).unwrap();
-            let mut plan = crate::plan::sample::deploy();
-            plan.id = id.into();
-            let plan = Box::new(plan);
-            journal.append(Event::Planned { plan }).unwrap();
-            if ends {
-                let cut = journal.history().interruption().unwrap();
-                journal.append(cut).unwrap();
-                while let crate::saga::Next::Undo(step) = crate::saga::next(journal.history()) {
-                    journal.append(Event::UndoStarted { step }).unwrap();
-                    journal.append(Event::Undone { step }).unwrap();
-                }
-                let crate::saga::Next::Finish(outcome) = crate::saga::next(journal.history())
-                else {
-                    panic!("it does not end");
-                };
-                journal.append(Event::Finished { outcome }).unwrap();
-            }
             fs::write(dir.path().join("before.json"), "{}").unwrap();
         }
         finished(state.path());
@@ -251,5 +243,27 @@ mod tests {
         let mut left: Vec<_> = left.map(|e| e.file_name()).collect();
         left.sort();
         assert_eq!(left, ["alive", "journal"]);
+    }
+    #[test]
+    fn old_runs_are_forgotten_when_they_are_over_and_never_while_something_may_become_of_them() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        ended(state, "1", "/a", Ends::Stuck);
+        begun(state, "2", sample::deploy());
+        ended(state, "3", "/a", Ends::Refused);
+        let unbegun = made(state, "4");
+        File::create(unbegun.path().join("starting")).unwrap();
+        let starting = made(state, "5");
+        let starting = File::create(starting.path().join("starting")).unwrap();
+        starting.lock().unwrap();
+        for id in ["6", "7"] {
+            ended(state, id, "/b", Ends::RolledBack);
+        }
+        forget_old_runs(state, 7);
+        assert_eq!(runs::ids(state).len(), 7);
+        forget_old_runs(state, 4);
+        assert_eq!(runs::ids(state), ["1", "2", "5", "7"]);
+        forget_old_runs(state, 0);
+        assert_eq!(runs::ids(state), ["1", "2", "5"]);
     }
 }

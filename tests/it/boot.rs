@@ -75,19 +75,12 @@ fn a_power_cut_is_settled_by_the_boot_alone() {
         run.signal("KILL");
         app.slot.lab("server", &["kill"]);
         app.slot.lab("server", &["start"]);
-        until("the boot to settle it", seconds(90), || {
-            app.journal()
-                .contains("\"event\":\"finished\"")
-                .then_some(())
-        });
+        app.end_of_the_run(seconds(90));
         app.is_again(&before);
         until("v1 to answer", seconds(20), || {
             (app.version().as_deref() == Some("v1")).then_some(())
         });
-        app.cli(&["recover"])
-            .run()
-            .exits(0)
-            .says(&["Nothing was left"]);
+        app.nothing_to_settle();
         app.deploy().input("mode", "plan").run().ends("planned", 0);
     }
 }

@@ -153,11 +153,7 @@ fn a_runner_that_is_killed_leaves_a_server_that_settles_by_itself() {
     run.until_held();
     run.signal("KILL");
     run.let_go();
-    crate::harness::poll::until("the server to settle", seconds(60), || {
-        let over = app.journal().contains("\"event\":\"finished\"");
-        over.then_some(())
-    });
-    let ended = app.journal().lines().last().unwrap().to_owned();
+    let ended = app.end_of_the_run(seconds(60));
     let version = app.version();
     match version.as_deref() {
         Some("v1") => assert!(ended.contains("rolled_back"), "{ended}"),

@@ -27,6 +27,7 @@ mod refusal;
 mod remote;
 mod retention;
 mod rights;
+mod settle;
 mod sshd;
 mod stuck;
 mod variants;

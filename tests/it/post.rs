@@ -60,8 +60,5 @@ fn after_runner_and_agent_were_killed_it_settles_what_they_left() {
     post.exits(0)
         .says(&["settling what it left", "Rolled back"]);
     app.is_again(&before);
-    app.cli(&["recover"])
-        .run()
-        .exits(0)
-        .says(&["Nothing was left"]);
+    app.nothing_to_settle();
 }

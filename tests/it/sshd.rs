@@ -1,4 +1,6 @@
 //! A real sshd on a free port of the loopback, with keys of its own, for the length of a test.
+//!
+//! It refuses to know what is sent through it.
 
 use std::fmt::Write;
 use std::fs;

@@ -4,6 +4,7 @@
 
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::oracle::Release;
 use crate::harness::poll::{seconds, until};
 
 /// How often the undo of `backup` was begun.
@@ -20,9 +21,13 @@ fn kill_who_settles(app: &App) {
         .sh("pkill -KILL -f 'landfall-[0-9a-f]* agent look' || true");
 }
 
-#[test]
-fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_serve_serves() {
-    let app = App::empty();
+/// A check that only this machine can make, and that fails once the server waits for its word.
+const NOWHERE: &str = "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n";
+
+/// Deploys v2 over `web` v1 and `worker` v3, and takes the old image of `web` away from the server
+/// and the registry before the deployment fails; how it was.
+#[track_caller]
+fn stuck_without_an_image(app: &App) -> Release {
     app.furnish(&compose::pair(
         &compose::beacon("v1"),
         &compose::beacon("v3"),
@@ -31,16 +36,9 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
     let before = app.release();
     let v1 = app.container("web").image_id;
     let new = compose::pair(&compose::beacon("v2"), &compose::beacon("v2"));
-    let mut run = app
-        .deploy()
-        .image("")
-        .ship("compose.yaml", &new)
-        .input(
-            "smoke_tests",
-            "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n",
-        )
-        .input("health_timeout", "12")
-        .start();
+    let act = app.deploy().image("").ship("compose.yaml", &new);
+    let act = act.input("smoke_tests", NOWHERE);
+    let mut run = act.input("health_timeout", "12").start();
     run.until_it_says("waits for the runner's", seconds(60));
     app.slot.sh(&format!("docker rmi -f {v1}"));
     app.slot.lab("registry", &["stop"]);
@@ -54,24 +52,36 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
         "docker compose -p app -f /srv/app/compose.yaml up -d",
         " recover --deploy-dir /srv/app",
     ]);
+    before
+}
+
+#[test]
+fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_serve_serves() {
+    let app = App::empty();
+    let before = stuck_without_an_image(&app);
     assert_eq!(app.tree(), before.tree);
-    assert_eq!(
-        app.version_on(8001).as_deref(),
-        Some("v3"),
-        "the worker is not back"
-    );
-    assert_eq!(
-        app.version().as_deref(),
-        Some("v2"),
-        "nothing answers for `web`"
-    );
+    let worker = app.version_on(8001);
+    assert_eq!(worker.as_deref(), Some("v3"), "the worker is not back");
+    let web = app.version();
+    assert_eq!(web.as_deref(), Some("v2"), "nothing answers for `web`");
     let status = app.cli(&["status"]).run();
     status
         .exits(0)
         .says(&["rollback_failed", "check `outside`", "to do", "docker tag"]);
     let still = app.cli(&["recover"]).run();
     still.exits(3).says(&["rollback_failed", "check `outside`"]);
-    // The commands do mend it, once the cause is gone.
+    have_the_image_again(&app);
+    app.cli(&["recover"])
+        .run()
+        .exits(1)
+        .says(&["Settled an earlier run: rolled_back"]);
+    app.is_again(&before);
+    app.nothing_lingers();
+}
+
+/// Removes the cause as a person would: the registry answers again, and the image is pulled.
+#[track_caller]
+fn have_the_image_again(app: &App) {
     app.slot.lab("registry", &["start"]);
     let log_in = format!(
         "docker login -u {} --password-stdin registry.lab:5000 2>&1
@@ -80,12 +90,6 @@ fn an_old_image_that_is_gone_everywhere_is_told_with_what_mends_it_and_what_can_
     );
     let password = app.slot.fact("REGISTRY_PASSWORD");
     app.slot.sh_as("deploy", &log_in, password.as_bytes());
-    app.cli(&["recover"])
-        .run()
-        .exits(1)
-        .says(&["Settled an earlier run: rolled_back"]);
-    app.is_again(&before);
-    app.nothing_lingers();
 }
 
 #[test]

@@ -2,22 +2,12 @@
 //!
 //! And what a runner that goes away leaves behind, at every step. It refuses to know why it goes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::harness::act::Act;
 use crate::harness::app::App;
-use crate::harness::poll::{seconds, until};
+use crate::harness::poll::seconds;
 use crate::harness::slack::{Mood, Slack};
-
-/// Waits until the newest run has an end; its last record.
-#[track_caller]
-fn end_of_the_run(app: &App, within: Duration) -> String {
-    until("the server to settle", within, || {
-        let journal = app.journal();
-        let last = journal.lines().last()?.to_owned();
-        last.contains("\"event\":\"finished\"").then_some(last)
-    })
-}
 
 /// A test that only this machine can make, on a port where nobody listens.
 const NOWHERE: &str = "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n";
@@ -47,7 +37,7 @@ fn a_runner_that_is_killed_before_its_word_makes_the_server_take_itself_back_in_
     run.signal("KILL");
     let killed = Instant::now();
     assert_eq!(app.version().as_deref(), Some("v2"));
-    let ended = end_of_the_run(&app, seconds(30));
+    let ended = app.end_of_the_run(seconds(30));
     assert!(ended.contains("rolled_back"), "{ended}");
     assert!(ended.contains("said nothing for 8 s"), "{ended}");
     assert!(killed.elapsed() < seconds(25), "{:?}", killed.elapsed());
@@ -90,7 +80,7 @@ fn cancelled_at(act: Act<'_>, app: &App, step: &str, words: &str) {
     let done = run.wait();
     assert!(sent.elapsed() < seconds(5), "it took {:?}", sent.elapsed());
     let told = done.output("status").to_owned();
-    let ended = end_of_the_run(app, seconds(60));
+    let ended = app.end_of_the_run(seconds(60));
     let (status, code) = match &ended {
         e if e.contains("rolled_back") => ("rolled_back", 1),
         e if e.contains("\"refused\"") => ("refused", 2),
@@ -176,42 +166,9 @@ fn a_runner_that_is_stopped_behind_the_commit_tells_deployed_and_the_server_fini
     let done = run.wait();
     assert!(sent.elapsed() < seconds(5), "it took {:?}", sent.elapsed());
     done.ends("deployed", 0).says(&["the server finishes"]);
-    let ended = end_of_the_run(&app, seconds(30));
+    let ended = app.end_of_the_run(seconds(30));
     assert!(ended.contains("\"deployed\""), "{ended}");
     app.slot.sh("test -e /tmp/hooked");
     assert_eq!(app.version().as_deref(), Some("v2"));
     app.nothing_lingers();
-}
-
-#[test]
-fn a_look_at_how_it_stands_settles_what_a_dead_agent_left_and_says_so() {
-    let (app, before, _) = App::left_by_the_dead();
-    let look = app.cli(&["status"]).run();
-    look.exits(0).says(&[
-        "was interrupted; settling it first",
-        "is settled: rolled_back",
-    ]);
-    app.is_again(&before);
-    app.cli(&["recover"])
-        .run()
-        .exits(0)
-        .says(&["Nothing was left"]);
-}
-
-#[test]
-fn a_recovery_by_hand_ends_with_the_code_of_what_it_settled() {
-    let (app, before, _) = App::left_by_the_dead();
-    let recovery = app.cli(&["recover", "--boot"]).run();
-    recovery
-        .exits(1)
-        .says(&["Settled an earlier run: rolled_back"]);
-    app.is_again(&before);
-}
-
-#[test]
-fn the_status_mode_of_the_action_settles_too() {
-    let (app, before, _) = App::left_by_the_dead();
-    let look = Act::action(&app, "status").run();
-    look.ends("planned", 0).says(&["is settled: rolled_back"]);
-    app.is_again(&before);
 }

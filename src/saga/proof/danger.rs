@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::life::Phase;
 use super::scenes::Scene;
-use super::world::{Box, KEEPER, World, is_data};
+use super::world::{Case, KEEPER, World, is_data};
 use crate::host::State;
 use crate::saga::lock;
 
@@ -74,7 +74,7 @@ pub fn file_change(world: &mut World, scene: &Scene, path: &str, phase: Phase) {
     if is_data(path) {
         world.never(format!("`{path}` is what containers write, and is touched"));
     }
-    let is_new = |c: &&Box| c.state == State::Running && c.made >= scene.old.made;
+    let is_new = |c: &&Case| c.state == State::Running && c.made >= scene.old.made;
     let running = world.containers.iter().find(is_new).map(|c| c.name.clone());
     if let (Phase::Undo, Some(name)) = (phase, running) {
         world.mixture(format!(
@@ -90,7 +90,7 @@ pub fn start(world: &mut World, scene: &Scene, made: usize) {
         return;
     };
     let name = c.name.clone();
-    let is_of = |containers: &[Box]| {
+    let is_of = |containers: &[Case]| {
         let mut all = containers.iter();
         all.any(|o| o.image_id == c.image_id && o.service == c.service)
     };

@@ -6,7 +6,7 @@
 use super::danger;
 use super::host::{effect, peek, scene};
 use super::life::Effect;
-use super::world::{Box, NETWORK, Service, World};
+use super::world::{Case, NETWORK, Service, World};
 use crate::event::Failure;
 use crate::host::{Recreate, Result, State};
 
@@ -35,16 +35,16 @@ pub fn numbers(ids: &[String]) -> Vec<usize> {
 
 /// Which containers a service gets, and whether the one that stands is right already.
 fn is_right(world: &World, service: &Service, recreate: Recreate) -> bool {
-    let name = Box::proper_name(&service.name);
+    let name = Case::proper_name(&service.name);
     let wanted = world.image(&service.image).map(|i| i.id.as_str());
-    let alike = |c: &&Box| c.name == name && c.service == *service;
+    let alike = |c: &&Case| c.name == name && c.service == *service;
     let same = world.containers.iter().find(alike);
     recreate == Recreate::Changed && same.is_some_and(|c| Some(c.image_id.as_str()) == wanted)
 }
 
 /// Compose's small steps to give a service the container that the files say.
 fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
-    let name = Box::proper_name(&service.name);
+    let name = Case::proper_name(&service.name);
     let old = world.containers.iter().find(|c| c.name == name).cloned();
     let borrowed = old.as_ref().map(|o| format!("{}_{name}", &o.id()[..12]));
     let (made, service) = (world.made, service.clone());
@@ -52,7 +52,7 @@ fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
     effects.push(touching("a new container", move |w| {
         w.make(
             &service,
-            borrowed.unwrap_or_else(|| Box::proper_name(&service.name)),
+            borrowed.unwrap_or_else(|| Case::proper_name(&service.name)),
         );
     }));
     let Some(old) = old else { return };
@@ -95,7 +95,7 @@ pub fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Re
         }
     }
     let standing = |s: &Service| {
-        let name = Box::proper_name(&s.name);
+        let name = Case::proper_name(&s.name);
         world.containers.iter().find(move |c| c.name == name)
     };
     if starts {

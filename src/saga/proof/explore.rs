@@ -17,7 +17,7 @@ use crate::host::Result;
 use crate::plan::Private;
 use crate::saga::facts::RunDir;
 use crate::saga::journal::parse_line;
-use crate::saga::{run, settle};
+use crate::saga::{again, run, settle};
 
 /// How often a run may be settled before it counts as endless.
 const LIVES: usize = 4;
@@ -81,7 +81,7 @@ async fn settling(scene: &Scene) -> Result<Vec<Outcome>> {
 
 /// Lets a person have the way back tried again.
 async fn by_hand(scene: &Scene) -> Result<Vec<Outcome>> {
-    settle::by_hand(&Fake, &state_dir(), &scene.plan.site).await
+    again::by_hand(&Fake, &state_dir(), &scene.plan.site).await
 }
 
 /// One life: the first one begins the run, a later one settles it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::danger;
 use super::engine::{compose_call, numbers, starting, touching};
 use super::life::{self, Effect, Phase};
-use super::world::{Box, Files, PROJECT, Service, World, compose, is_data};
+use super::world::{Case, Files, PROJECT, Service, World, compose, is_data};
 use crate::archive::catalogue::{self, Listed, Unusable};
 use crate::archive::restore::Data;
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
@@ -28,7 +28,7 @@ use crate::secret::Secret;
 pub struct Fake;
 
 pub fn effect(change: impl FnOnce(&mut World) + 'static) -> Effect {
-    Effect::World(std::boxed::Box::new(change))
+    Effect::World(Box::new(change))
 }
 
 fn act(name: &'static str, effects: Vec<Effect>) -> Result<()> {
@@ -76,7 +76,7 @@ fn config_of(text: &str) -> Config {
     }
 }
 
-fn container(c: &Box, dir: &Path) -> Container {
+fn container(c: &Case, dir: &Path) -> Container {
     Container {
         id: c.id(),
         name: c.name.clone(),

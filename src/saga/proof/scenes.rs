@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::explore;
 use super::life::State;
-use super::world::{Backup, Box, COMPOSE, CONF, DATA, Files, Img, NETWORK, World, compose};
+use super::world::{Backup, COMPOSE, CONF, Case, DATA, Files, Img, NETWORK, World, compose};
 use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
@@ -129,8 +129,8 @@ impl Scene {
             let (digest, id) = self.registry[&service.image].clone();
             new.fetch(&id, &digest);
             new.tag(&id, &service.image);
-            let name = Box::proper_name(&service.name);
-            let right = |c: &Box| c.name == name && c.service == service && c.image_id == id;
+            let name = Case::proper_name(&service.name);
+            let right = |c: &Case| c.name == name && c.service == service && c.image_id == id;
             if !new.containers.iter().any(right) {
                 new.containers.retain(|c| c.name != name);
                 new.make(&service, name.clone());
@@ -199,7 +199,7 @@ fn running(text: &str) -> World {
             tags: BTreeSet::from([service.image.clone()]),
             digests: BTreeSet::from([digest]),
         });
-        let made = world.make(&service, Box::proper_name(&service.name));
+        let made = world.make(&service, Case::proper_name(&service.name));
         world.start(made);
     }
     world.images.sort_by(|a, b| a.id.cmp(&b.id));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
 use crate::plan::{Goal, Plan, sample};
-use crate::saga::{History, Stage};
+use crate::saga::{History, StepState};
 
 /// Where a run stands, as a person would say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -207,9 +207,9 @@ fn walk(
     plan: &Plan,
     seen: &mut BTreeSet<String>,
 ) -> usize {
-    let state = |(step, stage): (&Step, &Stage)| format!("{step} {stage:?} ");
-    let stages: String = history.stages.iter().map(state).collect();
-    if !seen.insert(format!("{stages} {place:?} {past:?} {:?}", history.failed)) {
+    let told = |(step, state): (&Step, &StepState)| format!("{step} {state:?} ");
+    let states: String = history.states.iter().map(told).collect();
+    if !seen.insert(format!("{states} {place:?} {past:?} {:?}", history.failed)) {
         return 0;
     }
     let allowed = table(place, past, plan.steps());
@@ -224,7 +224,7 @@ fn walk(
         assert_eq!(
             history.allows(&event),
             wanted,
-            "{what:?} in {place:?} of {stages}"
+            "{what:?} in {place:?} of {states}"
         );
         assert_eq!(next.push(&event).is_ok(), wanted);
         asked += 1;

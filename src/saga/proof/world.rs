@@ -26,7 +26,7 @@ pub type Files = BTreeMap<String, String>;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     pub files: Files,
-    pub containers: Vec<Box>,
+    pub containers: Vec<Case>,
     pub images: Vec<Img>,
     pub backups: BTreeMap<String, Backup>,
     /// Runs whose half-written archive lies about.
@@ -41,7 +41,7 @@ pub struct World {
 
 /// A container.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Box {
+pub struct Case {
     pub made: usize,
     pub name: String,
     pub service: Service,
@@ -117,7 +117,7 @@ impl World {
     }
 }
 
-impl Box {
+impl Case {
     pub fn id(&self) -> String {
         format!("{:012x}{:052}", self.made, 0)
     }
@@ -142,7 +142,7 @@ impl World {
         self.images.iter().find(|i| i.is(reference))
     }
 
-    pub fn container(&self, id: &str) -> Option<&Box> {
+    pub fn container(&self, id: &str) -> Option<&Case> {
         self.containers.iter().find(|c| c.id() == id)
     }
 
@@ -191,7 +191,7 @@ impl World {
         let image_id = self.image(&service.image).map(|i| i.id.clone());
         let made = self.made;
         self.made += 1;
-        self.containers.push(Box {
+        self.containers.push(Case {
             made,
             name,
             service: service.clone(),

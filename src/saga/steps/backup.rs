@@ -10,7 +10,8 @@ use crate::archive::{Description, Purpose, Release};
 use crate::event::Note;
 use crate::host::{Access, Config, Host, Result};
 use crate::saga::facts::{Before, Parts, name};
-use crate::saga::steps::{Run, reassert};
+use crate::saga::release::reassert;
+use crate::saga::steps::Run;
 
 /// What a backup is to hold.
 #[derive(Debug, Clone)]

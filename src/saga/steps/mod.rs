@@ -5,22 +5,16 @@
 
 pub mod backup;
 pub mod commit;
-pub mod compare;
 pub mod confirm;
 pub mod files;
-pub mod leftovers;
-pub mod mend;
-pub mod mounts;
 pub mod post_deploy;
 pub mod pre_deploy;
 pub mod preflight;
 pub mod pull;
-pub mod reassert;
 pub mod restore;
 pub mod stage;
 pub mod up;
 pub mod verify;
-pub mod witness;
 
 use crate::archive::Description;
 use crate::event::{Failure, Note, Step};

@@ -12,8 +12,9 @@ use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
 use crate::saga::facts::name;
-use crate::saga::steps::{Run, stage};
-use crate::saga::{lock, settle};
+use crate::saga::release::record;
+use crate::saga::steps::Run;
+use crate::saga::{lock, runs, settle};
 
 /// Takes the lock and looks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -39,7 +40,7 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let lock = lock::take(
         &run.plan.site.deploy_dir,
         Duration::from_secs(run.plan.lock_timeout),
-        || settle::holder(run.dir.state(), &run.plan.id),
+        || runs::holder(run.dir.state(), &run.plan.id),
         |holder| {
             (run.tell)(Note::Waiting {
                 holder: holder.to_owned(),
@@ -49,29 +50,6 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
     .await?;
     run.lock.replace(Some(lock));
     Ok(())
-}
-
-/// Tells what the server is and which project it is about.
-pub async fn tell_server<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
-    let engine = run.host.engine().await?;
-    (run.tell)(Note::Server {
-        docker: engine.docker,
-        compose: engine.compose.to_string(),
-        project: project.to_owned(),
-    });
-    Ok(())
-}
-
-/// The project that the newest whole backup describes.
-pub fn last_project(listed: &[Listed]) -> Result<String> {
-    let mut described = listed.iter().filter_map(|l| l.description.as_ref().ok());
-    described
-        .next()
-        .map(|d| d.release.project.clone())
-        .ok_or_else(|| {
-            Failure::new("there is no backup to go back to")
-                .hint("the first backup is made by the first deployment over a running release")
-        })
 }
 
 fn usable(chosen: &Listed) -> Result<Description> {
@@ -101,8 +79,8 @@ fn refuse_hopeless(engine: &Engine) -> Result<()> {
 /// Chooses the backup that a rollback goes to, and records what it replaces.
 async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     let listed = run.host.backups().await?;
-    let project = last_project(&listed)?;
-    let before = stage::record(run.host, &project, Vec::new()).await?;
+    let project = record::last_project(&listed)?;
+    let before = record::of(run.host, &project, Vec::new()).await?;
     let chosen = if to == "latest" {
         run.host.latest(&listed, &before.release).await?
     } else {
@@ -112,11 +90,11 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     run.host.check_backup(&target).await?;
     let references = target.release.references.iter();
     let references = references.map(|r| r.reference.clone()).collect();
-    let before = stage::record(run.host, &target.release.project, references).await?;
+    let before = record::of(run.host, &target.release.project, references).await?;
     (run.tell)(Note::Target {
         timestamp: target.timestamp.clone(),
     });
-    tell_server(run, &before.release.project).await?;
+    record::tell_server(run, &before.release.project).await?;
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::TARGET, &target)
 }

@@ -8,7 +8,8 @@ use crate::archive::Running;
 use crate::event::{Failure, Note, ServiceImage};
 use crate::host::{Host, Image, Result, Telling};
 use crate::saga::facts::{Before, Pulled, Source, name};
-use crate::saga::steps::{Run, stage};
+use crate::saga::release::record;
+use crate::saga::steps::Run;
 
 /// Fetches the images of a deployment, or those that a rollback's target lacks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -63,7 +64,7 @@ async fn fetch<H: Host>(
     if source.pull.is_none()
         && let Some(image) = run.host.image(&source.reference).await?
     {
-        let digest = stage::digest_for(&image, &source.reference);
+        let digest = record::digest_for(&image, &source.reference);
         return Ok((image, digest));
     }
     let reference = source.pull.as_ref().unwrap_or(&source.reference);

@@ -4,14 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::compose;
 use crate::host::reference;
-use crate::host::{Access, Config, Container, Host, Image, Result, ServiceConfig, State};
+use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
-use crate::saga::facts::{Before, Source, Wanted, name};
-use crate::saga::steps::{Run, preflight};
+use crate::saga::facts::{Source, Wanted, name};
+use crate::saga::release::record;
+use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -25,8 +25,8 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let wanted = want(run, config)?;
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
-    let before = record(run.host, &wanted.config.project, references).await?;
-    preflight::tell_server(run, &wanted.config.project).await?;
+    let before = record::of(run.host, &wanted.config.project, references).await?;
+    record::tell_server(run, &wanted.config.project).await?;
     warn_of_policies(run, &wanted);
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::WANTED, &wanted)
@@ -177,113 +177,6 @@ fn warn_of_policies<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
                 service.name
             ));
         }
-    }
-}
-
-/// Records what runs in a project, and what its references and the named ones mean.
-pub async fn record<H: Host>(
-    host: &H,
-    project: &str,
-    mut references: Vec<String>,
-) -> Result<Before> {
-    let containers = host.containers(project).await?;
-    references.extend(containers.iter().map(|c| c.image.clone()));
-    references.sort();
-    references.dedup();
-    let mut meanings = Vec::new();
-    for reference in references {
-        if is_image_id(&reference) {
-            continue;
-        }
-        let image = host.image(&reference).await?;
-        meanings.push(Reference {
-            digest: image.as_ref().and_then(|i| digest_for(i, &reference)),
-            image_id: image.map(|i| i.id),
-            reference,
-        });
-    }
-    let release = Release {
-        project: project.to_owned(),
-        compose_files: made_from(&containers),
-        services: running(host, &containers).await?,
-        references: meanings,
-    };
-    let networks = host.networks(project).await?;
-    Ok(Before {
-        release,
-        containers,
-        networks,
-    })
-}
-
-/// The compose files that all containers agree on.
-fn made_from(containers: &[Container]) -> Vec<String> {
-    let mut files = containers.iter().map(|c| &c.compose_files);
-    let first = files.next().cloned().unwrap_or_default();
-    if !files.all(|other| *other == first) {
-        return Vec::new();
-    }
-    let texts = first.iter().map(|file| file.to_string_lossy().into_owned());
-    texts.collect()
-}
-
-/// Says whether a container was made from an image's ID rather than from a reference.
-#[must_use]
-pub fn is_image_id(reference: &str) -> bool {
-    reference.starts_with("sha256:")
-}
-
-/// The digest to pull an image by, preferring the reference's own repository.
-#[must_use]
-pub fn digest_for(image: &Image, reference: &str) -> Option<String> {
-    let repository = reference::parse(reference).repository;
-    let same = |d: &&String| reference::parse(d).repository == repository;
-    image
-        .digests
-        .iter()
-        .find(same)
-        .or(image.digests.first())
-        .cloned()
-}
-
-/// One entry a service, from its containers.
-pub async fn running<H: Host>(host: &H, containers: &[Container]) -> Result<Vec<Running>> {
-    let mut services: Vec<Running> = Vec::new();
-    for container in containers {
-        if let Some(known) = services.iter_mut().find(|s| s.service == container.service) {
-            known.replicas += 1;
-            known.well &= is_well(container);
-            known.running |= container.state == State::Running;
-            continue;
-        }
-        let image = host.image(&container.image_id).await?;
-        services.push(Running {
-            service: container.service.clone(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
-            digest: image.and_then(|i| digest_for(&i, &container.image)),
-            config_hash: container.config_hash.clone(),
-            replicas: 1,
-            well: is_well(container),
-            running: container.state == State::Running,
-        });
-    }
-    services.sort();
-    Ok(services)
-}
-
-fn is_well(container: &Container) -> bool {
-    use crate::host::HealthStatus;
-    match container.state {
-        State::Running => container
-            .health
-            .as_ref()
-            .is_none_or(|h| h.status != HealthStatus::Unhealthy),
-        // What Docker would start again was stopped by somebody; it did not run once and end well.
-        // A way back makes what had run once again, and does not run it a second time; one that could
-        // not be started has the exit code of that.
-        State::Exited | State::Created => container.exit_code == 0 && !container.always_restarts,
-        _ => false,
     }
 }
 

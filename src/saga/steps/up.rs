@@ -9,7 +9,8 @@ use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
-use crate::saga::steps::{Run, leftovers, mounts, reassert, verify, witness};
+use crate::saga::release::{leftovers, mounts, reassert, witness};
+use crate::saga::steps::{Run, verify};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
 /// before the first look, which would only take time from the engine while nobody is served.

@@ -13,7 +13,8 @@ use crate::event::{Check, Failure, FailureKind, Note};
 use crate::host::judge::{Verdict, Vouched, judge_beside};
 use crate::host::{Container, Health, HealthStatus, Host, Result, State};
 use crate::plan::{Expect, Probe, SmokeTest};
-use crate::saga::steps::{Run, witness};
+use crate::saga::release::witness;
+use crate::saga::steps::Run;
 
 /// How often the checks are made while they must pass, and while they must go on passing.
 const LOOK: Duration = Duration::from_millis(100);

@@ -125,6 +125,13 @@ impl App {
         Act::cli(self, arguments)
     }
 
+    /// A recovery by hand must find nothing.
+    #[track_caller]
+    pub fn nothing_to_settle(&self) {
+        let recovery = self.cli(&["recover"]).run();
+        recovery.exits(0).says(&["Nothing was left"]);
+    }
+
     /// What a deployment of v2 over v1 left whose runner and agent were killed between backup and
     /// switch; the release before it, and what the runner said.
     #[track_caller]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -194,6 +195,17 @@ impl App {
             self.backups()
         );
         self.slot.sh(&script)
+    }
+
+    /// Waits until the newest run has an end; its last record.
+    #[track_caller]
+    pub fn end_of_the_run(&self, within: Duration) -> String {
+        until("the run to end on the server", within, || {
+            let journal = self.journal();
+            let last = journal.lines().last()?;
+            let ended = last.contains("\"event\":\"finished\"");
+            ended.then(|| last.to_owned())
+        })
     }
 
     fn tags(&self) -> BTreeSet<String> {

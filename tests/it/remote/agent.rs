@@ -1,126 +1,26 @@
-//! The agent: placed once, started once, heard whole, whatever the connection does.
+//! A run on a server: started once, heard whole, whatever the connection does.
+//!
+//! It refuses to know how the agent comes to its place, and what a real one does.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use landfall::error::Error;
 use landfall::event::{Event, Note, Outcome, Record};
-use landfall::plan::{
-    Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, PlannedFile, Private, Site,
-};
-use landfall::remote::agent::{Agent, state_dir};
+use landfall::plan::{Plan, PlannedFile, Private};
+use landfall::remote::agent::Agent;
 use landfall::remote::binary::Binaries;
 use landfall::remote::probe::Sudo;
 use landfall::remote::run::{Heard, Run};
-use landfall::remote::rundir::{RunDir, Word};
+use landfall::remote::rundir::Word;
 use landfall::remote::transport::Transport;
 use landfall::secret::Secret;
 
-use crate::sshd::Sshd;
+use super::place::{Place, stand_in};
 
 const SOON: Duration = Duration::from_secs(30);
-
-/// The program that plays the agent; built here if only this test binary was asked for.
-pub fn stand_in() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--offline", "--example", "stand_in"]);
-        // What the outer cargo says about this package would make the inner one build others anew.
-        let told = std::env::vars().map(|(name, _)| name);
-        for name in told
-            .filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
-        {
-            cargo.env_remove(name);
-        }
-        assert!(
-            cargo
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .status()
-                .unwrap()
-                .success()
-        );
-        let target = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().unwrap();
-        target.join("examples/stand_in")
-    })
-}
-
-/// A server with a site on it.
-struct Place {
-    server: Sshd,
-    dir: tempfile::TempDir,
-    transport: Arc<Transport>,
-}
-
-impl Place {
-    async fn new() -> Self {
-        let server = Sshd::start(&[]);
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("app")).unwrap();
-        let transport = Transport::there(server.pinned()).await.unwrap();
-        Self {
-            server,
-            dir,
-            transport: Arc::new(transport),
-        }
-    }
-
-    fn site(&self) -> Site {
-        Site {
-            deploy_dir: self.dir.path().join("app"),
-            backup_dir: self.dir.path().join("it's app-backups"),
-            compose_files: Vec::new(),
-            project_name: None,
-            services: Vec::new(),
-        }
-    }
-
-    async fn try_install(&self, site: &Site) -> Result<Agent, Error> {
-        let binaries = Binaries::of(stand_in());
-        Agent::install(Arc::clone(&self.transport), site, Sudo::Auto, &binaries).await
-    }
-
-    async fn install(&self) -> Agent {
-        self.try_install(&self.site()).await.unwrap()
-    }
-
-    fn plan(&self, notes: u64, pause_ms: u64) -> Plan {
-        Plan {
-            v: PLAN_VERSION,
-            id: "20251017_143025-abcdef".into(),
-            goal: Goal::Deploy { images: Vec::new() },
-            site: self.site(),
-            files: Vec::new(),
-            env_file_path: None,
-            hooks: Hooks::default(),
-            checks: Checks::default(),
-            backups: Backups::default(),
-            lock_timeout: pause_ms,
-            timeout: notes,
-            origin: Origin::default(),
-        }
-    }
-
-    fn run_dir(&self, plan: &Plan) -> RunDir {
-        RunDir::new(&state_dir(&self.site()), &plan.id).unwrap()
-    }
-
-    async fn cut(&self) {
-        let connection = self.transport.connection().await.unwrap();
-        let master = connection.master().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-9", &master])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-}
 
 fn start(agent: &Agent, plan: &Plan) -> Run {
     agent.start(plan, &Private::default(), []).unwrap()
@@ -174,141 +74,6 @@ fn records_only(heard: &[String]) -> Vec<&str> {
 
 fn notes(n: usize) -> Vec<String> {
     (0..n).map(|n| format!("note {n}")).collect()
-}
-
-#[tokio::test]
-async fn the_agent_is_placed_once_and_found_again_by_its_digest() {
-    let place = Place::new().await;
-    place.install().await;
-    let bin = state_dir(&place.site()).join("bin");
-    let files = || {
-        fs::read_dir(&bin)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
-            .collect::<Vec<_>>()
-    };
-    let [first] = &files()[..] else {
-        panic!("{:?}", files())
-    };
-    let before = fs::metadata(first).unwrap();
-    assert_eq!(before.permissions().mode() & 0o777, 0o700);
-    assert_eq!(
-        fs::metadata(state_dir(&place.site()))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
-        0o700
-    );
-    assert_eq!(fs::read(first).unwrap(), fs::read(stand_in()).unwrap());
-    place.install().await;
-    let after = fs::metadata(first).unwrap();
-    assert_eq!(
-        (after.ino(), after.mtime_nsec()),
-        (before.ino(), before.mtime_nsec())
-    );
-    assert_eq!(files().len(), 1);
-    assert_eq!(place.server.logins(), 1);
-}
-
-#[tokio::test]
-async fn only_the_newest_three_agents_stay_and_a_cut_off_copy_is_replaced() {
-    let place = Place::new().await;
-    let bin = state_dir(&place.site()).join("bin");
-    fs::create_dir_all(&bin).unwrap();
-    for age in 1..=4 {
-        let old = bin.join(format!("landfall-{age}"));
-        fs::write(&old, b"old").unwrap();
-        let when = format!("-{age} days");
-        assert!(
-            Command::new("touch")
-                .args(["-d", &when])
-                .arg(old)
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-    place.install().await;
-    let mut names: Vec<_> = fs::read_dir(&bin)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names.len(), 3, "{names:?}");
-    let is_old = |name: &String| name.len() == "landfall-1".len();
-    let (old, new): (Vec<_>, Vec<_>) = names.into_iter().partition(is_old);
-    assert_eq!(old, ["landfall-1", "landfall-2"]);
-    let newest = bin.join(&new[0]);
-    fs::write(&newest, b"cut off").unwrap();
-    place.install().await;
-    assert_eq!(
-        fs::metadata(newest).unwrap().len(),
-        fs::metadata(stand_in()).unwrap().len()
-    );
-}
-
-#[tokio::test]
-async fn an_agent_of_the_right_name_and_size_but_other_content_is_never_run() {
-    let place = Place::new().await;
-    place.install().await;
-    let bin = state_dir(&place.site()).join("bin");
-    let mut there = fs::read_dir(&bin).unwrap().map(|e| e.unwrap().path());
-    let is_kept_digest =
-        |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().starts_with('.');
-    let planted = there.find(|path| !is_kept_digest(path)).unwrap();
-    let size = fs::metadata(&planted).unwrap().len();
-    fs::write(&planted, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();
-    place.install().await;
-    assert!(fs::read(planted).unwrap() == fs::read(stand_in()).unwrap());
-}
-
-#[tokio::test]
-async fn a_place_where_others_may_plant_an_agent_is_named_with_what_mends_it() {
-    let place = Place::new().await;
-    let state = state_dir(&place.site());
-    fs::create_dir_all(&state).unwrap();
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
-    let Err(Error::Agent(failure)) = place.try_install(&place.site()).await else {
-        panic!("anybody could plant an agent there");
-    };
-    let (path, user) = (state.display(), crate::sshd::user());
-    assert_eq!(
-        failure.what,
-        format!(
-            "`{path}` is not safe to run anything from: it belongs to `{user}`, and others may write to it"
-        )
-    );
-    assert!(
-        failure.hints[0].ends_with(&format!("`chmod go-w {path}`")),
-        "{failure:?}"
-    );
-}
-
-#[tokio::test]
-async fn a_backup_directory_that_cannot_be_made_is_named_with_what_mends_it() {
-    let place = Place::new().await;
-    let mut site = place.site();
-    site.backup_dir = "/proc/landfall/backups".into();
-    let Err(Error::Agent(failure)) = place.try_install(&site).await else {
-        panic!("it cannot be there");
-    };
-    let user = crate::sshd::user();
-    assert_eq!(
-        failure.what,
-        format!("user `{user}` cannot use the backup directory `/proc/landfall/backups`")
-    );
-    assert!(
-        failure.hints[0].contains(&format!(
-            "install -d -o {user} -m 750 /proc/landfall/backups"
-        )),
-        "{failure:?}"
-    );
-    site.deploy_dir = place.dir.path().join("missing");
-    site.backup_dir = site.deploy_dir.join("backups");
-    assert!(place.try_install(&site).await.is_err());
-    assert!(!site.deploy_dir.exists());
 }
 
 #[tokio::test]

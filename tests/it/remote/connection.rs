@@ -1,4 +1,6 @@
-//! One connection: opened with any key, told when it isn't, and gone without a trace.
+//! One connection: opened with any key, told when it is not, and gone without a trace.
+//!
+//! It refuses to know the agent, and which host keys are trusted.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -111,7 +113,7 @@ async fn the_key_is_gone_as_soon_as_the_door_is_open() {
 async fn a_runner_that_is_killed_takes_its_ssh_with_it() {
     let server = Sshd::start(&[]);
     let pins = server.line("ed25519");
-    let mut runner = Command::new(super::agent::stand_in())
+    let mut runner = Command::new(super::place::stand_in())
         .args(["hold", &server.port.to_string(), &user(), &pins])
         .env("KEY_FILE", crate::sshd::user_key())
         .stdout(std::process::Stdio::piped())

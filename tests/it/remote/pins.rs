@@ -1,4 +1,6 @@
 //! A server is known by its pinned host keys and by nothing else.
+//!
+//! It refuses to know who logs in there, and with which key.
 
 use std::fs;
 use std::process::Command;

@@ -9,8 +9,9 @@ use crate::host::reference;
 use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
 use crate::plan::Site;
 use crate::saga::facts::Before;
-use crate::saga::steps::compare::{Exactness, same_again};
-use crate::saga::steps::{Run, leftovers, mounts, stage};
+use crate::saga::release::compare::{Exactness, same_again};
+use crate::saga::release::{leftovers, mounts, record};
+use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
 pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
@@ -63,7 +64,7 @@ async fn mean<H: Host>(
 
 /// Lets a reference mean an image; one that names a digest or an ID cannot mean another.
 async fn point<H: Host>(run: &Run<'_, H>, to: &str, id: &str, digest: Option<&str>) -> Result<()> {
-    if stage::is_image_id(to) || reference::parse(to).digest.is_some() {
+    if record::is_image_id(to) || reference::parse(to).digest.is_some() {
         return have(run, id, digest).await;
     }
     if run.host.image(to).await?.is_some_and(|now| now.id == id) {
@@ -174,7 +175,7 @@ async fn make_layer<H: Host>(
     layer: &[&Running],
 ) -> Result<()> {
     let standing = host.containers(project).await?;
-    let now = stage::running(host, &standing).await?;
+    let now = record::running(host, &standing).await?;
     let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
     let wrong: Vec<&Running> = layer.iter().filter(|w| !as_recorded(w)).copied().collect();
     make(run, host, project, &wrong, Recreate::Changed).await?;

@@ -1,7 +1,8 @@
 //! What an operator asks of a server: history, status, backups, a freeze. Answers are JSON.
 //!
-//! It runs on the server, with the same rights as the agent. Nothing here changes a release, except
-//! that `settle` and `status` take up what a dead agent left.
+//! It runs on the server, with the rights of the agent. A release changes only where an errand
+//! settles: it takes up what a dead agent left, and for a person tries a failed way back again. It
+//! refuses to know how an answer is shown.
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use crate::archive::verify;
 use crate::archive::{Description, Release, catalogue};
 use crate::event::Failure;
+use crate::face::errand::Errand;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;
@@ -18,28 +20,29 @@ use crate::plan::Site;
 use crate::report::{Report, standing::Standing};
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
-use crate::saga::steps::preflight::last_project;
-use crate::saga::steps::stage;
-use crate::saga::{again, journal, settle};
+use crate::saga::release::record;
+use crate::saga::{again, journal, runs, settle};
 
 /// Answers one question; the first argument is the site as JSON.
 pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
     let site = site(args)?;
     let word = args.get(1).map_or("", String::as_str);
     let by = args.get(2).map_or("somebody", String::as_str);
-    match what {
-        "history" => told(&history(state)),
-        "status" => told(&standing(state, &site).await?),
-        "backups" => told(&descriptions(&site).await?),
-        "verify" => verify_backups(&site, word).await,
-        "freeze" => freeze(state, word, by),
-        "thaw" => told(&lock::thaw(state)?),
-        "engine" => told(&Server::new(&site)?.engine().await?.docker),
-        "install" => told(&boot::install(&site, state).await?),
-        "settle" => told(&settle::all(&Server::new(&site)?, state, &site).await?),
-        "settle-by-hand" => told(&settle::by_hand(&Server::new(&site)?, state, &site).await?),
-        _ => Err(Failure::new(format!("the agent cannot look at `{what}`"))
-            .hint("use the same version of Landfall on both sides")),
+    let errand = Errand::of(what).ok_or_else(|| {
+        Failure::new(format!("the agent cannot look at `{what}`"))
+            .hint("use the same version of Landfall on both sides")
+    })?;
+    match errand {
+        Errand::History => told(&history(state)),
+        Errand::Status => told(&standing(state, &site).await?),
+        Errand::Backups => told(&descriptions(&site).await?),
+        Errand::Verify => verify_backups(&site, word).await,
+        Errand::Freeze => freeze(state, word, by),
+        Errand::Thaw => told(&lock::thaw(state)?),
+        Errand::Engine => told(&Server::new(&site)?.engine().await?.docker),
+        Errand::Install => told(&boot::install(&site, state).await?),
+        Errand::Settle => told(&settle::all(&Server::new(&site)?, state, &site).await?),
+        Errand::SettleByHand => told(&again::by_hand(&Server::new(&site)?, state, &site).await?),
     }
 }
 
@@ -54,13 +57,7 @@ fn told(value: &impl serde::Serialize) -> Result<Value, Failure> {
 
 /// Every run that this server knows, newest first.
 fn history(state: &Path) -> Vec<Report> {
-    let mut ids: Vec<String> = std::fs::read_dir(state.join("runs"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok())
-        .collect();
-    ids.sort();
+    let ids = runs::ids(state);
     let journals = ids.iter().rev().filter_map(|id| {
         let records = journal::read(&RunDir::of(state, id).journal()).ok()?;
         (!records.is_empty()).then(|| Report::fold(&records))
@@ -87,9 +84,9 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     };
     let listed = host.backups().await?;
     let target = host.latest(&listed, &release).await.ok();
-    let unfinished = settle::unfinished(state, "");
+    let unfinished = runs::unfinished(state, "");
     let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
-    let stuck = again::stuck(state, site);
+    let stuck = runs::stuck(state, site);
     let stuck = runs
         .iter()
         .skip(1)
@@ -99,7 +96,7 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
         deploy_dir: site.deploy_dir.clone(),
         stuck: stuck.cloned(),
         last: runs.into_iter().next(),
-        holder: at_work.then(|| settle::holder(state, "")),
+        holder: at_work.then(|| runs::holder(state, "")),
         frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
         settled,
         unsettled,
@@ -116,10 +113,10 @@ async fn running(host: &Server, site: &Site, runs: &[Report]) -> Result<Release,
         (None, Some(server)) => server.project.clone(),
         (None, None) => match host.config(&site.deploy_dir).await {
             Ok(config) => config.project,
-            Err(refusal) => last_project(&host.backups().await?).map_err(|_| refusal)?,
+            Err(refusal) => record::last_project(&host.backups().await?).map_err(|_| refusal)?,
         },
     };
-    Ok(stage::record(host, &project, Vec::new()).await?.release)
+    Ok(record::of(host, &project, Vec::new()).await?.release)
 }
 
 async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {

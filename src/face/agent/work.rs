@@ -1,6 +1,6 @@
 //! What an agent does on its server: the saga for a plan, a look for a question.
 //!
-//! The one place where the face meets the saga; it refuses to know connections.
+//! Here and in `look` the face meets the saga; it refuses to know connections.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,8 +10,7 @@ use tokio::task::LocalSet;
 
 use crate::error::{exit, exit_code};
 use crate::event::Failure;
-use crate::face::agent::Work;
-use crate::face::look;
+use crate::face::agent::{Work, look};
 use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::{Plan, Private};
@@ -20,9 +19,9 @@ use crate::saga::facts::RunDir;
 use crate::saga::run;
 
 /// The work of the shipped binary.
-pub struct Saga;
+pub struct Shipped;
 
-impl Work for Saga {
+impl Work for Shipped {
     async fn run(&self, plan: Plan, private: Private, dir: rundir::RunDir) -> ExitCode {
         let dir = RunDir::of(dir.state(), dir.id());
         // A boot that runs an older program is no reason not to deploy.

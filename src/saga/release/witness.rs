@@ -87,7 +87,7 @@ pub async fn accuse<H: Host>(run: &Run<'_, H>, project: &str, failure: Failure) 
     led_by(failure, what)
 }
 
-/// The containers that were not there before this run, or did something else then.
+/// The containers that were not there before this run.
 async fn strangers<H: Host>(run: &Run<'_, H>, project: &str) -> Result<Vec<Container>> {
     let before = run.before()?.containers;
     let mut containers = run.host.containers(project).await?;

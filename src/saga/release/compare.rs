@@ -8,7 +8,8 @@ use crate::archive::{Release, Running};
 use crate::event::{Failure, FailureKind};
 use crate::host::judge::{Verdict, Vouched, judge};
 use crate::host::{Container, Host, Result};
-use crate::saga::steps::{Run, leftovers, stage};
+use crate::saga::release::{leftovers, record};
+use crate::saga::steps::Run;
 
 /// How often the comparison looks again, and for how long at least.
 const LOOK: Duration = Duration::from_millis(100);
@@ -68,7 +69,7 @@ async fn compare<H: Host>(
             leftover.name
         )));
     }
-    let now = stage::running(host, &containers).await?;
+    let now = record::running(host, &containers).await?;
     for was in &release.services {
         let Some(is) = now.iter().find(|s| s.service == was.service) else {
             return Ok(Compared::Differs(format!(

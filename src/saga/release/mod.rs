@@ -1,0 +1,12 @@
+//! The release that runs: recorded, compared, brought back, and who in it spoiled a step.
+//!
+//! What several steps share lies here. It refuses to know which step asks, and decides nothing
+//! about the run.
+
+pub mod advice;
+pub mod compare;
+pub mod leftovers;
+pub mod mounts;
+pub mod reassert;
+pub mod record;
+pub mod witness;

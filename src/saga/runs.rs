@@ -1,0 +1,251 @@
+//! The runs of a state directory: which there are, how each ended, whose they are. Changes none.
+//!
+//! It reads journals and facts alone, and refuses to know what is to become of a run.
+
+use std::path::{Path, PathBuf};
+
+use crate::event::{Event, Note, Outcome, Record};
+use crate::plan::{Plan, Site};
+use crate::saga::facts::{RunDir, name};
+use crate::saga::{disk, journal, lock};
+
+/// The ids of all runs, oldest first.
+#[must_use]
+pub fn ids(state: &Path) -> Vec<String> {
+    let mut ids = disk::names(&state.join("runs"));
+    ids.sort();
+    ids
+}
+
+/// The ids of runs without an end, oldest first, the caller's own aside.
+#[must_use]
+pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
+    let mut ids = ids(state);
+    ids.retain(|id| id != own && end_of(&RunDir::of(state, id)).is_none());
+    ids
+}
+
+/// The run of a deploy directory whose way back may be tried again, if there is one.
+#[must_use]
+pub fn stuck(state: &Path, site: &Site) -> Option<String> {
+    let here = |id: &String| directory(&RunDir::of(state, id)).as_ref() == Some(&site.deploy_dir);
+    let open = |id: &String| is_stuck(state, id) && here(id) && is_open(state, id);
+    ids(state).into_iter().rev().find(open)
+}
+
+/// Says whether a run's way back may still be tried again: it failed, and no later run of the same
+/// directory has ended that was not refused.
+#[must_use]
+pub fn is_open(state: &Path, id: &str) -> bool {
+    if !is_stuck(state, id) {
+        return false;
+    }
+    let own = directory(&RunDir::of(state, id));
+    let mut later = ids(state);
+    later.retain(|other| other.as_str() > id);
+    let replaces = |other: &String| {
+        let dir = RunDir::of(state, other);
+        let end = end_of(&dir);
+        end.is_some_and(|end| !matches!(end, Outcome::Refused { .. })) && directory(&dir) == own
+    };
+    !later.iter().any(replaces)
+}
+
+fn is_stuck(state: &Path, id: &str) -> bool {
+    matches!(end_of(&RunDir::of(state, id)), Some(Outcome::Stuck { .. }))
+}
+
+/// Says whether a run has begun, so that it has a journal.
+#[must_use]
+pub fn has_begun(dir: &RunDir) -> bool {
+    disk::names(dir.path()).iter().any(|name| name == "journal")
+}
+
+/// How a run ended, if it has.
+#[must_use]
+pub fn end_of(dir: &RunDir) -> Option<Outcome> {
+    match journal::last(&dir.journal())? {
+        Record {
+            event: Event::Finished { outcome },
+            ..
+        } => Some(outcome),
+        _ => None,
+    }
+}
+
+/// The deploy directory of a run: from its facts, or from its journal once those are gone.
+fn directory(dir: &RunDir) -> Option<PathBuf> {
+    let kept: Option<Plan> = dir.recall(name::PLAN).ok().flatten();
+    let first = || match journal::read(&dir.journal())
+        .ok()?
+        .into_iter()
+        .next()?
+        .event
+    {
+        Event::Planned { plan } => Some(*plan),
+        _ => None,
+    };
+    kept.or_else(first).map(|plan| plan.site.deploy_dir)
+}
+
+/// Says who holds the directory, as far as the journals tell.
+#[must_use]
+pub fn holder(state: &Path, own: &str) -> String {
+    let dirs = unfinished(state, own).into_iter();
+    let mut dirs = dirs.map(|id| RunDir::of(state, &id));
+    dirs.find_map(|dir| at_work(&dir))
+        .unwrap_or_else(|| lock::STRANGER.into())
+}
+
+/// Who has a living run at work that does not wait itself, and since when.
+fn at_work(dir: &RunDir) -> Option<String> {
+    if !dir.is_alive() {
+        return None;
+    }
+    let records = journal::read(&dir.journal()).ok()?;
+    if records.last().is_some_and(waits) {
+        return None;
+    }
+    records.into_iter().find_map(|record| match record.event {
+        Event::Planned { plan } => {
+            let since = record.at.format("%Y-%m-%d %H:%M:%S UTC");
+            Some(format!("{}, since {since}", who(&plan)))
+        }
+        _ => None,
+    })
+}
+
+fn waits(record: &Record) -> bool {
+    let waiting = |note: &Note| matches!(note, Note::Waiting { .. });
+    matches!(&record.event, Event::Note { note, .. } if waiting(note))
+}
+
+fn who(plan: &Plan) -> String {
+    let actor = plan.origin.actor.iter().map(|actor| format!(" by {actor}"));
+    let url = plan.origin.run_url.iter().map(|url| format!(" ({url})"));
+    let details: String = actor.chain(url).collect();
+    format!("run {}{details}", plan.id)
+}
+
+#[cfg(test)]
+pub(super) mod sample {
+    //! Runs for tests.
+
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::event::{Failure, Step};
+    use crate::plan::sample;
+    use crate::saga::journal::Journal;
+    use crate::saga::{Next, next, tidy};
+
+    /// How a run ends.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Ends {
+        /// It fails, and so does its way back.
+        Stuck,
+        /// It fails and is taken back.
+        RolledBack,
+        /// It fails before it has changed anything.
+        Refused,
+    }
+
+    /// The directory of a run.
+    pub fn made(state: &Path, id: &str) -> RunDir {
+        let dir = RunDir::of(state, id);
+        std::fs::create_dir_all(dir.path()).unwrap();
+        dir
+    }
+
+    /// The journal of a run that has only begun.
+    pub fn begun(state: &Path, id: &str, mut plan: Plan) -> Journal {
+        let dir = made(state, id);
+        plan.id = id.into();
+        dir.keep(name::PLAN, &plan).unwrap();
+        let mut journal = Journal::open(&dir.journal(), id).unwrap();
+        let plan = Box::new(plan);
+        journal.append(Event::Planned { plan }).unwrap();
+        journal
+    }
+
+    /// A run of a deploy directory that has ended, and was tidied up.
+    pub fn ended(state: &Path, id: &str, deploy_dir: &str, ends: Ends) {
+        let mut plan = sample::deploy();
+        plan.site.deploy_dir = deploy_dir.into();
+        let mut journal = begun(state, id, plan);
+        loop {
+            let event = match next(journal.history()) {
+                Next::Act(step) => {
+                    journal.append(Event::Started { step }).unwrap();
+                    acted(step, ends)
+                }
+                Next::Undo(step) => {
+                    journal.append(Event::UndoStarted { step }).unwrap();
+                    undone(step, ends)
+                }
+                Next::Finish(outcome) => Event::Finished { outcome },
+                Next::Stop(outcome) => {
+                    let dir = RunDir::of(state, id);
+                    return tidy::facts(&dir, tidy::Then::of(&outcome));
+                }
+            };
+            journal.append(event).unwrap();
+        }
+    }
+
+    fn acted(step: Step, ends: Ends) -> Event {
+        let failure = Failure::new("no");
+        if step == Step::Up || ends == Ends::Refused {
+            Event::Failed { step, failure }
+        } else {
+            Event::Succeeded { step }
+        }
+    }
+
+    fn undone(step: Step, ends: Ends) -> Event {
+        let failure = Failure::new("no");
+        if ends == Ends::Stuck {
+            Event::UndoFailed { step, failure }
+        } else {
+            Event::Undone { step }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::sample::{Ends, begun, ended};
+    use super::*;
+    use crate::plan::sample;
+    use crate::saga::tidy;
+
+    fn site(deploy_dir: &str) -> Site {
+        let mut site = sample::deploy().site;
+        site.deploy_dir = deploy_dir.into();
+        site
+    }
+
+    #[test]
+    fn a_stuck_run_stays_open_until_a_later_run_of_its_directory_ends_that_was_not_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        ended(state, "1", "/a", Ends::Stuck);
+        let open = || stuck(state, &site("/a"));
+        assert_eq!(open().as_deref(), Some("1"));
+        assert_eq!(stuck(state, &site("/b")), None);
+        ended(state, "2", "/a", Ends::Refused);
+        ended(state, "3", "/b", Ends::RolledBack);
+        // One that has begun and waits, or looks.
+        begun(state, "4", sample::deploy());
+        tidy::finished(state);
+        assert_eq!(open().as_deref(), Some("1"));
+        let facts = RunDir::of(state, "1");
+        assert!(facts.recall::<Plan>(name::PLAN).unwrap().is_some());
+        ended(state, "5", "/a", Ends::RolledBack);
+        assert_eq!(open(), None);
+        tidy::finished(state);
+        assert!(facts.recall::<Plan>(name::PLAN).unwrap().is_none());
+    }
+}
