@@ -1,8 +1,9 @@
 # What a person or a CI types. The work is done by cargo and by the programs in tests.
 
 LAB := tests/lab/lab
-# The servers that the tests deploy to; they read .lab/SLOT/slot.env.
-SLOTS ?= one two
+# The servers that the tests deploy to, a test on each; they read .lab/SLOT/slot.env. The tests wait
+# more than they compute, so there are more of them than the smallest machine has processors.
+SLOTS ?= one two three
 
 .PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint test
 
@@ -67,5 +68,5 @@ lint: setup
 
 # The faults are drawn from one seed here, so that a red build can be seen again.
 test: lint judges lab-up proof
-	LANDFALL_LAB_SLOTS="$(SLOTS)" cargo test --workspace
+	LANDFALL_LAB_SLOTS="$(SLOTS)" RUST_TEST_THREADS=$(words $(SLOTS)) cargo test --workspace
 	$(MAKE) faults RUNS=60 SEED=1 BUDGET=1200
