@@ -119,7 +119,7 @@ fn an_unset_variable_is_refused() {
 fn a_deploy_dir_that_is_missing_is_refused() {
     let app = App::running("v1");
     let act = app.deploy().input("deploy_dir", "/srv/elsewhere");
-    is_refused(&app, act, &["/srv/elsewhere", "mkdir"]);
+    is_refused(&app, act, &["/srv/elsewhere", "sudo install -d -o deploy"]);
     assert_eq!(app.slot.sh("ls /srv"), "app\napp-backups\n");
 }
 
@@ -152,7 +152,7 @@ fn a_user_without_rights_is_refused() {
     let app = App::running("v1");
     app.latest("v2");
     let act = app.deploy().input("user", "stranger");
-    is_refused(&app, act, &["stranger", "chown stranger", "sudo"]);
+    is_refused(&app, act, &["stranger", "install -d -o stranger", "sudo"]);
 }
 
 #[test]
