@@ -54,8 +54,7 @@ impl Errand {
     /// The errand of a word; none when another version of this program says it.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        let mut all = Self::value_variants().iter().copied();
-        all.find(|errand| errand.word() == word)
+        Self::from_str(word, false).ok()
     }
 
     /// Says whether it may first have to settle what an earlier run left.

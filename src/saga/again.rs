@@ -13,6 +13,7 @@ use crate::event::{Event, Failure, Outcome};
 use crate::host::{Host, Result};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, name};
+use crate::saga::release::advice;
 use crate::saga::{journal, lock, run, runs, settle};
 
 /// Settles every unfinished run of a deploy directory, and tries a way back again that had failed:
@@ -77,9 +78,10 @@ async fn refuse_mended<H: Host>(host: &H, plan: &Plan, dir: &RunDir) -> Result<(
     ))
     .hint("if all is well now, there is nothing to do: the next deployment starts from what runs");
     if let Some(backup) = backup {
+        let rollback = format!("rollback {}", backup.timestamp);
         failure = failure.hint(format!(
-            "to have the old release back all the same, after a backup of what is there now: `landfall rollback {}`",
-            backup.timestamp
+            "to have the old release back all the same, after a backup of what is there now: `{}`",
+            advice::command(&plan.site, &rollback)
         ));
     }
     Err(failure)

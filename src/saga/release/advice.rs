@@ -20,7 +20,7 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
     let backup: Option<Description> = dir.recall(name::BACKUP).unwrap_or_default();
     failure.hints.push(format!(
         "once the cause is gone, have the way back tried again: `{}`",
-        recover(&plan.site)
+        command(&plan.site, "recover")
     ));
     let Some(before) = before else {
         return failure;
@@ -172,7 +172,9 @@ fn compose(site: &Site, release: &Release, tool: Tool) -> String {
     )
 }
 
-fn recover(site: &Site) -> String {
+/// A command of this program about a deploy directory, as it is typed on the server.
+#[must_use]
+pub fn command(site: &Site, words: &str) -> String {
     let dir = path(&site.deploy_dir);
     let mut usual = site.deploy_dir.clone().into_os_string();
     usual.push("-backups");
@@ -181,7 +183,7 @@ fn recover(site: &Site) -> String {
     } else {
         format!(" --backup-dir {}", path(&site.backup_dir))
     };
-    format!("{} recover --deploy-dir {dir}{backups}", program())
+    format!("{} {words} --deploy-dir {dir}{backups}", program())
 }
 
 /// This program as it is called on the server: nobody may have put it on the path there.
