@@ -163,6 +163,7 @@ Example:
     #[command(after_help = "\
 Examples:
   landfall verify --deploy-dir /opt/mcp                    # the newest
+  landfall verify all --deploy-dir /opt/mcp                # each of them, for a nightly job
   landfall verify 20251017_143025 --deploy-dir /opt/mcp    # a timestamp, in UTC")]
     Verify(Verify),
     /// Refuse all deployments until `thaw`, and tell everybody why
@@ -241,7 +242,7 @@ struct Doctor {
 
 #[derive(clap::Args)]
 struct Verify {
-    /// The backup: `latest` or a timestamp
+    /// The backup: `latest`, a timestamp or `all`
     #[arg(default_value = "latest")]
     backup: String,
     #[command(flatten)]
@@ -354,8 +355,8 @@ where
         Verb::History(flags) => Command::History(look(flags, around)?),
         Verb::Backups(flags) => Command::Backups(look(flags, around)?),
         Verb::Verify(verify) => {
-            let backup = [("backup_timestamp", verify.backup.as_str())];
-            let request = request(verify.look.flags, around, "status", here, &backup)?;
+            let one = (verify.backup != "all").then_some(("backup_timestamp", &*verify.backup));
+            let request = request(verify.look.flags, around, "status", here, one.as_slice())?;
             Command::Verify {
                 request,
                 backup: verify.backup,
