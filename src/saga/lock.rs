@@ -95,11 +95,17 @@ fn held(deploy_dir: &Path, timeout: Duration, holder: &str) -> Failure {
 struct Process {
     pid: u32,
     command: String,
+    /// The container that it runs in: one that mounts the directory can lock it too.
+    container: Option<String>,
 }
 
 impl std::fmt::Display for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "process {} (`{}`)", self.pid, self.command)
+        write!(f, "process {} (`{}`)", self.pid, self.command)?;
+        match &self.container {
+            Some(container) => write!(f, " in container {container}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -111,11 +117,20 @@ fn process_behind(holder: &str, deploy_dir: &Path) -> Option<Process> {
     let inode = fs::metadata(deploy_dir).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let pid = locks.lines().find_map(|line| holder_of(line, inode))?;
-    let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let told = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     Some(Process {
         pid,
-        command: command.trim().to_owned(),
+        command: told("comm").trim().to_owned(),
+        container: container_in(&told("cgroup")),
     })
+}
+
+/// The short ID of the innermost container in a process's `cgroup` file, of Docker's own or of systemd's making:
+/// `0::/docker/ID`, `0::/system.slice/docker-ID.scope`.
+fn container_in(cgroups: &str) -> Option<String> {
+    let mut words = cgroups.rsplit(|c: char| !c.is_ascii_hexdigit());
+    let id = words.find(|word| word.len() == 64)?;
+    id.get(..12).map(str::to_owned)
 }
 
 /// The process of a line such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; lines of those
@@ -233,6 +248,23 @@ mod tests {
         );
         assert_eq!(thaw(dir.path()).unwrap(), Some(word));
         assert!(refuse_frozen(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_holder_in_a_container_is_named_with_the_container() {
+        let id = "0123456789ab".to_owned() + &"c".repeat(52);
+        for line in [
+            format!("0::/docker/{id}\n"),
+            format!("0::/system.slice/docker-{id}.scope\n"),
+            format!("12:pids:/docker/{id}\n11:cpu:/docker/{id}\n"),
+        ] {
+            assert_eq!(
+                container_in(&line).as_deref(),
+                Some("0123456789ab"),
+                "{line}"
+            );
+        }
+        assert_eq!(container_in("0::/system.slice/ssh.service\n"), None);
     }
 
     #[tokio::test(flavor = "current_thread")]
