@@ -347,6 +347,9 @@ pub trait Host: Sized {
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()>;
     /// Starts containers.
     async fn start(&self, containers: &[String]) -> Result<()>;
+    /// Makes the directories that paths lie in where they are missing; paths are relative to the
+    /// deploy directory.
+    async fn make_way(&self, paths: &[String]) -> Result<()>;
     /// Removes directories that are empty; paths are relative to the deploy directory.
     async fn remove_empty(&self, paths: &[String]) -> Result<()>;
     /// Stops containers, each within its own grace period.

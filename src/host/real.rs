@@ -340,6 +340,11 @@ impl Host for Server {
         fault!(around "start" => self.docker().await?.start(containers).await)
     }
 
+    async fn make_way(&self, paths: &[String]) -> Result<()> {
+        site::make_way(&self.site, paths);
+        Ok(())
+    }
+
     async fn remove_empty(&self, paths: &[String]) -> Result<()> {
         site::remove_empty(&self.site, paths);
         Ok(())

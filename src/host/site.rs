@@ -295,9 +295,16 @@ pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
     retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }
 
-/// Removes directories that are empty; what is not stays.
+/// Makes the directories that paths lie in; one that cannot be made is left to the engine.
+pub fn make_way(site: &Site, paths: &[String]) {
+    for parent in paths.iter().filter_map(|path| Path::new(path).parent()) {
+        let _ = tree::make_dir(&site.deploy_dir, parent);
+    }
+}
+
+/// Removes directories that are empty; what is not stays, and so does what lies behind a link.
 pub fn remove_empty(site: &Site, paths: &[String]) {
     for path in paths {
-        let _ = fs::remove_dir(site.deploy_dir.join(path));
+        let _ = tree::remove_empty(&site.deploy_dir, Path::new(path));
     }
 }

@@ -22,8 +22,9 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 pub use difference::{Difference, diff};
+use dir::Dir;
 pub use mirror::{NewFile, mirror, remove_mirror};
-pub use put::{Put, put_file};
+pub use put::{Put, make_dir, put_file};
 pub use scope::{Part, Scope};
 pub use snapshot::Snapshot;
 
@@ -42,6 +43,14 @@ impl Tree {
     pub fn read(root: &Path, scope: &Scope) -> Result<Vec<Entry>, Failure> {
         Ok(Snapshot::take(root, scope)?.into_entries())
     }
+}
+
+/// Removes a directory below `root` if it is empty; what lies behind a link is refused.
+pub fn remove_empty(root: &Path, path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    Dir::open(root)?.descend(parent)?.remove_dir(name)
 }
 
 /// What was tried on a path.

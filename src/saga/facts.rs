@@ -179,7 +179,8 @@ pub struct Parts {
     pub data: Vec<String>,
     /// What the release answers for wherever it lies: what this deployment ships.
     pub own: Vec<String>,
-    /// Data that was not there when the backup was made.
+    /// What containers mount and was not there when the backup was made, with the directories on
+    /// the way to it, the deepest first.
     #[serde(default)]
     pub absent: Vec<String>,
 }

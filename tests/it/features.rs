@@ -148,6 +148,42 @@ fn what_lies_in_a_named_volume_survives_both_ways() {
 }
 
 #[test]
+fn a_data_directory_that_docker_makes_deep_down_goes_with_the_release_that_failed() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web);
+    app.ships("v1");
+    let before = app.release();
+    app.latest("exits-at-start");
+    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let act = app.deploy().ship("compose.yaml", &deep);
+    act.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    assert_eq!(
+        app.by_hand("ls -d var 2>&1 || true"),
+        "ls: cannot access 'var': No such file or directory\n"
+    );
+}
+
+#[test]
+fn data_in_a_directory_of_roots_keeps_nobody_from_going_back() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web);
+    app.ships("v1");
+    app.latest("v2");
+    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let act = app.deploy().ship("compose.yaml", &deep);
+    act.run().ends("deployed", 0);
+    let order = "/srv/app/var/lib/beacon/order";
+    app.slot
+        .sh(&format!("chown -R root: /srv/app/var; echo 1 > {order}"));
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.slot.sh(&format!("cat {order}")), "1\n");
+}
+
+#[test]
 fn a_mounted_file_that_the_deployment_changes_is_seen_by_the_container_and_restored() {
     let app = App::empty();
     let web = compose::web(&compose::beacon("latest"));

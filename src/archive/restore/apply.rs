@@ -157,10 +157,7 @@ impl Site {
         if entry.kind != EntryKind::Dir {
             return dir.remove(&last).map(|()| true);
         }
-        match dir.remove_dir(&last) {
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-            other => other.map(|()| true),
-        }
+        dir.remove_if_empty(&last)
     }
 
     /// Makes an empty directory of somebody else's our own again: the engine makes one for every

@@ -210,8 +210,5 @@ fn remove(site: &mut Site, path: &str, kind: EntryKind) -> io::Result<bool> {
     if kind != EntryKind::Dir {
         return dir.remove(&last).map(|()| true);
     }
-    match dir.remove_dir(&last) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-        other => other.map(|()| true),
-    }
+    dir.remove_if_empty(&last)
 }

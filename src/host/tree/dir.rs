@@ -175,6 +175,24 @@ impl Dir {
         gone(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR))
     }
 
+    /// Removes a directory unless something is in it, and says whether it is gone.
+    pub fn remove_if_empty(&self, name: &OsStr) -> io::Result<bool> {
+        use io::ErrorKind as Kind;
+        match self.remove_dir(name) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == Kind::DirectoryNotEmpty => Ok(false),
+            // The kernel asks for our rights first; a full directory in one of root's ends here.
+            Err(error) if error.kind() == Kind::PermissionDenied => {
+                let full = self
+                    .enter(name)?
+                    .names()
+                    .is_ok_and(|names| !names.is_empty());
+                if full { Ok(false) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes a name with everything below it; links are removed, not followed.
     pub fn remove_all(&self, name: &OsStr) -> io::Result<()> {
         match self.look(name)?.map(|m| m.kind) {

@@ -58,6 +58,16 @@ pub fn put_file(
     spot.fill(content).map_err(failed)
 }
 
+/// Makes the directory at `rel` below `root` where it is missing, and those on the way to it, for
+/// this process and with mode 0755.
+pub fn make_dir(root: &Path, rel: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| cannot(Act::Write, &root.join(rel).display(), &error);
+    let names = dir::names(rel).map_err(failed)?;
+    let top = Dir::open(root).map_err(failed)?;
+    let made = make_way(&top, &names, None);
+    made.map(|_| ()).map_err(|error| on_the_way(root, &error))
+}
+
 /// Removes what an interrupted [`put_file`] of this path left beside it.
 pub fn sweep(root: &Path, rel: &Path) -> io::Result<()> {
     let Ok((parents, last)) = apart(rel) else {

@@ -276,3 +276,27 @@ fn a_mounted_file_is_not_replaced_and_the_error_says_what_to_do() {
     );
     assert_eq!(fs::read_to_string(temp.path().join("f")).unwrap(), "old");
 }
+
+#[test]
+fn an_empty_directory_is_removed_but_never_one_behind_a_link() {
+    let temp = tempfile::tempdir().unwrap();
+    let (root, outside) = (temp.path().join("root"), temp.path().join("outside"));
+    lay(temp.path(), &[("root/full/file", "")]);
+    for dir in [&root.join("var/lib"), &outside.join("empty")] {
+        fs::create_dir_all(dir).unwrap();
+    }
+    symlink(&outside, root.join("link")).unwrap();
+    for path in [
+        "var/lib",
+        "var",
+        "full",
+        "link/empty",
+        "link",
+        "../outside/empty",
+    ] {
+        let _ = remove_empty(&root, Path::new(path));
+    }
+    assert!(!root.join("var").exists());
+    assert!(root.join("full/file").exists() && root.join("link").is_symlink());
+    assert!(outside.join("empty").exists());
+}

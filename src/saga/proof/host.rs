@@ -500,6 +500,10 @@ impl Host for Fake {
         )
     }
 
+    async fn make_way(&self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     async fn remove_empty(&self, _: &[String]) -> Result<()> {
         Ok(())
     }

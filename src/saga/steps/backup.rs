@@ -4,6 +4,7 @@
 //! their references and Compose brings the old containers up. The order is the safety: nothing
 //! old starts on new files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Description, Purpose, Release};
@@ -85,27 +86,45 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
 /// all the same.
 fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
-    let (own, mut data) = if run.is_rollback() {
+    let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
         (
             target.tree.into_iter().map(|e| e.path).collect(),
             target.data,
+            Vec::new(),
         )
     } else {
         let wanted = run.wanted()?;
         let data = data_below(dir, written(&wanted.config), &wanted.shipped);
-        (wanted.shipped, data)
+        let mounted = data_below(dir, mounted(&wanted.config), &[]);
+        (wanted.shipped, data, mounted)
     };
     let now = before.containers.iter().flat_map(|c| c.writes.clone());
     data.extend(data_below(dir, now, &own));
     data.sort();
     data.dedup();
-    let absent = data.iter().filter(|path| !dir.join(path).exists()).cloned();
+    mounted.extend(data.iter().cloned());
     Ok(Parts {
-        absent: absent.collect(),
+        absent: absent(dir, &mounted),
         data,
         own,
     })
+}
+
+/// What Docker will make so that it can be mounted, with what lies on the way, the deepest first.
+fn absent(deploy_dir: &Path, mounted: &[String]) -> Vec<String> {
+    let ways = mounted.iter().flat_map(|path| Path::new(path).ancestors());
+    let absent: BTreeSet<&Path> = ways.filter(|way| !deploy_dir.join(way).exists()).collect();
+    let deepest_first = absent.into_iter().rev();
+    deepest_first
+        .map(|way| way.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The bind mounts of a configuration.
+fn mounted(config: &Config) -> impl Iterator<Item = PathBuf> {
+    let binds = config.services.iter().flat_map(|s| &s.binds);
+    binds.map(|b| b.source.clone())
 }
 
 /// The bind mounts that a configuration lets containers write.
@@ -115,7 +134,7 @@ fn written(config: &Config) -> impl Iterator<Item = PathBuf> {
     writable.map(|b| b.source.clone())
 }
 
-/// The read-write bind mounts strictly below the deploy directory.
+/// Those of the mounted paths that lie strictly below the deploy directory.
 /// What the deployment itself ships is configuration, however it is mounted.
 #[must_use]
 pub fn data_below(
@@ -195,6 +214,8 @@ pub async fn release_images<H: Host>(host: &H, project: &str, timestamp: &str) -
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::host::{Bind, ServiceConfig};
 
@@ -224,6 +245,19 @@ mod tests {
             data_below(Path::new("/opt/mcp"), written(&config), &shipped),
             ["data"]
         );
+    }
+
+    #[test]
+    fn directories_that_docker_will_make_are_named_with_those_on_the_way_the_deepest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("srv")).unwrap();
+        let data = [
+            "srv/new".to_owned(),
+            "var/a/b".to_owned(),
+            "var/c".to_owned(),
+        ];
+        let absent = absent(dir.path(), &data);
+        assert_eq!(absent, ["var/c", "var/a/b", "var/a", "var", "srv/new"]);
     }
 
     #[test]

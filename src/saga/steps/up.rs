@@ -20,6 +20,8 @@ const GRACE: Duration = Duration::from_mins(1);
 
 /// Switches to the new release, or to the one that a rollback goes to.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    // Docker would make them for root, and then nobody else could take away what lies in them.
+    run.host.make_way(&run.parts()?.absent).await?;
     if run.is_rollback() {
         let release = run.target()?.release;
         let forth = reassert::forth(run, &release);
