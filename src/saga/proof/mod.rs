@@ -10,7 +10,6 @@
 mod bytes;
 mod danger;
 pub mod disk;
-mod engine;
 mod explore;
 mod host;
 mod judge;

@@ -3,15 +3,15 @@
 //! Compose's own order is kept: make the new container under a borrowed name, stop the old one,
 //! remove it, rename, start. It refuses to know who calls.
 
-use super::danger;
-use super::host::{effect, peek, scene};
-use super::life::Effect;
-use super::world::{Case, NETWORK, Service, World};
+use super::call::{act, effect, peek, scene};
 use crate::event::Failure;
-use crate::host::{Recreate, Result, State};
+use crate::host::{Making, Recreate, Result, State};
+use crate::saga::proof::danger;
+use crate::saga::proof::life::Effect;
+use crate::saga::proof::world::{Case, NETWORK, Service, World};
 
 /// Starts one container.
-pub fn starting(made: usize) -> Effect {
+fn starting(made: usize) -> Effect {
     let scene = scene();
     effect(move |world| {
         danger::start(world, &scene, made);
@@ -20,7 +20,7 @@ pub fn starting(made: usize) -> Effect {
 }
 
 /// Stops, makes or removes something of the release.
-pub fn touching(what: &'static str, change: impl FnOnce(&mut World) + 'static) -> Effect {
+fn touching(what: &'static str, change: impl FnOnce(&mut World) + 'static) -> Effect {
     let scene = scene();
     effect(move |world| {
         danger::release_change(world, &scene, what);
@@ -28,7 +28,7 @@ pub fn touching(what: &'static str, change: impl FnOnce(&mut World) + 'static) -
     })
 }
 
-pub fn numbers(ids: &[String]) -> Vec<usize> {
+fn numbers(ids: &[String]) -> Vec<usize> {
     let found = |id: &String| peek(|w| w.container(id).map(|c| c.made));
     ids.iter().filter_map(found).collect()
 }
@@ -80,7 +80,7 @@ fn asked(world: &World, services: &[String]) -> Result<Vec<Service>> {
 }
 
 /// What `up` and `create` do; only one of them starts.
-pub fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result<Vec<Effect>> {
+fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result<Vec<Effect>> {
     let mut world = peek(World::clone);
     let asked = asked(&world, services)?;
     let mut effects = Vec::new();
@@ -104,4 +104,67 @@ pub fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Re
         effects.extend(idle.map(|c| starting(c.made)));
     }
     Ok(effects)
+}
+
+pub fn up(services: &[String], recreate: Recreate) -> Result<()> {
+    act("up", compose_call(services, recreate, true)?)
+}
+
+pub fn create(making: &Making) -> Result<()> {
+    act(
+        "create",
+        compose_call(&making.services, making.recreate, false)?,
+    )
+}
+
+pub fn start(containers: &[String]) -> Result<()> {
+    act(
+        "start",
+        numbers(containers).into_iter().map(starting).collect(),
+    )
+}
+
+pub fn stop(containers: &[String]) -> Result<()> {
+    let stop = |made| touching("a stop", move |w: &mut World| w.stop(made));
+    act("stop", numbers(containers).into_iter().map(stop).collect())
+}
+
+pub fn remove(containers: &[String]) -> Result<()> {
+    let runs = |made: &usize| {
+        peek(|w| {
+            w.containers
+                .iter()
+                .any(|c| c.made == *made && c.state == State::Running)
+        })
+    };
+    let numbers = numbers(containers);
+    if numbers.iter().any(runs) {
+        return Err(Failure::new("a container that runs cannot be removed"));
+    }
+    let remove = |made| touching("a removal", move |w: &mut World| w.remove(made));
+    act("remove", numbers.into_iter().map(remove).collect())
+}
+
+pub fn remove_network(name: &str) -> Result<()> {
+    if peek(|w| !w.containers.is_empty()) {
+        return Err(Failure::new(format!("the network `{name}` is in use")));
+    }
+    let name = name.to_owned();
+    act(
+        "remove network",
+        vec![touching("a network's end", move |w| {
+            w.networks.remove(&name);
+        })],
+    )
+}
+
+pub fn rename(container: &str, name: &str) -> Result<()> {
+    let Some(made) = peek(|w| w.container(container).map(|c| c.made)) else {
+        return Err(Failure::new("no such container"));
+    };
+    let name = name.to_owned();
+    act(
+        "rename",
+        vec![touching("a new name", move |w| w.rename(made, &name))],
+    )
 }

@@ -1,0 +1,170 @@
+//! Backups: an archive first and its description after it, and gone the other way round.
+//!
+//! It refuses to know how files get back in place; that is `files`'.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::call::{act, effect, peek, scene, see};
+use crate::archive::catalogue::{self, Listed, Unusable};
+use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
+use crate::event::Failure;
+use crate::host::Result;
+use crate::plan::Plan;
+use crate::saga::proof::danger;
+use crate::saga::proof::world::{Backup, Files, is_data};
+use crate::saga::steps::backup::Order;
+
+fn tree(files: &Files) -> Vec<Entry> {
+    let files = files.iter().filter(|(path, _)| !is_data(path));
+    let entry = |(path, content): (&String, &String)| Entry {
+        path: path.clone(),
+        kind: EntryKind::File,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        size: content.len() as u64,
+        sha256: Some(content.clone()),
+        target: None,
+    };
+    files.map(entry).collect()
+}
+
+fn describe(plan: &Plan, order: &Order<'_>, files: &Files) -> Description {
+    let timestamp = plan.id.split_once('-').map_or("", |(t, _)| t);
+    Description {
+        v: DESCRIPTION_VERSION,
+        timestamp: timestamp.into(),
+        created_at: chrono::DateTime::UNIX_EPOCH,
+        deployment_id: plan.id.clone(),
+        purpose: order.purpose,
+        deploy_dir: plan.site.deploy_dir.clone(),
+        release: order.release.clone(),
+        archive: ArchiveFact::default(),
+        tree: tree(files),
+        data: order.parts.data.clone(),
+        exclude: Vec::new(),
+        origin: plan.origin.clone(),
+    }
+}
+
+pub fn backup(plan: &Plan, order: &Order<'_>) -> Result<(Description, Vec<String>)> {
+    let scene = scene();
+    let files = Rc::new(peek(|w| w.files.clone()));
+    let made = describe(plan, order, &files);
+    let (id, description) = (plan.id.clone(), Rc::new(made.clone()));
+    let (timestamp, again) = (made.timestamp.clone(), made.timestamp.clone());
+    act(
+        "backup",
+        vec![
+            effect(move |world| {
+                danger::any_change(world, &scene, "a backup");
+                world.partial.insert(id);
+            }),
+            effect(move |world| {
+                let backup = Backup {
+                    description: None,
+                    files: Some(files),
+                };
+                world.backups.insert(timestamp, backup);
+            }),
+            effect(move |world| {
+                let backup = world.backups.get_mut(&again);
+                if let Some(backup) = backup {
+                    backup.description = Some(description);
+                }
+                world.partial.clear();
+            }),
+        ],
+    )?;
+    Ok((made, Vec::new()))
+}
+
+pub fn list() -> Result<Vec<Listed>> {
+    see("backups", |world| {
+        let newest_first = world.backups.iter().rev();
+        let listed = newest_first.map(|(timestamp, backup)| {
+            let whole = backup
+                .description
+                .as_ref()
+                .filter(|_| backup.files.is_some());
+            let broken = || Unusable::Broken("half of it is missing".into());
+            Listed {
+                timestamp: timestamp.clone(),
+                description: whole.map(|d| (**d).clone()).ok_or_else(broken),
+                archive: PathBuf::from(timestamp),
+                bytes: 1,
+            }
+        });
+        listed.collect()
+    })
+}
+
+pub fn check(description: &Description) -> Result<()> {
+    let timestamp = description.timestamp.clone();
+    let whole = see("check backup", |w| {
+        let backup = w.backups.get(&timestamp);
+        backup.is_some_and(|b| b.files.is_some())
+    })?;
+    if whole {
+        return Ok(());
+    }
+    Err(Failure::new("the archive is gone"))
+}
+
+pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+    let tree = see("latest", |w| tree(&w.files))?;
+    catalogue::latest(
+        listed,
+        &catalogue::Current {
+            release,
+            tree: &tree,
+        },
+    )
+}
+
+pub fn clear_partial(last: &str) -> Result<()> {
+    let left = peek(|w| w.partial.iter().find(|id| id.as_str() <= last).cloned());
+    let Some(id) = left else {
+        return act("clear partial", Vec::new());
+    };
+    let timestamp = id.split_once('-').map_or("", |(t, _)| t).to_owned();
+    let nameless = peek(|w| {
+        w.backups
+            .get(&timestamp)
+            .is_some_and(|b| b.description.is_none())
+    });
+    let archive = nameless.then(|| {
+        effect(move |world| {
+            world.backups.remove(&timestamp);
+        })
+    });
+    let partial = effect(move |world| {
+        world.partial.remove(&id);
+    });
+    act(
+        "clear partial",
+        archive.into_iter().chain([partial]).collect(),
+    )
+}
+
+pub fn discard(timestamp: &str) -> Result<()> {
+    let (first, second) = (timestamp.to_owned(), timestamp.to_owned());
+    let Some(backup) = peek(|w| w.backups.get(timestamp).cloned()) else {
+        return act("drop backup", Vec::new());
+    };
+    let undescribe = effect(move |world| {
+        let backup = world.backups.get_mut(&first);
+        if let Some(backup) = backup {
+            backup.description = None;
+        }
+    });
+    let remove = effect(move |world| {
+        world.backups.remove(&second);
+    });
+    let described = backup.description.map(|_| undescribe);
+    act(
+        "drop backup",
+        described.into_iter().chain([remove]).collect(),
+    )
+}

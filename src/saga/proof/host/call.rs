@@ -1,0 +1,38 @@
+//! How the proof's server is called and looked at.
+//!
+//! Every call goes through a life, which may let it fail or die there. It refuses to know what a
+//! call is for.
+
+use std::rc::Rc;
+
+use crate::event::Failure;
+use crate::host::Result;
+use crate::saga::proof::life::{self, Effect, Phase};
+use crate::saga::proof::scenes::Scene;
+use crate::saga::proof::world::World;
+
+pub fn effect(change: impl FnOnce(&mut World) + 'static) -> Effect {
+    Effect::World(Box::new(change))
+}
+
+pub fn act(name: &'static str, effects: Vec<Effect>) -> Result<()> {
+    life::call(name, effects).map_err(|()| Failure::new(format!("`{name}` was made to fail")))
+}
+
+/// A call that changes nothing, and can fail all the same.
+pub fn see<T>(name: &'static str, at: impl FnOnce(&World) -> T) -> Result<T> {
+    act(name, Vec::new())?;
+    Ok(peek(at))
+}
+
+pub fn peek<T>(at: impl FnOnce(&World) -> T) -> T {
+    life::look(|life| at(&life.state.world))
+}
+
+pub fn phase() -> Phase {
+    life::look(|life| life.phase)
+}
+
+pub fn scene() -> Rc<Scene> {
+    life::look(|life| life.scene.clone())
+}

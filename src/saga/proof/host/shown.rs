@@ -1,0 +1,62 @@
+//! The world in the words in which a server tells the steps about itself.
+//!
+//! It refuses to change anything.
+
+use std::path::Path;
+
+use super::call::scene;
+use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig};
+use crate::saga::proof::world::{Case, PROJECT, Service, World, compose};
+
+pub fn config_of(text: &str) -> Config {
+    let dir = scene().plan.site.deploy_dir.clone();
+    let bind = |path: &str, access| Bind {
+        source: dir.join(path),
+        access,
+    };
+    let service = |s: Service| {
+        let conf = s.mounts_conf.then(|| bind("app.conf", Access::ReadOnly));
+        let data = s.writes_data.then(|| bind("data", Access::ReadWrite));
+        ServiceConfig {
+            name: s.name,
+            image: Some(s.image),
+            binds: conf.into_iter().chain(data).collect(),
+            ..ServiceConfig::default()
+        }
+    };
+    Config {
+        project: PROJECT.into(),
+        services: compose(text).into_iter().map(service).collect(),
+        unset: Vec::new(),
+    }
+}
+
+pub fn container(c: &Case, dir: &Path) -> Container {
+    Container {
+        id: c.id(),
+        name: c.name.clone(),
+        service: c.service.name.clone(),
+        image: c.service.image.clone(),
+        image_id: c.image_id.clone(),
+        config_hash: c.service.line.clone(),
+        state: c.state,
+        exit_code: c.exit_code,
+        up_ms: Some(5000),
+        writes: c
+            .service
+            .writes_data
+            .then(|| dir.join("data"))
+            .into_iter()
+            .collect(),
+        ..Container::default()
+    }
+}
+
+pub fn image(world: &World, reference: &str) -> Option<Image> {
+    world.image(reference).map(|i| Image {
+        id: i.id.clone(),
+        digests: i.digests.iter().cloned().collect(),
+        tags: i.tags.iter().cloned().collect(),
+        bytes: 1,
+    })
+}

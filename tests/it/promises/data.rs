@@ -1,0 +1,72 @@
+//! What containers write is theirs: it comes back only for who asks, and is backed up first.
+//!
+//! It refuses to know which backup is the right one; that is `rollback`'s.
+
+use crate::harness::app::App;
+
+#[test]
+fn what_containers_write_is_never_rolled_back() {
+    let app = App::running("v1");
+    app.ships("writes-data");
+    app.slot.sh("echo order > /srv/app/data/customer");
+    app.latest("exits-at-start");
+    app.deploy().run().ends("rolled_back", 1);
+    assert_eq!(app.read("data/customer"), "order\n");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.read("data/customer"), "order\n");
+    assert_eq!(app.read("data/schema"), "writes-data\n");
+}
+
+#[test]
+fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_can_be_undone() {
+    let app = App::running("v1");
+    app.ships("writes-data");
+    app.slot
+        .sh("echo order > /srv/app/data/customer; echo changed > /srv/app/data/kept");
+    let written = app.whole_tree();
+    // What a container wrote as root, root alone can put back; and root runs no agent from a
+    // directory of somebody else's.
+    app.slot.sh(&format!("chown -R root: {}", app.backups()));
+    let back = || {
+        app.rollback()
+            .input("user", "root")
+            .input("restore_data", "true")
+    };
+    let done = back().run();
+    done.ends("restored", 0)
+        .says(&["stopped web: their data is replaced"]);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.slot.sh("ls -A /srv/app/data"), "kept\n");
+    assert_eq!(app.read("data/kept"), "by the application\n");
+    let safety = done.output("backup_timestamp");
+    let archive = format!("{}/app-backup-{safety}.tar.gz", app.backups());
+    assert_eq!(
+        app.slot.sh(&format!("tar -xzOf {archive} ./data/customer")),
+        "order\n"
+    );
+    let undo = back().input("backup_timestamp", safety);
+    undo.run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("writes-data"));
+    assert_eq!(app.read("data/customer"), "order\n");
+    let files = |tree: &std::collections::BTreeMap<String, String>| {
+        tree.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(files(&app.whole_tree()), files(&written));
+}
+
+#[test]
+fn data_that_the_user_may_not_put_back_is_told_and_everything_stays_as_it_was() {
+    let app = App::beacon();
+    app.ships("writes-data");
+    app.ships("v1");
+    let before = app.release();
+    app.slot.sh("rm /srv/app/data/journal");
+    let act = app.rollback().input("restore_data", "true");
+    act.run()
+        .ends("rolled_back", 1)
+        .says(&["/srv/app/data/journal", "sudo"]);
+    app.is_again(&before);
+    let data = app.slot.sh("ls -A /srv/app/data");
+    assert_eq!(data, "kept\nschema\n");
+}

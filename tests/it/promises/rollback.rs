@@ -1,0 +1,93 @@
+//! Which backup a rollback takes, which ones are kept for it, and that it can be taken back itself.
+//!
+//! It refuses to know what containers write.
+
+use crate::harness::app::App;
+
+#[test]
+fn a_rollback_can_be_undone() {
+    let app = App::running("v1");
+    app.ships("v2");
+    let before = app.release();
+    let done = app.rollback().run();
+    done.ends("restored", 0);
+    let safety = done.output("backup_timestamp").to_owned();
+    app.rollback()
+        .input("backup_timestamp", &safety)
+        .run()
+        .ends("restored", 0);
+    app.is_again(&before);
+    assert_eq!(app.version().as_deref(), Some("v2"));
+}
+
+#[test]
+fn a_rollback_whose_checks_fail_is_itself_taken_back() {
+    let app = App::running("v1");
+    app.ships("v2");
+    let before = app.release();
+    let act = app
+        .rollback()
+        .input("health_url", "http://localhost:8000/nothing-here")
+        .input("health_timeout", "3");
+    act.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    assert_eq!(app.version().as_deref(), Some("v2"));
+}
+
+#[test]
+fn latest_is_the_newest_good_backup_that_differs_from_what_runs_by_its_name_never_by_mtime() {
+    let app = App::running("v1");
+    let of_v1 = app.ships("v2");
+    let of_v2 = app.ships("v3");
+    let touch = |timestamp: &str, when: &str| {
+        let files = format!("{}/app-backup-{timestamp}.*", app.backups());
+        app.slot.sh(&format!("touch -d '{when}' {files}"));
+    };
+    touch(&of_v1, "2031-01-01");
+    touch(&of_v2, "2001-01-01");
+    let back = |version: &str| {
+        let done = app.rollback().input("keep_backups", "9").run();
+        done.ends("restored", 0);
+        assert_eq!(app.version().as_deref(), Some(version));
+    };
+    back("v2");
+    // The safety backup of v3 is the newest by now, and is never `latest`.
+    back("v1");
+}
+
+#[test]
+fn a_backup_of_what_runs_already_is_not_latest() {
+    let app = App::running("v1");
+    app.ships("v2");
+    app.ships("v2");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn the_backup_of_a_release_that_was_not_well_is_never_latest() {
+    let app = App::running("v1");
+    app.ships("v2");
+    app.slot.sh("docker stop app-web-1");
+    app.ships("v3");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn the_newest_backups_are_kept_and_never_the_one_dropped_that_a_rollback_would_need() {
+    let app = App::running("v1");
+    app.ships("v2");
+    let of_v2 = app.ships("v3");
+    for _ in 0..3 {
+        app.deploy()
+            .input("keep_backups", "2")
+            .run()
+            .ends("deployed", 0);
+    }
+    let kept = app.backup_timestamps();
+    assert!(kept.contains(&of_v2), "{of_v2} was dropped: {kept:?}");
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v2"));
+}
