@@ -2,6 +2,7 @@
 
 use crate::harness::app::App;
 use crate::harness::compose::{self, BEACON};
+use crate::harness::slot::Slot;
 
 /// Deploys a version that exits at start as `:latest`; everything must be as it was.
 #[track_caller]
@@ -55,6 +56,64 @@ fn a_service_may_extend_one_of_another_file() {
     app.ships("v1");
     assert_eq!(greeting(&app).as_deref(), Some("extended"));
     turns_back(&app);
+}
+
+#[test]
+fn a_file_that_the_compose_file_includes_is_shipped_and_taken_back() {
+    let app = App::empty();
+    app.furnish("include:\n  - parts/web.yaml\n");
+    let web = compose::web(&compose::beacon("latest"))
+        .replace("./config", "../config")
+        .replace("./data", "../data");
+    app.put("parts/web.yaml", &web);
+    app.ships("v1");
+    let before = app.release();
+    let greeting_in = |text: &str| format!("{web}    environment:\n      GREETING: {text}\n");
+    let ships = |text: &str| app.deploy().ship("parts/web.yaml", &greeting_in(text));
+    ships("included").run().ends("deployed", 0);
+    assert_eq!(greeting(&app).as_deref(), Some("included"));
+    app.latest("exits-at-start");
+    ships("broken").run().ends("rolled_back", 1);
+    assert_eq!(greeting(&app).as_deref(), Some("included"));
+    app.latest("v1");
+    app.rollback().run().ends("restored", 0);
+    app.is_again(&before);
+}
+
+#[test]
+fn a_config_of_compose_that_the_deployment_changes_is_seen_and_restored() {
+    let app = App::empty();
+    let web =
+        compose::web(&compose::beacon("latest")).replace("      - ./config:/etc/beacon:ro\n", "");
+    let configs = "    configs:\n      - source: lamp\n        target: /etc/beacon/beacon.conf\n\
+                   configs:\n  lamp:\n    file: ./config/beacon.conf\n";
+    app.furnish(&format!("{web}{configs}"));
+    app.ships("v1");
+    let before = app.release();
+    let changed = |lamp: &str| app.deploy().ship("config/beacon.conf", lamp);
+    changed("lamp = red\n").run().ends("deployed", 0);
+    assert_eq!(app.config_seen().as_deref(), Some("lamp = red"));
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.config_seen().as_deref(), Some("lamp = white"));
+    app.is_again(&before);
+}
+
+#[test]
+fn a_deploy_directory_may_be_a_link() {
+    let slot = Slot::lease();
+    slot.sh("install -d -o deploy -g deploy /srv/releases/app; ln -s releases/app /srv/app");
+    let app = App::at(slot, "deploy", "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app.ships("v1");
+    app.put("data/order", "1");
+    turns_back(&app);
+    app.ships("v2");
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(
+        app.by_hand("cat data/order; readlink /srv/app"),
+        "1releases/app\n"
+    );
 }
 
 #[test]
