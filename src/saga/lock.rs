@@ -117,11 +117,13 @@ fn process_behind(holder: &str, deploy_dir: &Path) -> Option<Process> {
     let inode = fs::metadata(deploy_dir).ok()?.ino();
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let pid = locks.lines().find_map(|line| holder_of(line, inode))?;
+    let ours = fs::read_to_string("/proc/self/cgroup").ok();
+    let ours = ours.and_then(|cgroups| container_in(&cgroups));
     let told = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     Some(Process {
         pid,
         command: told("comm").trim().to_owned(),
-        container: container_in(&told("cgroup")),
+        container: container_in(&told("cgroup")).filter(|id| ours.as_ref() != Some(id)),
     })
 }
 

@@ -45,8 +45,9 @@ const NAME: &str = "references > /tmp/now
     comm -23 /tmp/now /var/lib/golden/references | cut -d' ' -f1 | xargs -r -n 1 docker rmi >/dev/null 2>&1 || true
     comm -13 /tmp/now /var/lib/golden/references | grep -v @ | while read -r name id; do docker tag $id $name; done";
 
-/// Removes what runs and puts the tree back.
-const CLEAN: &str = "docker ps -aq | xargs -r docker rm -f >/dev/null
+/// Ends what hangs, removes what runs and puts the tree back.
+const CLEAN: &str = "pkill -KILL -f 'landfall-[0-9a-f]* agent' || true
+    docker ps -aq | xargs -r docker rm -f >/dev/null
     docker network ls -q --filter type=custom | xargs -r docker network rm >/dev/null
     find /srv/app -mindepth 1 -delete
     tar -C /srv -xpf /var/lib/golden/tree.tar";

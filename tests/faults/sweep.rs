@@ -25,6 +25,10 @@ const SCENARIOS: [Scenario; 3] = [Scenario::Good, Scenario::Exits, Scenario::Rol
 /// How many cells a slot of a drawn sweep plays however long its stage took to set up.
 const AT_LEAST: u32 = 3;
 
+/// How often a call is tried to be struck: what wakes another thread is a `write` too, comes when it
+/// likes, and then the n-th call is about no disk.
+const TRIES: u32 = 3;
+
 /// How often in a row the laboratory may fail before a lane is given up.
 const FAILURES: u32 = 3;
 
@@ -152,7 +156,9 @@ impl Full {
                     if count == 0 || !may_fail(lane.fault, &calls, nth) {
                         return count > 0;
                     }
-                    struck(asked, &mut stage.scene, &lane.cell(nth), nth, tally)
+                    let tries = if nth > count { 1 } else { TRIES };
+                    let cell = lane.cell(nth);
+                    (0..tries).any(|_| struck(asked, &mut stage.scene, &cell, nth, tally))
                 });
                 match fired {
                     Some(true) => failed = 0,
