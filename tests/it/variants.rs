@@ -1,4 +1,4 @@
-//! The main job on other servers: Compose 1 with Docker 20.10, and Docker 26.
+//! The main job on other servers: Compose 1 with Docker 20.10, and the newest of both.
 
 use crate::harness::app::App;
 use crate::harness::slot::Slot;
@@ -46,6 +46,6 @@ fn deploy_upgrade_broken_upgrade_and_rollback_work_with_compose_1_29() {
 }
 
 #[test]
-fn deploy_upgrade_broken_upgrade_and_rollback_work_with_docker_26() {
-    lives_on("docker26", "docker compose");
+fn deploy_upgrade_broken_upgrade_and_rollback_work_with_the_newest_docker_and_compose() {
+    lives_on("newest", "docker compose");
 }

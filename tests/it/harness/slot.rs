@@ -37,7 +37,7 @@ impl Slot {
         Self::lease_one_of(&names, "main")
     }
 
-    /// Leases the slot of another variant: `docker26`, `compose1` or `systemd`, which are also their
+    /// Leases the slot of another variant: `newest`, `compose1` or `systemd`, which are also their
     /// names, unless `LANDFALL_LAB_SLOT_SYSTEMD` (and so on) says otherwise.
     #[track_caller]
     pub fn lease_variant(variant: &str) -> Self {

@@ -4,15 +4,15 @@
 
 images_ensure() {
     images_current landfall-lab/server:main "$(images_hash server)" &&
-        images_current landfall-lab/server:docker26 "$(images_hash server)" &&
+        images_current landfall-lab/server:newest "$(images_hash server)" &&
         images_current landfall-lab/server:compose1 "$(images_hash server)" &&
         images_current landfall-lab/registry "$(images_hash registry)" && return
     base_ensure
     images_build landfall-lab/compose "$LAB_HOME/images/compose"
     images_server main plugin
     images_build landfall-lab/registry "$LAB_HOME/images/registry"
-    images_server docker26 plugin --build-arg BASE=landfall-lab/trixie --build-arg "DOCKER=docker.io docker-cli" \
-        --build-arg IPV6_ANYWHERE=1
+    images_server newest bare --build-arg BASE=landfall-lab/trixie --build-arg SUITE=forky \
+        --build-arg "DOCKER=docker.io docker-cli docker-compose" --build-arg IPV6_ANYWHERE=1
     images_server compose1 bare --build-arg "DOCKER=docker.io docker-compose"
 }
 

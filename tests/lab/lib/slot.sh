@@ -19,8 +19,8 @@ slot_must_exist() {
 lab_up() {
     local slot=${1:-} variant=${2:-main}
     slot_name_ok "$slot"
-    case $variant in main | docker26 | compose1 | systemd) ;; *)
-        die "there is no variant '$variant'; take main, docker26, compose1 or systemd"
+    case $variant in main | newest | compose1 | systemd) ;; *)
+        die "there is no variant '$variant'; take main, newest, compose1 or systemd"
         ;;
     esac
     hold_lock "slot-$slot"
