@@ -2,6 +2,8 @@
 //!
 //! It builds and reads text; it runs nothing.
 
+mod starting;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
@@ -209,6 +211,7 @@ fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
             .collect(),
         replicas: replicas.and_then(|n| u32::try_from(n).ok()),
         depends_on: names(&service["depends_on"]),
+        given_at_start: starting::is_given_at_start(service, whole),
     }
 }
 

@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use crate::event::Failure;
 use crate::host::docker::read::read_container;
 use crate::host::reference;
-use crate::host::{Container, Image, Result};
+use crate::host::{Container, Image, Network, Result};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
@@ -178,8 +178,8 @@ impl Engine {
         Ok(containers)
     }
 
-    /// The names of a project's own networks.
-    pub async fn networks(&self, project: &str) -> Result<Vec<String>> {
+    /// A project's own networks.
+    pub async fn networks(&self, project: &str) -> Result<Vec<Network>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
         let options = query::ListNetworksOptionsBuilder::new()
             .filters(&filters)
@@ -189,7 +189,13 @@ impl Engine {
             .list_networks(Some(options))
             .await
             .map_err(failed("cannot list the networks"))?;
-        Ok(listed.into_iter().filter_map(|n| n.name).collect())
+        let network = |listed: bollard::models::Network| {
+            Some(Network {
+                id: listed.id?,
+                name: listed.name?,
+            })
+        };
+        Ok(listed.into_iter().filter_map(network).collect())
     }
 
     /// The image that a reference or an ID means, if it is there.

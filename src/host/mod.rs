@@ -82,6 +82,18 @@ pub struct ServiceConfig {
     /// The services that it waits for.
     #[serde(default)]
     pub depends_on: Vec<String>,
+    /// Whether Compose gives its containers something when it starts them, and only then.
+    #[serde(default)]
+    pub given_at_start: bool,
+}
+
+/// A network of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The full ID; one that is made anew has another.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A bind mount of a service.
@@ -316,8 +328,8 @@ pub trait Host: Sized {
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
     /// The containers of a project, `compose run` ones aside, sorted by name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
-    /// The names of a project's own networks.
-    async fn networks(&self, project: &str) -> Result<Vec<String>>;
+    /// A project's own networks.
+    async fn networks(&self, project: &str) -> Result<Vec<Network>>;
     /// The image that a reference or an ID means, if it is there.
     async fn image(&self, reference: &str) -> Result<Option<Image>>;
 
@@ -347,6 +359,14 @@ pub trait Host: Sized {
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()>;
     /// Starts containers.
     async fn start(&self, containers: &[String]) -> Result<()>;
+    /// Lets Compose start the containers that a service has, and make none.
+    async fn start_service(
+        &self,
+        project: &str,
+        service: &str,
+        replicas: u32,
+        lines: Lines<'_>,
+    ) -> Result<()>;
     /// Makes the directories that paths lie in where they are missing; paths are relative to the
     /// deploy directory.
     async fn make_way(&self, paths: &[String]) -> Result<()>;

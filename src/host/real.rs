@@ -21,8 +21,8 @@ use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
-    Telling, docker, http, site,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
+    Result, Telling, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -286,7 +286,7 @@ impl Host for Server {
         fault!(around "containers.look" => self.docker().await?.containers(project).await)
     }
 
-    async fn networks(&self, project: &str) -> Result<Vec<String>> {
+    async fn networks(&self, project: &str) -> Result<Vec<Network>> {
         fault!(around "networks.look" => self.docker().await?.networks(project).await)
     }
 
@@ -338,6 +338,18 @@ impl Host for Server {
 
     async fn start(&self, containers: &[String]) -> Result<()> {
         fault!(around "start" => self.docker().await?.start(containers).await)
+    }
+
+    async fn start_service(
+        &self,
+        project: &str,
+        service: &str,
+        replicas: u32,
+        lines: Lines<'_>,
+    ) -> Result<()> {
+        let compose = self.compose().await?;
+        let cmd = compose.start(&self.site, project, service, replicas);
+        fault!(around "start" => cmd.run_telling(lines).await.map(|_| ()))
     }
 
     async fn make_way(&self, paths: &[String]) -> Result<()> {

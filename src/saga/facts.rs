@@ -142,8 +142,11 @@ pub struct Before {
     pub release: Release,
     /// Its containers.
     pub containers: Vec<Container>,
-    /// The project's networks.
+    /// The names of the project's networks.
     pub networks: Vec<String>,
+    /// Their IDs.
+    #[serde(default)]
+    pub network_ids: Vec<String>,
 }
 
 /// What is to run.

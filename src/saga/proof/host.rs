@@ -19,8 +19,8 @@ use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::compose::Version;
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
-    Telling,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
+    Result, Telling,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -144,8 +144,14 @@ impl Host for Fake {
         })
     }
 
-    async fn networks(&self, _: &str) -> Result<Vec<String>> {
-        see("networks", |w| w.networks.iter().cloned().collect())
+    async fn networks(&self, _: &str) -> Result<Vec<Network>> {
+        see("networks", |w| {
+            let network = |name: &String| Network {
+                id: name.clone(),
+                name: name.clone(),
+            };
+            w.networks.iter().map(network).collect()
+        })
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>> {
@@ -190,6 +196,10 @@ impl Host for Fake {
 
     async fn start(&self, containers: &[String]) -> Result<()> {
         engine::start(containers)
+    }
+
+    async fn start_service(&self, _: &str, service: &str, _: u32, _: Lines<'_>) -> Result<()> {
+        engine::start_service(service)
     }
 
     async fn make_way(&self, _: &[String]) -> Result<()> {

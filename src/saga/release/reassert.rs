@@ -6,7 +6,7 @@
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
+use crate::host::{Config, Container, Host, Making, Recreate, Result, State, Telling};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
@@ -18,10 +18,17 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    bring_up(run, &host, release, Way::Back).await?;
+    let way = if have_networks_changed(run, before).await? {
+        stop_all(run, release).await?;
+        Way::BackAnew
+    } else {
+        Way::Back
+    };
+    bring_up(run, &host, release, way).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
+    networks_stand(run, before).await?;
     let absent = run.parts().unwrap_or_default().absent;
     run.host.remove_empty(&absent).await?;
     same_again(run, &host, release, Exactness::Configuration).await
@@ -106,6 +113,9 @@ async fn have<H: Host>(run: &Run<'_, H>, id: &str, digest: Option<&str>) -> Resu
 enum Way {
     /// From a failure: it is what ran before.
     Back,
+    /// The same, in networks that are others than before: Compose makes those anew while nobody is
+    /// in them, and moves only containers that it makes anew.
+    BackAnew,
     /// By a rollback: it is what a backup describes.
     Forth,
 }
@@ -121,10 +131,10 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: W
     for layer in layers(&release.services) {
         let (there, missing) = with_image(run, layer).await;
         failed = failed.and(missing);
-        let made = make_layer(run, host, &release.project, &there).await;
+        let made = make_layer(run, host, &release.project, &there, way).await;
         if made.is_err() && there.len() > 1 {
             for one in &there {
-                let _ = make_layer(run, host, &release.project, &[*one]).await;
+                let _ = make_layer(run, host, &release.project, &[*one], way).await;
             }
         }
         failed = failed.and(made);
@@ -173,7 +183,11 @@ async fn make_layer<H: Host>(
     host: &H,
     project: &str,
     layer: &[&Running],
+    way: Way,
 ) -> Result<()> {
+    if way == Way::BackAnew {
+        return make(run, host, project, layer, Recreate::Only).await;
+    }
     let standing = host.containers(project).await?;
     let now = record::running(host, &standing).await?;
     let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
@@ -236,24 +250,33 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     if idle.is_empty() {
         return Ok(());
     }
-    let order = if idle.len() > 1 {
-        start_order(run, host).await
-    } else {
-        Vec::new()
-    };
+    // Where Compose cannot say, they start in the order in which they are listed.
+    let config = host.config(&run.plan.site.deploy_dir).await;
+    let config = config.unwrap_or_default();
+    let order = start_order(&config);
     idle.sort_by_key(|c| order.iter().position(|name| *name == c.service));
+    let say = |line: &str| run.say(line);
     for container in idle {
-        host.start(std::slice::from_ref(&container.id)).await?;
+        let recorded = release
+            .services
+            .iter()
+            .find(|s| s.service == container.service);
+        let given = config
+            .service(&container.service)
+            .is_some_and(|s| s.given_at_start);
+        match recorded.filter(|_| given) {
+            Some(s) => {
+                host.start_service(&release.project, &s.service, s.replicas, &say)
+                    .await?
+            }
+            None => host.start(std::slice::from_ref(&container.id)).await?,
+        }
     }
     Ok(())
 }
 
-/// The services, each behind what it depends on; nothing where Compose cannot say.
-async fn start_order<H: Host>(run: &Run<'_, H>, host: &H) -> Vec<String> {
-    let config = host
-        .config(&run.plan.site.deploy_dir)
-        .await
-        .unwrap_or_default();
+/// The services, each behind what it depends on.
+fn start_order(config: &Config) -> Vec<String> {
     let mut order: Vec<String> = Vec::new();
     for _ in &config.services {
         for service in &config.services {
@@ -300,10 +323,35 @@ async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<(
     run.host.remove(&ids).await
 }
 
+/// Says whether a network is gone or was made anew since; Compose does so when its definition
+/// changes.
+async fn have_networks_changed<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<bool> {
+    let now = run.host.networks(&before.release.project).await?;
+    let stands = |id: &String| now.iter().any(|network| network.id == *id);
+    Ok(!before.network_ids.iter().all(stands))
+}
+
+async fn stop_all<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
+    let containers = run.host.containers(&release.project).await?;
+    let ids: Vec<String> = containers.into_iter().map(|c| c.id).collect();
+    run.host.stop(&ids).await
+}
+
+/// A container may run without one of its networks, and nobody reach it.
+async fn networks_stand<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let now = run.host.networks(&before.release.project).await?;
+    let stands = |name: &&String| now.iter().any(|network| network.name == **name);
+    match before.networks.iter().find(|name| !stands(name)) {
+        None => Ok(()),
+        Some(gone) => Err(Failure::new(format!("the network `{gone}` is gone"))
+            .hint("bring it back by `docker compose up -d` in the deploy directory")),
+    }
+}
+
 async fn remove_networks<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     for network in run.host.networks(&before.release.project).await? {
-        if !before.networks.contains(&network)
-            && let Err(failure) = run.host.remove_network(&network).await
+        if !before.networks.contains(&network.name)
+            && let Err(failure) = run.host.remove_network(&network.name).await
         {
             run.warn(failure.to_string());
         }

@@ -35,10 +35,12 @@ pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -
         references: meanings,
     };
     let networks = host.networks(project).await?;
+    let (network_ids, networks) = networks.into_iter().map(|n| (n.id, n.name)).unzip();
     Ok(Before {
         release,
         containers,
         networks,
+        network_ids,
     })
 }
 

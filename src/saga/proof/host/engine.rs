@@ -124,6 +124,15 @@ pub fn start(containers: &[String]) -> Result<()> {
     )
 }
 
+pub fn start_service(service: &str) -> Result<()> {
+    let idle = |c: &&Case| c.service.name == service && c.state != State::Running;
+    let idle: Vec<usize> = peek(|w| w.containers.iter().filter(idle).map(|c| c.made).collect());
+    act(
+        "start through Compose",
+        idle.into_iter().map(starting).collect(),
+    )
+}
+
 pub fn stop(containers: &[String]) -> Result<()> {
     let stop = |made| touching("a stop", move |w: &mut World| w.stop(made));
     act("stop", numbers(containers).into_iter().map(stop).collect())
