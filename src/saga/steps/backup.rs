@@ -68,14 +68,15 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 }
 
 /// The backup that this run made, also where it died before it noted so. Noted now: half of it may
-/// be dropped before the next death, and then nothing else says whose it was.
+/// be dropped before the next death, and then nothing else says whose it was. A note can be there
+/// and not on the disk yet, where writing it failed, so it is written again.
 async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
-    if let Some(known) = run.backup()? {
-        return Ok(Some(known));
+    let mut found = run.backup()?;
+    if found.is_none() {
+        let listed = run.host.backups().await?.into_iter();
+        let mut described = listed.filter_map(|l| l.description.ok());
+        found = described.find(|d| d.deployment_id == run.plan.id);
     }
-    let listed = run.host.backups().await?.into_iter();
-    let mut described = listed.filter_map(|l| l.description.ok());
-    let found = described.find(|d| d.deployment_id == run.plan.id);
     if let Some(description) = &found {
         run.dir.keep(name::BACKUP, description)?;
     }
