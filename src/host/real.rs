@@ -22,7 +22,7 @@ use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
-    Telling, docker, http, site,
+    Telling, Writer, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -284,6 +284,10 @@ impl Host for Server {
 
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         fault!(around "containers.look" => self.docker().await?.containers(project).await)
+    }
+
+    async fn writers(&self) -> Result<Vec<Writer>> {
+        self.docker().await?.writers().await
     }
 
     async fn networks(&self, project: &str) -> Result<Vec<String>> {

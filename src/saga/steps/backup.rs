@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Description, Purpose, Release};
 use crate::event::Note;
-use crate::host::{Access, Config, Host, Result};
+use crate::host::{Access, Config, Host, Result, Writer};
 use crate::saga::facts::{Before, Parts, name};
 use crate::saga::release::reassert;
 use crate::saga::steps::Run;
@@ -28,7 +28,7 @@ pub struct Order<'a> {
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
-    let parts = parts(run, &before)?;
+    let parts = parts(run, run.host.writers().await?)?;
     run.dir.keep(name::PARTS, &parts)?;
     run.dir.take_on_ballast()?;
     let order = Order {
@@ -83,9 +83,9 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
     Ok(found)
 }
 
-/// What containers write, those that run and those that will, and what the release answers for
+/// What containers write, all that there are and those that will be, and what the release answers for
 /// all the same.
-fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
+fn parts<H: Host>(run: &Run<'_, H>, writers: Vec<Writer>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
@@ -100,7 +100,7 @@ fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
         let mounted = data_below(dir, mounted(&wanted.config), &[]);
         (wanted.shipped, data, mounted)
     };
-    let now = before.containers.iter().flat_map(|c| c.writes.clone());
+    let now = writers.into_iter().flat_map(|w| w.writes);
     data.extend(data_below(dir, now, &own));
     data.sort();
     data.dedup();

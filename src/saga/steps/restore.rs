@@ -2,8 +2,11 @@
 //!
 //! The undo of `Restore` and of `Files` reconciles it to the backup that this run made.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::archive::restore::Data;
-use crate::host::{Container, Host, Result, State};
+use crate::host::{Host, Result, Writer};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::steps::Run;
@@ -56,19 +59,31 @@ async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<Option<String>> {
         return Ok(None);
     }
     let dir = &run.plan.site.deploy_dir;
+    let project = run.project()?;
     let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-    let writes = |c: &Container| {
-        let mut sources = c.writes.iter();
-        sources.any(|source| source.starts_with(dir) || source.starts_with(&real))
-    };
-    let mut containers = run.host.containers(&run.project()?).await?;
-    containers.retain(|c| matches!(c.state, State::Running | State::Restarting | State::Paused));
-    containers.retain(writes);
-    let ids: Vec<String> = containers.iter().map(|c| c.id.clone()).collect();
+    let below = |source: &PathBuf| source.starts_with(dir) || source.starts_with(&real);
+    let mut writers = run.host.writers().await?;
+    writers.retain(|w| w.is_up && w.writes.iter().any(below));
+    let is_ours = |w: &Writer| w.service.as_ref().is_some_and(|(of, _)| *of == project);
+    let (ours, others): (Vec<Writer>, Vec<Writer>) = writers.into_iter().partition(is_ours);
+    warn_of(run, &others);
+    let ids: Vec<String> = ours.iter().map(|w| w.id.clone()).collect();
     run.host.stop(&ids).await?;
-    let mut names: Vec<&str> = containers.iter().map(|c| c.service.as_str()).collect();
-    names.dedup();
+    let services = ours.iter().filter_map(|w| w.service.as_ref());
+    let names: BTreeSet<&str> = services.map(|(_, name)| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     Ok((!names.is_empty()).then(|| names.join(", ")))
+}
+
+/// What nobody here would start again is not stopped either.
+fn warn_of<H: Host>(run: &Run<'_, H>, others: &[Writer]) {
+    for other in others {
+        run.warn(format!(
+            "container `{}` may write to the data that is being replaced: it is no service of this \
+             project, so it was not stopped",
+            other.name
+        ));
+    }
 }
 
 /// Data goes back only when a rollback says so, and only then is it taken back again.
