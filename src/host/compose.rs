@@ -3,6 +3,7 @@
 //! It builds and reads text; it runs nothing.
 
 mod binds;
+pub mod files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -88,10 +89,19 @@ impl Compose {
     /// `config`, as JSON where Compose can.
     #[must_use]
     pub fn config(&self, site: &Site, dir: &Path) -> Cmd {
-        let cmd = self
-            .base(site, dir, site.project_name.as_deref())
-            .arg("config")
-            .within(Duration::from_mins(1));
+        let cmd = self.base(site, dir, site.project_name.as_deref());
+        self.asking_for_config(cmd)
+    }
+
+    /// The same with all profiles on; Compose 1 shows all services anyhow.
+    #[must_use]
+    pub fn every_profile(&self, site: &Site, dir: &Path) -> Cmd {
+        let cmd = self.base(site, dir, site.project_name.as_deref());
+        self.asking_for_config(cmd.args(["--profile", "*"]))
+    }
+
+    fn asking_for_config(&self, cmd: Cmd) -> Cmd {
+        let cmd = cmd.arg("config").within(Duration::from_mins(1));
         if self.version.is_one() {
             cmd
         } else {

@@ -326,6 +326,8 @@ pub trait Host: Sized {
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
     async fn config(&self, dir: &Path) -> Result<Config>;
+    /// The same with all profiles on; none where no compose file names a profile.
+    async fn every_profile(&self, dir: &Path) -> Result<Option<Config>>;
     /// Compose's hash of each service's configuration in the deploy directory.
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
     /// The containers of a project, `compose run` ones aside, sorted by name.

@@ -128,6 +128,10 @@ impl Host for Fake {
             .ok_or_else(|| Failure::new("no compose file"))
     }
 
+    async fn every_profile(&self, _: &Path) -> Result<Option<Config>> {
+        Ok(None)
+    }
+
     async fn hashes(&self, _: &str) -> Result<Vec<(String, String)>> {
         see("hashes", |w| {
             w.services().into_iter().map(|s| (s.name, s.line)).collect()

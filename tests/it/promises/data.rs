@@ -94,6 +94,43 @@ fn so_is_what_a_container_of_somebody_else_writes() {
     app.slot
         .sh(&format!("docker run -d --name exporter {writes}"));
     orders_stay(&app, "/srv/app/exports/order");
+    // It would not be started again, so it is not stopped where data does go back.
+    app.ships("v2");
+    app.rollback()
+        .input("restore_data", "true")
+        .run()
+        .ends("restored", 0)
+        .says(&["container `exporter` may write"]);
+}
+
+/// The application with a service that only `docker compose run` starts, by cron for one.
+fn with_report() -> String {
+    let report = compose::service("report", &compose::beacon("latest"), 8001);
+    let report = report.replace("./data:", "./reports:");
+    let web = compose::web(&compose::beacon("latest"));
+    format!("{web}{report}    profiles: [cron]\n")
+}
+
+#[test]
+fn so_is_what_a_service_of_an_inactive_profile_writes() {
+    let app = App::empty();
+    app.furnish(&with_report());
+    app.ships("v1");
+    app.by_hand("mkdir reports");
+    orders_stay(&app, "/srv/app/reports/order");
+}
+
+#[test]
+fn so_is_what_a_service_of_an_inactive_profile_will_write_by_the_files_that_come() {
+    let app = App::running("v1");
+    app.by_hand("mkdir reports; echo old > reports/order");
+    app.latest("exits-at-start");
+    app.deploy()
+        .ship("compose.yaml", &with_report())
+        .input("pre_deploy", "echo new > reports/order")
+        .run()
+        .ends("rolled_back", 1);
+    assert_eq!(app.read("reports/order"), "new\n");
 }
 
 #[test]
