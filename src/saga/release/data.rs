@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::host::tree::scope::resolved;
 use crate::host::{Access, Config, Host, Result};
 use crate::saga::steps::Run;
 
@@ -45,18 +46,9 @@ pub fn data_below(
     written: impl IntoIterator<Item = PathBuf>,
     shipped: &[String],
 ) -> Vec<String> {
-    let real = deploy_dir
-        .canonicalize()
-        .unwrap_or_else(|_| deploy_dir.to_owned());
-    let below = |path: &PathBuf| {
-        let stripped = path
-            .strip_prefix(deploy_dir)
-            .or_else(|_| path.strip_prefix(&real));
-        stripped.ok().map(|p| p.to_string_lossy().into_owned())
-    };
+    let written = written.into_iter();
     let mut data: Vec<String> = written
-        .into_iter()
-        .filter_map(|path| below(&path))
+        .flat_map(|path| below(deploy_dir, &path))
         .filter(|p| !p.is_empty() && !shipped.contains(p))
         .collect();
     data.sort();
@@ -64,8 +56,26 @@ pub fn data_below(
     data
 }
 
+/// Where a path lies in the deploy directory, as it is written and as the links on its way lead,
+/// as far as they do; nowhere if it lies outside, and at `""` if it is the directory itself.
+#[must_use]
+pub fn below(deploy_dir: &Path, path: &Path) -> Vec<String> {
+    let real = resolved(deploy_dir);
+    let written = path
+        .strip_prefix(deploy_dir)
+        .or_else(|_| path.strip_prefix(&real));
+    let led = resolved(path);
+    let found = [written.ok(), led.strip_prefix(&real).ok()];
+    let found = found.into_iter().flatten();
+    found.map(|p| p.to_string_lossy().into_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::host::{Bind, ServiceConfig};
 
@@ -95,5 +105,24 @@ mod tests {
             data_below(Path::new("/opt/mcp"), written(&config), &shipped),
             ["data"]
         );
+    }
+
+    #[test]
+    fn what_lies_behind_a_link_is_data_as_much_as_the_path_that_leads_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, alias) = (dir.path().join("app"), dir.path().join("alias"));
+        std::fs::create_dir_all(home.join("shared/storage")).unwrap();
+        symlink("shared/storage", home.join("storage")).unwrap();
+        symlink("..", home.join("out")).unwrap();
+        symlink("app", &alias).unwrap();
+        let data = |path: &str| data_below(&alias, [alias.join(path), home.join(path)], &[]);
+        assert_eq!(data("storage"), ["shared/storage", "storage"]);
+        assert_eq!(
+            data("storage/new/db"),
+            ["shared/storage/new/db", "storage/new/db"]
+        );
+        assert_eq!(data("out"), ["out"]);
+        assert_eq!(data("shared"), ["shared"]);
+        assert_eq!(data(""), Vec::<String>::new());
     }
 }

@@ -9,6 +9,7 @@ use crate::archive::restore::Data;
 use crate::host::{Host, Result, Writer};
 use crate::plan::Goal;
 use crate::saga::facts::name;
+use crate::saga::release::data;
 use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
@@ -21,7 +22,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     let changed = run
         .host
-        .restore(&run.target()?, &run.parts()?, data(run), run.dir)
+        .restore(&run.target()?, &run.parts()?, goal(run), run.dir)
         .await?;
     run.say(match changed.len() {
         0 => "no file differed from the backup".into(),
@@ -40,7 +41,7 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     let mut changed = run
         .host
-        .restore(&description, &run.parts()?, data(run), run.dir)
+        .restore(&description, &run.parts()?, goal(run), run.dir)
         .await?;
     if !changed.is_empty() {
         run.say(format!("put back {}", changed.join(", ")));
@@ -55,13 +56,12 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 /// Nobody may write to data while it is replaced, nor go on with files that are gone. `Up`, or the
 /// undo of `Backup`, starts what was stopped. The services that were stopped, if any.
 async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<Option<String>> {
-    if data(run) == Data::LeaveAlone {
+    if goal(run) == Data::LeaveAlone {
         return Ok(None);
     }
     let dir = &run.plan.site.deploy_dir;
     let project = run.project()?;
-    let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-    let below = |source: &PathBuf| source.starts_with(dir) || source.starts_with(&real);
+    let below = |source: &PathBuf| !data::below(dir, source).is_empty();
     let mut writers = run.host.writers().await?;
     writers.retain(|w| w.is_up && w.writes.iter().any(below));
     let is_ours = |w: &Writer| w.service.as_ref().is_some_and(|(of, _)| *of == project);
@@ -87,7 +87,7 @@ fn warn_of<H: Host>(run: &Run<'_, H>, others: &[Writer]) {
 }
 
 /// Data goes back only when a rollback says so, and only then is it taken back again.
-fn data<H: Host>(run: &Run<'_, H>) -> Data {
+fn goal<H: Host>(run: &Run<'_, H>) -> Data {
     match run.plan.goal {
         Goal::Rollback {
             restore_data: true, ..

@@ -134,6 +134,16 @@ fn so_is_what_a_service_of_an_inactive_profile_will_write_by_the_files_that_come
 }
 
 #[test]
+fn so_is_what_lies_behind_a_link_that_a_container_mounts() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web.replace("./data:", "./storage:"));
+    app.by_hand("mkdir -p shared/storage; ln -s shared/storage storage");
+    app.ships("v1");
+    orders_stay(&app, "/srv/app/shared/storage/order");
+}
+
+#[test]
 fn data_that_the_user_may_not_put_back_is_told_and_everything_stays_as_it_was() {
     let app = App::beacon();
     app.ships("writes-data");
