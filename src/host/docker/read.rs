@@ -164,6 +164,8 @@ fn read_health(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn mount(kind: &str, name: &str, source: &str, rw: bool) -> MountPoint {
@@ -200,22 +202,18 @@ mod tests {
             ..Volume::default()
         };
         let behind = read_volumes(vec![volume("app_pg", &options), volume("app_own", &[])]);
-        let data = "/var/lib/docker/volumes/app_pg/_data";
+        let kept = "/var/lib/docker/volumes/app_pg/_data";
         let mounts = vec![
             mount("bind", "", "/opt/app/data", true),
             mount("bind", "", "/opt/app/conf", false),
-            mount("volume", "app_pg", data, true),
+            mount("volume", "app_pg", kept, true),
             mount("volume", "app_own", "/var/lib/docker/volumes/x/_data", true),
         ];
-        let writer = read_writer(listed(&[], mounts), &behind);
-        let writes: Vec<String> = writer
-            .writes
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
-        assert_eq!(writes, ["/opt/app/data", "/opt/app/pg"]);
-        let reads = vec![mount("volume", "app_pg", data, false)];
-        assert!(read_writer(listed(&[], reads), &behind).writes.is_empty());
+        let writes = |mounts| read_writer(listed(&[], mounts), &behind).writes;
+        let data = [Path::new("/opt/app/data"), Path::new("/opt/app/pg")];
+        assert_eq!(writes(mounts), data);
+        let reads = vec![mount("volume", "app_pg", kept, false)];
+        assert_eq!(writes(reads), Vec::<PathBuf>::new());
     }
 
     #[test]

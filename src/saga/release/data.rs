@@ -20,6 +20,7 @@ pub async fn written_now<H: Host>(run: &Run<'_, H>) -> Result<Vec<PathBuf>> {
 
 /// The configuration with all profiles on, where Compose was asked and could say; services that
 /// only run now and then are no reason to refuse a deployment.
+#[must_use]
 pub fn known<H: Host>(run: &Run<'_, H>, every: Result<Option<Config>>) -> Config {
     let every = every.unwrap_or_else(|failure| {
         run.warn(format!(
