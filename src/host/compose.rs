@@ -2,6 +2,8 @@
 //!
 //! It builds and reads text; it runs nothing.
 
+mod binds;
+pub mod files;
 mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use crate::event::Failure;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Access, Bind, Config, Making, Recreate, Result, ServiceConfig, foreign};
+use crate::host::{Config, Making, Recreate, Result, ServiceConfig, foreign};
 use crate::plan::Site;
 
 /// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
@@ -88,10 +90,19 @@ impl Compose {
     /// `config`, as JSON where Compose can.
     #[must_use]
     pub fn config(&self, site: &Site, dir: &Path) -> Cmd {
-        let cmd = self
-            .base(site, dir, site.project_name.as_deref())
-            .arg("config")
-            .within(Duration::from_mins(1));
+        let cmd = self.base(site, dir, site.project_name.as_deref());
+        self.asking_for_config(cmd)
+    }
+
+    /// The same with all profiles on; Compose 1 shows all services anyhow.
+    #[must_use]
+    pub fn every_profile(&self, site: &Site, dir: &Path) -> Cmd {
+        let cmd = self.base(site, dir, site.project_name.as_deref());
+        self.asking_for_config(cmd.args(["--profile", "*"]))
+    }
+
+    fn asking_for_config(&self, cmd: Cmd) -> Cmd {
+        let cmd = cmd.arg("config").within(Duration::from_mins(1));
         if self.version.is_one() {
             cmd
         } else {
@@ -202,13 +213,7 @@ fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
         build: !service["build"].is_null(),
         pull_policy: text("pull_policy"),
         platform: text("platform"),
-        binds: service["volumes"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(read_bind)
-            .chain(file_backed(service, whole))
-            .collect(),
+        binds: binds::of(service, whole),
         replicas: replicas.and_then(|n| u32::try_from(n).ok()),
         depends_on: names(&service["depends_on"]),
         given_at_start: starting::is_given_at_start(service, whole),
@@ -224,46 +229,6 @@ fn names(value: &Value) -> Vec<String> {
     let texts = value.as_array().into_iter().flatten();
     keys.chain(texts.filter_map(|v| v.as_str().map(ToOwned::to_owned)))
         .collect()
-}
-
-/// `configs` and `secrets` that are files on the server: Compose mounts them like binds.
-fn file_backed(service: &Value, whole: &Value) -> Vec<Bind> {
-    let mut binds = Vec::new();
-    for kind in ["configs", "secrets"] {
-        for used in service[kind].as_array().into_iter().flatten() {
-            let name = used["source"].as_str().or_else(|| used.as_str());
-            let file = name.and_then(|name| whole[kind][name]["file"].as_str());
-            binds.extend(file.map(|file| Bind {
-                source: file.into(),
-                access: Access::ReadOnly,
-            }));
-        }
-    }
-    binds
-}
-
-/// A bind mount in the long form, or in Compose 1's `source:target:mode`.
-fn read_bind(volume: &Value) -> Option<Bind> {
-    if let Some(short) = volume.as_str() {
-        let (source, rest) = short.split_once(':')?;
-        let mode = rest.split_once(':').map_or("rw", |(_, mode)| mode);
-        return source.starts_with('/').then(|| Bind {
-            source: source.into(),
-            access: access(mode.split(',').any(|m| m == "ro")),
-        });
-    }
-    (volume["type"] == "bind").then(|| Bind {
-        source: volume["source"].as_str().unwrap_or_default().into(),
-        access: access(volume["read_only"].as_bool().unwrap_or(false)),
-    })
-}
-
-fn access(read_only: bool) -> Access {
-    if read_only {
-        Access::ReadOnly
-    } else {
-        Access::ReadWrite
-    }
 }
 
 /// Names the variables that Compose would replace by nothing.
@@ -325,6 +290,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::host::Access;
     use crate::plan::sample;
 
     fn two() -> Version {

@@ -18,9 +18,9 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 use crate::event::Failure;
-use crate::host::docker::read::read_container;
+use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
 use crate::host::reference;
-use crate::host::{Container, Image, Network, Result};
+use crate::host::{Container, Image, Network, Result, Writer};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
@@ -28,7 +28,6 @@ const ANSWER: u64 = 120;
 const AWAY: Duration = Duration::from_secs(90);
 /// How long it is left alone between two looks.
 const CALM: Duration = Duration::from_millis(500);
-const PROJECT: &str = "com.docker.compose.project";
 
 /// A connection to the engine.
 #[derive(Debug, Clone)]
@@ -176,6 +175,33 @@ impl Engine {
         }
         containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(containers)
+    }
+
+    /// The containers of the whole server that may write a directory of it.
+    pub async fn writers(&self) -> Result<Vec<Writer>> {
+        let options = query::ListContainersOptionsBuilder::new().all(true).build();
+        let listed = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(failed("cannot list the containers"))?;
+        let behind = self.behind_volumes().await?;
+        let writers = listed.into_iter().map(|c| read_writer(c, &behind));
+        Ok(writers.filter(|w| !w.writes.is_empty()).collect())
+    }
+
+    /// The directories behind volumes, those of the engine's own driver: others may be slow to say.
+    async fn behind_volumes(&self) -> Result<Behind> {
+        let filters = HashMap::from([("driver", vec!["local".to_owned()])]);
+        let options = query::ListVolumesOptionsBuilder::new()
+            .filters(&filters)
+            .build();
+        let listed = self
+            .docker
+            .list_volumes(Some(options))
+            .await
+            .map_err(failed("cannot list the volumes"))?;
+        Ok(read_volumes(listed.volumes.unwrap_or_default()))
     }
 
     /// A project's own networks.

@@ -14,6 +14,7 @@ pub mod real;
 pub mod reference;
 pub mod site;
 pub mod tree;
+pub mod volume;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,7 +76,7 @@ pub struct ServiceConfig {
     pub pull_policy: Option<String>,
     /// Such as `linux/arm64`.
     pub platform: Option<String>,
-    /// Its bind mounts.
+    /// Its bind mounts, and the volumes that are binds.
     pub binds: Vec<Bind>,
     /// How many containers are wanted; none means one.
     pub replicas: Option<u32>,
@@ -145,12 +146,25 @@ pub struct Container {
     pub health: Option<Health>,
     /// Whether Docker starts it again whatever its exit code.
     pub always_restarts: bool,
-    /// The bind mounts that it may write.
-    #[serde(default)]
-    pub writes: Vec<PathBuf>,
     /// The compose files that it was made from, as Compose noted them.
     #[serde(default)]
     pub compose_files: Vec<PathBuf>,
+}
+
+/// A container, whoever made it, and what it may write on the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Writer {
+    /// The full ID.
+    pub id: String,
+    /// The name, without the leading slash.
+    pub name: String,
+    /// The project and the service that it belongs to; none for what `docker run` and `compose run`
+    /// made.
+    pub service: Option<(String, String)>,
+    /// Whether it is at work, be it paused or between two starts.
+    pub is_up: bool,
+    /// The directories and files of its mounts, those behind named volumes too.
+    pub writes: Vec<PathBuf>,
 }
 
 /// What a container does.
@@ -324,10 +338,14 @@ pub trait Host: Sized {
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
     async fn config(&self, dir: &Path) -> Result<Config>;
+    /// The same with all profiles on; none where no compose file names a profile.
+    async fn every_profile(&self, dir: &Path) -> Result<Option<Config>>;
     /// Compose's hash of each service's configuration in the deploy directory.
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
     /// The containers of a project, `compose run` ones aside, sorted by name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
+    /// The containers of the whole server that may write a directory of it.
+    async fn writers(&self) -> Result<Vec<Writer>>;
     /// A project's own networks.
     async fn networks(&self, project: &str) -> Result<Vec<Network>>;
     /// The image that a reference or an ID means, if it is there.

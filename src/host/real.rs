@@ -22,7 +22,7 @@ use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling, docker, http, site,
+    Result, Telling, Writer, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -272,8 +272,19 @@ impl Host for Server {
         let compose = self.compose().await?;
         let cmd = compose.config(&self.site, dir).whole(CONFIG);
         let output = fault!(around "compose.config" => cmd.run().await);
-        let output = output.map_err(|f| refuse_config(f, &self.site, dir))?;
+        let output = output.map_err(|f| compose::files::refuse(f, &self.site, dir))?;
         compose::read_config(&output, &self.site, compose.version)
+    }
+
+    async fn every_profile(&self, dir: &Path) -> Result<Option<Config>> {
+        let compose = self.compose().await?;
+        if compose.version.is_one() || !compose::files::may_name_profiles(&self.site, dir) {
+            return Ok(None);
+        }
+        let cmd = compose.every_profile(&self.site, dir).whole(CONFIG);
+        let output = cmd.run().await;
+        let output = output.map_err(|f| compose::files::refuse(f, &self.site, dir))?;
+        compose::read_config(&output, &self.site, compose.version).map(Some)
     }
 
     async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>> {
@@ -284,6 +295,10 @@ impl Host for Server {
 
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         fault!(around "containers.look" => self.docker().await?.containers(project).await)
+    }
+
+    async fn writers(&self) -> Result<Vec<Writer>> {
+        self.docker().await?.writers().await
     }
 
     async fn networks(&self, project: &str) -> Result<Vec<Network>> {
@@ -432,42 +447,6 @@ fn hook_command(script: &Secret) -> Result<Cmd> {
     // Reopened, so that the position is the shell's own.
     let hand_over = "exec 9</proc/self/fd/0 </dev/null; . /proc/self/fd/9";
     Ok(Cmd::new("sh").args(["-c", hand_over]).stdin(file))
-}
-
-/// Compose refuses the files: that is a fault of theirs, so say which ones.
-fn refuse_config(failure: Failure, site: &Site, dir: &Path) -> Failure {
-    let mut refused = Failure::new(format!(
-        "Compose refuses {} in `{}`",
-        read_by_compose(site, dir),
-        site.deploy_dir.display()
-    ));
-    refused.kind = failure.kind;
-    refused.because = if failure.because.is_empty() {
-        vec![failure.what]
-    } else {
-        failure.because
-    };
-    refused
-        .hint("run `docker compose config` with the same files; it names the line")
-        .hint("if there is no compose file yet, ship it with the input `files`")
-}
-
-/// The files that Compose reads, in words: those of the plan, or those that it finds by itself.
-fn read_by_compose(site: &Site, dir: &Path) -> String {
-    let named = site.compose_files.iter().map(String::as_str);
-    let found = ["compose", "docker-compose"].iter().flat_map(|stem| {
-        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
-        ends.map(|end| format!("{stem}{end}"))
-    });
-    let mut files: Vec<String> = named.map(ToOwned::to_owned).collect();
-    if files.is_empty() {
-        files.extend(found.filter(|name| dir.join(name).is_file()));
-    }
-    let files: Vec<String> = files.iter().map(|name| format!("`{name}`")).collect();
-    if files.is_empty() {
-        return "what there is".into();
-    }
-    files.join(" and ")
 }
 
 #[cfg(test)]

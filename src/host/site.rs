@@ -295,10 +295,15 @@ pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
     retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }
 
-/// Makes the directories that paths lie in; one that cannot be made is left to the engine.
+/// Makes the directories that paths lie in, for the owner of the deploy directory where this
+/// process may give them away; one that cannot be made is left to the engine.
 pub fn make_way(site: &Site, paths: &[String]) {
+    let dir = &site.deploy_dir;
+    let owner = fs::metadata(dir).ok().map(|home| (home.uid(), home.gid()));
     for parent in paths.iter().filter_map(|path| Path::new(path).parent()) {
-        let _ = tree::make_dir(&site.deploy_dir, parent);
+        if tree::make_dir(dir, parent, owner).is_err() {
+            let _ = tree::make_dir(dir, parent, None);
+        }
     }
 }
 

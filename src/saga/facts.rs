@@ -160,6 +160,9 @@ pub struct Wanted {
     pub sources: Vec<Source>,
     /// Paths that this deployment ships, relative to the deploy directory.
     pub shipped: Vec<String>,
+    /// What services of any profile may write, where the files that come name profiles.
+    #[serde(default)]
+    pub written: Vec<PathBuf>,
 }
 
 /// Where a service's image comes from.

@@ -225,6 +225,22 @@ fn a_data_directory_that_docker_makes_deep_down_goes_with_the_release_that_faile
 }
 
 #[test]
+fn directories_that_root_makes_on_the_way_to_a_mount_belong_to_the_owner_of_the_deploy_directory() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web);
+    app.ships("v1");
+    app.latest("v2");
+    // Root runs no agent from a directory of somebody else's.
+    app.slot.sh(&format!("chown -R root: {}", app.backups()));
+    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let act = app.deploy().input("user", "root");
+    act.ship("compose.yaml", &deep).run().ends("deployed", 0);
+    let owners = app.slot.sh("stat -c %U /srv/app/var /srv/app/var/lib");
+    assert_eq!(owners, "deploy\ndeploy\n");
+}
+
+#[test]
 fn data_in_a_directory_of_roots_keeps_nobody_from_going_back() {
     let app = App::empty();
     let web = compose::web(&compose::beacon("latest"));

@@ -2,16 +2,20 @@
 //!
 //! It asks nothing and refuses to know why anybody looks.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, HealthConfig, HealthStatusEnum, MountPoint,
-    RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
+    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, MountPoint, RestartPolicyNameEnum,
+    Volume,
 };
 use chrono::{DateTime, Utc};
 
-use crate::host::{Container, Health, HealthStatus, State};
+use crate::host::{Access, Bind, Container, Health, HealthStatus, State, Writer, volume};
 
+/// The label of the project.
+pub const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const HASH: &str = "com.docker.compose.config-hash";
 const FILES: &str = "com.docker.compose.project.config_files";
@@ -51,12 +55,6 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
             policy.and_then(|p| p.name),
             Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED)
         ),
-        writes: inspected
-            .mounts
-            .into_iter()
-            .flatten()
-            .filter_map(written)
-            .collect(),
         compose_files: label(FILES)
             .split(',')
             .filter(|file| !file.is_empty())
@@ -65,10 +63,55 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
     })
 }
 
-/// The source of a bind mount that the container may write.
-fn written(mount: MountPoint) -> Option<PathBuf> {
-    let is_bind = mount.typ.as_deref() == Some("bind");
-    (is_bind && mount.rw == Some(true)).then(|| mount.source.unwrap_or_default().into())
+/// The directories behind volumes, by the volumes' names.
+pub type Behind = HashMap<String, Bind>;
+
+/// The volumes that have one.
+#[must_use]
+pub fn read_volumes(volumes: Vec<Volume>) -> Behind {
+    let behind = |v: &Volume| {
+        volume::behind(Some(&v.driver), |key| {
+            v.options.get(key).map(String::as_str)
+        })
+    };
+    let found = volumes.into_iter();
+    found
+        .filter_map(|v| behind(&v).map(|bind| (v.name, bind)))
+        .collect()
+}
+
+/// A container as the engine lists it, with what it may write.
+#[must_use]
+pub fn read_writer(listed: ContainerSummary, behind: &Behind) -> Writer {
+    use ContainerSummaryStateEnum as State;
+    let labels = listed.labels.unwrap_or_default();
+    let label = |name: &str| labels.get(name).cloned();
+    let is_service = label(ONEOFF).is_none_or(|v| v != "True");
+    let names = listed.names.unwrap_or_default();
+    let name = names.first().map(|n| n.trim_start_matches('/').to_owned());
+    let mounts = listed.mounts.into_iter().flatten();
+    Writer {
+        id: listed.id.unwrap_or_default(),
+        name: name.unwrap_or_default(),
+        service: label(PROJECT).zip(label(SERVICE)).filter(|_| is_service),
+        is_up: matches!(
+            listed.state,
+            Some(State::RUNNING | State::RESTARTING | State::PAUSED)
+        ),
+        writes: mounts.filter_map(|m| written(m, behind)).collect(),
+    }
+}
+
+/// The directory or file of a mount that the container may write.
+fn written(mount: MountPoint, behind: &Behind) -> Option<PathBuf> {
+    if mount.rw != Some(true) {
+        return None;
+    }
+    if mount.typ.as_deref() == Some("bind") {
+        return mount.source.map(PathBuf::from);
+    }
+    let bind = behind.get(&mount.name?)?;
+    (bind.access == Access::ReadWrite).then(|| bind.source.clone())
 }
 
 fn read_state(status: Option<ContainerStateStatusEnum>) -> State {
@@ -117,4 +160,70 @@ fn read_health(
         retries: check.retries.filter(|n| *n > 0).unwrap_or(3),
         last_output: last.and_then(|l| l.output).unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn mount(kind: &str, name: &str, source: &str, rw: bool) -> MountPoint {
+        MountPoint {
+            typ: Some(kind.to_owned()),
+            name: Some(name.to_owned()),
+            source: Some(source.to_owned()),
+            rw: Some(rw),
+            ..MountPoint::default()
+        }
+    }
+
+    fn listed(labels: &[(&str, &str)], mounts: Vec<MountPoint>) -> ContainerSummary {
+        let owned = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        ContainerSummary {
+            names: Some(vec!["/app-db-1".into()]),
+            labels: Some(labels.iter().map(owned).collect()),
+            state: Some(ContainerSummaryStateEnum::RUNNING),
+            mounts: Some(mounts),
+            ..ContainerSummary::default()
+        }
+    }
+
+    #[test]
+    fn a_container_writes_its_binds_and_the_directories_behind_its_volumes() {
+        let options = [("o", "bind"), ("device", "/opt/app/pg")];
+        let volume = |name: &str, options: &[(&str, &str)]| Volume {
+            name: name.to_owned(),
+            driver: "local".into(),
+            options: options
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            ..Volume::default()
+        };
+        let behind = read_volumes(vec![volume("app_pg", &options), volume("app_own", &[])]);
+        let kept = "/var/lib/docker/volumes/app_pg/_data";
+        let mounts = vec![
+            mount("bind", "", "/opt/app/data", true),
+            mount("bind", "", "/opt/app/conf", false),
+            mount("volume", "app_pg", kept, true),
+            mount("volume", "app_own", "/var/lib/docker/volumes/x/_data", true),
+        ];
+        let writes = |mounts| read_writer(listed(&[], mounts), &behind).writes;
+        let data = [Path::new("/opt/app/data"), Path::new("/opt/app/pg")];
+        assert_eq!(writes(mounts), data);
+        let reads = vec![mount("volume", "app_pg", kept, false)];
+        assert_eq!(writes(reads), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_compose_run_made_is_no_service() {
+        let labels = [(PROJECT, "app"), (SERVICE, "db"), (ONEOFF, "False")];
+        let service = |labels: &[(&str, &str)]| {
+            read_writer(listed(labels, Vec::new()), &Behind::new()).service
+        };
+        assert_eq!(service(&labels), Some(("app".into(), "db".into())));
+        assert_eq!(service(&[labels[0], labels[1], (ONEOFF, "True")]), None);
+        assert_eq!(service(&[]), None);
+    }
 }

@@ -58,13 +58,13 @@ pub fn put_file(
     spot.fill(content).map_err(failed)
 }
 
-/// Makes the directory at `rel` below `root` where it is missing, and those on the way to it, for
-/// this process and with mode 0755.
-pub fn make_dir(root: &Path, rel: &Path) -> Result<(), Failure> {
+/// Makes the directory at `rel` below `root` where it is missing, and those on the way to it, with
+/// mode 0755. `owner` (user, group) is theirs, and none means this process.
+pub fn make_dir(root: &Path, rel: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
     let failed = |error: io::Error| cannot(Act::Write, &root.join(rel).display(), &error);
     let names = dir::names(rel).map_err(failed)?;
     let top = Dir::open(root).map_err(failed)?;
-    let made = make_way(&top, &names, None);
+    let made = make_way(&top, &names, owner);
     made.map(|_| ()).map_err(|error| on_the_way(root, &error))
 }
 

@@ -211,7 +211,8 @@ fn glob(pattern: &str) -> Result<Glob, Failure> {
 }
 
 /// A path without links, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
+#[must_use]
+pub fn resolved(path: &Path) -> PathBuf {
     let mut missing = PathBuf::new();
     for at in path.ancestors() {
         if let Ok(real) = at.canonicalize() {

@@ -20,7 +20,7 @@ use crate::event::Failure;
 use crate::host::compose::Version;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling,
+    Result, Telling, Writer,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -128,6 +128,10 @@ impl Host for Fake {
             .ok_or_else(|| Failure::new("no compose file"))
     }
 
+    async fn every_profile(&self, _: &Path) -> Result<Option<Config>> {
+        Ok(None)
+    }
+
     async fn hashes(&self, _: &str) -> Result<Vec<(String, String)>> {
         see("hashes", |w| {
             w.services().into_iter().map(|s| (s.name, s.line)).collect()
@@ -135,12 +139,16 @@ impl Host for Fake {
     }
 
     async fn containers(&self, _: &str) -> Result<Vec<Container>> {
-        let dir = scene().plan.site.deploy_dir.clone();
         see("containers", |w| {
-            w.containers
-                .iter()
-                .map(|c| shown::container(c, &dir))
-                .collect()
+            w.containers.iter().map(shown::container).collect()
+        })
+    }
+
+    async fn writers(&self) -> Result<Vec<Writer>> {
+        let dir = scene().plan.site.deploy_dir.clone();
+        see("writers", |w| {
+            let all = w.containers.iter();
+            all.map(|c| shown::writer(c, &dir)).collect()
         })
     }
 

@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod compare;
+pub mod data;
 pub mod leftovers;
 pub mod mounts;
 pub mod reassert;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Description, Purpose, Release};
 use crate::event::Note;
-use crate::host::{Access, Config, Host, Result};
+use crate::host::{Config, Host, Result};
 use crate::saga::facts::{Before, Parts, name};
+use crate::saga::release::data::{self, data_below, written};
 use crate::saga::release::reassert;
 use crate::saga::steps::Run;
 
@@ -28,7 +29,7 @@ pub struct Order<'a> {
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
-    let parts = parts(run, &before)?;
+    let parts = parts(run, data::written_now(run).await?)?;
     run.dir.keep(name::PARTS, &parts)?;
     run.dir.take_on_ballast()?;
     let order = Order {
@@ -68,23 +69,24 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 }
 
 /// The backup that this run made, also where it died before it noted so. Noted now: half of it may
-/// be dropped before the next death, and then nothing else says whose it was.
+/// be dropped before the next death, and then nothing else says whose it was. A note can be there
+/// and not on the disk yet, where writing it failed, so it is written again.
 async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
-    if let Some(known) = run.backup()? {
-        return Ok(Some(known));
+    let mut found = run.backup()?;
+    if found.is_none() {
+        let listed = run.host.backups().await?.into_iter();
+        let mut described = listed.filter_map(|l| l.description.ok());
+        found = described.find(|d| d.deployment_id == run.plan.id);
     }
-    let listed = run.host.backups().await?.into_iter();
-    let mut described = listed.filter_map(|l| l.description.ok());
-    let found = described.find(|d| d.deployment_id == run.plan.id);
     if let Some(description) = &found {
         run.dir.keep(name::BACKUP, description)?;
     }
     Ok(found)
 }
 
-/// What containers write, those that run and those that will, and what the release answers for
+/// What containers write, all that there are and those that will be, and what the release answers for
 /// all the same.
-fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
+fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
@@ -95,11 +97,11 @@ fn parts<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Parts> {
         )
     } else {
         let wanted = run.wanted()?;
-        let data = data_below(dir, written(&wanted.config), &wanted.shipped);
+        let then = written(&wanted.config).chain(wanted.written);
+        let data = data_below(dir, then, &wanted.shipped);
         let mounted = data_below(dir, mounted(&wanted.config), &[]);
         (wanted.shipped, data, mounted)
     };
-    let now = before.containers.iter().flat_map(|c| c.writes.clone());
     data.extend(data_below(dir, now, &own));
     data.sort();
     data.dedup();
@@ -125,40 +127,6 @@ fn absent(deploy_dir: &Path, mounted: &[String]) -> Vec<String> {
 fn mounted(config: &Config) -> impl Iterator<Item = PathBuf> {
     let binds = config.services.iter().flat_map(|s| &s.binds);
     binds.map(|b| b.source.clone())
-}
-
-/// The bind mounts that a configuration lets containers write.
-fn written(config: &Config) -> impl Iterator<Item = PathBuf> {
-    let binds = config.services.iter().flat_map(|s| &s.binds);
-    let writable = binds.filter(|b| b.access == Access::ReadWrite);
-    writable.map(|b| b.source.clone())
-}
-
-/// Those of the mounted paths that lie strictly below the deploy directory.
-/// What the deployment itself ships is configuration, however it is mounted.
-#[must_use]
-pub fn data_below(
-    deploy_dir: &Path,
-    written: impl IntoIterator<Item = PathBuf>,
-    shipped: &[String],
-) -> Vec<String> {
-    let real = deploy_dir
-        .canonicalize()
-        .unwrap_or_else(|_| deploy_dir.to_owned());
-    let below = |path: &PathBuf| {
-        let stripped = path
-            .strip_prefix(deploy_dir)
-            .or_else(|_| path.strip_prefix(&real));
-        stripped.ok().map(|p| p.to_string_lossy().into_owned())
-    };
-    let mut data: Vec<String> = written
-        .into_iter()
-        .filter_map(|path| below(&path))
-        .filter(|p| !p.is_empty() && !shipped.contains(p))
-        .collect();
-    data.sort();
-    data.dedup();
-    data
 }
 
 /// The reference that keeps an image from being pruned while a backup needs it.
@@ -217,35 +185,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::host::{Bind, ServiceConfig};
-
-    #[test]
-    fn data_is_what_containers_may_write_below_the_directory_and_nobody_ships() {
-        let bind = |source: &str, access| Bind {
-            source: source.into(),
-            access,
-        };
-        let service = ServiceConfig {
-            binds: vec![
-                bind("/opt/mcp/data", Access::ReadWrite),
-                bind("/opt/mcp/app.conf", Access::ReadWrite),
-                bind("/opt/mcp/nginx.conf", Access::ReadOnly),
-                bind("/opt/mcp", Access::ReadWrite),
-                bind("/var/lib/x", Access::ReadWrite),
-            ],
-            ..ServiceConfig::default()
-        };
-        let config = Config {
-            project: "mcp".into(),
-            services: vec![service],
-            ..Config::default()
-        };
-        let shipped = ["app.conf".to_owned()];
-        assert_eq!(
-            data_below(Path::new("/opt/mcp"), written(&config), &shipped),
-            ["data"]
-        );
-    }
 
     #[test]
     fn directories_that_docker_will_make_are_named_with_those_on_the_way_the_deepest_first() {

@@ -2,10 +2,14 @@
 //!
 //! The undo of `Restore` and of `Files` reconciles it to the backup that this run made.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::archive::restore::Data;
-use crate::host::{Container, Host, Result, State};
+use crate::host::{Host, Result, Writer};
 use crate::plan::Goal;
 use crate::saga::facts::name;
+use crate::saga::release::data;
 use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
@@ -18,7 +22,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     let changed = run
         .host
-        .restore(&run.target()?, &run.parts()?, data(run), run.dir)
+        .restore(&run.target()?, &run.parts()?, goal(run), run.dir)
         .await?;
     run.say(match changed.len() {
         0 => "no file differed from the backup".into(),
@@ -37,7 +41,7 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     let mut changed = run
         .host
-        .restore(&description, &run.parts()?, data(run), run.dir)
+        .restore(&description, &run.parts()?, goal(run), run.dir)
         .await?;
     if !changed.is_empty() {
         run.say(format!("put back {}", changed.join(", ")));
@@ -52,27 +56,38 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 /// Nobody may write to data while it is replaced, nor go on with files that are gone. `Up`, or the
 /// undo of `Backup`, starts what was stopped. The services that were stopped, if any.
 async fn stop_writers<H: Host>(run: &Run<'_, H>) -> Result<Option<String>> {
-    if data(run) == Data::LeaveAlone {
+    if goal(run) == Data::LeaveAlone {
         return Ok(None);
     }
     let dir = &run.plan.site.deploy_dir;
-    let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-    let writes = |c: &Container| {
-        let mut sources = c.writes.iter();
-        sources.any(|source| source.starts_with(dir) || source.starts_with(&real))
-    };
-    let mut containers = run.host.containers(&run.project()?).await?;
-    containers.retain(|c| matches!(c.state, State::Running | State::Restarting | State::Paused));
-    containers.retain(writes);
-    let ids: Vec<String> = containers.iter().map(|c| c.id.clone()).collect();
+    let project = run.project()?;
+    let below = |source: &PathBuf| !data::below(dir, source).is_empty();
+    let mut writers = run.host.writers().await?;
+    writers.retain(|w| w.is_up && w.writes.iter().any(below));
+    let is_ours = |w: &Writer| w.service.as_ref().is_some_and(|(of, _)| *of == project);
+    let (ours, others): (Vec<Writer>, Vec<Writer>) = writers.into_iter().partition(is_ours);
+    warn_of(run, &others);
+    let ids: Vec<String> = ours.iter().map(|w| w.id.clone()).collect();
     run.host.stop(&ids).await?;
-    let mut names: Vec<&str> = containers.iter().map(|c| c.service.as_str()).collect();
-    names.dedup();
+    let services = ours.iter().filter_map(|w| w.service.as_ref());
+    let names: BTreeSet<&str> = services.map(|(_, name)| name.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     Ok((!names.is_empty()).then(|| names.join(", ")))
 }
 
+/// What nobody here would start again is not stopped either.
+fn warn_of<H: Host>(run: &Run<'_, H>, others: &[Writer]) {
+    for other in others {
+        run.warn(format!(
+            "container `{}` may write to the data that is being replaced: it is no service of this \
+             project, so it was not stopped",
+            other.name
+        ));
+    }
+}
+
 /// Data goes back only when a rollback says so, and only then is it taken back again.
-fn data<H: Host>(run: &Run<'_, H>) -> Data {
+fn goal<H: Host>(run: &Run<'_, H>) -> Data {
     match run.plan.goal {
         Goal::Rollback {
             restore_data: true, ..

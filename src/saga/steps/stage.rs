@@ -10,19 +10,22 @@ use crate::host::reference;
 use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Source, Wanted, name};
-use crate::saga::release::record;
+use crate::saga::release::{data, record};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let stage = run.dir.stage();
     let dir = run.host.lay_stage(run.plan, run.private, run.dir).await?;
-    let mut config = run.host.config(&dir).await?;
+    let (config, every) = tokio::join!(run.host.config(&dir), every_profile(run, &dir));
+    let (mut config, mut every) = (config?, data::known(run, every));
     if !config.unset.is_empty() {
         return Err(compose::refuse_unset(&config.unset));
     }
     unstage_paths(&mut config, &stage);
-    let wanted = want(run, config)?;
+    unstage_paths(&mut every, &stage);
+    let mut wanted = want(run, config)?;
+    wanted.written = data::written(&every).collect();
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
     let before = record::of(run.host, &wanted.config.project, references).await?;
@@ -35,6 +38,14 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
 /// Removes the stage.
 pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     run.host.strike_stage(run.dir).await
+}
+
+/// What the files that come say of all profiles; those that are there already, the backup asks.
+async fn every_profile<H: Host>(run: &Run<'_, H>, dir: &Path) -> Result<Option<Config>> {
+    if *dir == run.plan.site.deploy_dir {
+        return Ok(None);
+    }
+    run.host.every_profile(dir).await
 }
 
 /// Compose saw the stage; everybody else means the deploy directory.
@@ -62,6 +73,7 @@ fn want<H: Host>(run: &Run<'_, H>, config: Config) -> Result<Wanted> {
         services,
         shipped,
         config,
+        written: Vec::new(),
     })
 }
 

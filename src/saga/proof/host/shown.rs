@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::call::scene;
-use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig};
+use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig, State, Writer};
 use crate::saga::proof::world::{Case, PROJECT, Service, World, compose};
 
 pub fn config_of(text: &str) -> Config {
@@ -31,7 +31,7 @@ pub fn config_of(text: &str) -> Config {
     }
 }
 
-pub fn container(c: &Case, dir: &Path) -> Container {
+pub fn container(c: &Case) -> Container {
     Container {
         id: c.id(),
         name: c.name.clone(),
@@ -42,13 +42,18 @@ pub fn container(c: &Case, dir: &Path) -> Container {
         state: c.state,
         exit_code: c.exit_code,
         up_ms: Some(5000),
-        writes: c
-            .service
-            .writes_data
-            .then(|| dir.join("data"))
-            .into_iter()
-            .collect(),
         ..Container::default()
+    }
+}
+
+pub fn writer(c: &Case, dir: &Path) -> Writer {
+    let data = c.service.writes_data.then(|| dir.join("data"));
+    Writer {
+        id: c.id(),
+        name: c.name.clone(),
+        service: Some((PROJECT.into(), c.service.name.clone())),
+        is_up: c.state == State::Running,
+        writes: data.into_iter().collect(),
     }
 }
 

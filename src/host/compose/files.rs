@@ -1,0 +1,104 @@
+//! The files that Compose reads in a directory: those of the plan, or those that it finds there.
+//!
+//! It looks for words in them and refuses to read YAML: where it cannot be sure it says yes.
+
+use std::io;
+use std::path::Path;
+
+use crate::event::Failure;
+use crate::host::foreign;
+use crate::plan::Site;
+
+/// How much of a file is looked at, in bytes.
+const MOST: u64 = 16 * 1024 * 1024;
+/// What may bring profiles in: themselves, or a file that is not looked at.
+const WORDS: [&str; 3] = ["profiles", "include", "extends"];
+
+/// Says whether the compose files in `dir` may name profiles; files that are not there name none.
+#[must_use]
+pub fn may_name_profiles(site: &Site, dir: &Path) -> bool {
+    let points_elsewhere = site.compose_files.is_empty()
+        && foreign::text(&dir.join(".env"), MOST).is_ok_and(|text| text.contains("COMPOSE_FILE"));
+    if points_elsewhere {
+        return true;
+    }
+    let names = names(site, dir);
+    let texts: io::Result<Vec<String>> = names
+        .iter()
+        .map(|name| foreign::text(&dir.join(name), MOST))
+        .collect();
+    match texts {
+        Ok(texts) => texts.iter().any(|t| WORDS.iter().any(|w| t.contains(w))),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// Compose refuses the files: that is a fault of theirs, so say which ones.
+#[must_use]
+pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
+    let mut refused = Failure::new(format!(
+        "Compose refuses {} in `{}`",
+        in_words(&names(site, dir)),
+        site.deploy_dir.display()
+    ));
+    refused.kind = failure.kind;
+    refused.because = if failure.because.is_empty() {
+        vec![failure.what]
+    } else {
+        failure.because
+    };
+    refused
+        .hint("run `docker compose config` with the same files; it names the line")
+        .hint("if there is no compose file yet, ship it with the input `files`")
+}
+
+fn in_words(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return "what there is".into();
+    }
+    names.join(" and ")
+}
+
+fn names(site: &Site, dir: &Path) -> Vec<String> {
+    if !site.compose_files.is_empty() {
+        return site.compose_files.clone();
+    }
+    let found = ["compose", "docker-compose"].iter().flat_map(|stem| {
+        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
+        ends.map(|end| format!("{stem}{end}"))
+    });
+    found.filter(|name| dir.join(name).is_file()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::plan::sample;
+
+    #[test]
+    fn only_files_that_may_name_profiles_are_worth_a_second_question() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut site = sample::deploy().site;
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let asks = |site: &Site| may_name_profiles(site, dir.path());
+        assert!(!asks(&site), "nothing there");
+        write("compose.yaml", "services: {web: {image: x}}");
+        assert!(!asks(&site), "a plain file");
+        write("compose.override.yaml", "services: {web: {profiles: [x]}}");
+        assert!(asks(&site), "the override names one");
+        site.compose_files = vec!["compose.yaml".into()];
+        assert!(!asks(&site), "the override is not asked for");
+        site.compose_files.push("missing.yaml".into());
+        assert!(!asks(&site), "Compose could not read it either");
+    }
+
+    #[test]
+    fn an_env_file_may_point_to_other_files() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".env"), "COMPOSE_FILE=a.yml:b.yml\n").unwrap();
+        assert!(may_name_profiles(&sample::deploy().site, dir.path()));
+    }
+}
