@@ -71,6 +71,23 @@ pub fn restore(
     done
 }
 
+/// What a restore would have to change, and the tree as it was seen. Data does not count.
+pub fn compare(
+    description: &Description,
+    deploy_dir: &Path,
+    options: &Options,
+) -> Result<(Vec<Difference>, Snapshot), Failure> {
+    let now = look(deploy_dir, options, &view(description, options.scope)?)?;
+    Ok((diff(&description.tree, now.entries()), now))
+}
+
+fn look(deploy_dir: &Path, options: &Options, view: &Scope) -> Result<Snapshot, Failure> {
+    match options.snapshot {
+        Some(known) => known.retake(deploy_dir, view),
+        None => Snapshot::take(deploy_dir, view),
+    }
+}
+
 fn reconcile(
     archive: &Path,
     description: &Description,
@@ -79,10 +96,7 @@ fn reconcile(
     view: &Scope,
 ) -> Result<Report, Failure> {
     tidy(deploy_dir, view)?;
-    let now = match options.snapshot {
-        Some(known) => known.retake(deploy_dir, view)?,
-        None => Snapshot::take(deploy_dir, view)?,
-    };
+    let now = look(deploy_dir, options, view)?;
     let plan = Plan::of(&description.tree, now.entries());
     let mut site = Site::open(deploy_dir)?;
     site.report.untouched = plan.untouched;
