@@ -187,6 +187,16 @@ pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<&'a Liste
     Err(failure.hint("name one by `backup_timestamp`; `landfall backups` lists them"))
 }
 
+/// What its own run and later ones brought since a backup was taken. Those that were taken back
+/// again count too: what they brought is gone.
+#[must_use]
+pub fn brought_since(list: &[Listed], backup: &Description) -> Vec<String> {
+    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
+    let since = described.filter(|d| d.timestamp >= backup.timestamp);
+    let brought: BTreeSet<&String> = since.flat_map(|d| &d.brings).collect();
+    brought.into_iter().cloned().collect()
+}
+
 /// Why a backup is not what `latest` means.
 fn objection(listed: &Listed, current: &mut Current) -> Result<Option<String>, Failure> {
     let description = match &listed.description {

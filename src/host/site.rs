@@ -284,9 +284,11 @@ pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Resul
     let whole = scope(site)?;
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {
+        let brought = catalogue::brought_since(listed, description);
+        let scope = whole.clone().with_own(brought);
         let options = put_back::Options {
             data: Data::LeaveAlone,
-            scope: &whole,
+            scope: &scope,
             snapshot: seen.as_ref(),
         };
         let (differences, now) = put_back::compare(description, &site.deploy_dir, &options)?;

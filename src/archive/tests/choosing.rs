@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::archive::catalogue::{Current, Listed, Unusable, find, latest, list};
+use crate::archive::catalogue::{Current, Listed, Unusable, brought_since, find, latest, list};
 use crate::archive::retention::{clear_partial, drop, to_drop};
 use crate::host::site;
 use crate::plan::{Site, sample};
@@ -22,6 +22,7 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
             archive: crate::archive::ArchiveFact::default(),
             tree: Vec::new(),
             data: Vec::new(),
+            brings: Vec::new(),
             exclude: Vec::new(),
             origin: Origin::default(),
         }),
@@ -152,6 +153,25 @@ fn latest_is_the_newest_good_backup_that_is_not_what_runs() {
     );
     let error = chosen(&[], "x").unwrap_err();
     assert_eq!(error.because, ["there is no backup at all"]);
+}
+
+#[test]
+fn what_was_brought_among_data_since_a_backup_makes_the_tree_another_and_a_restore_removes_it() {
+    let scene = Scene::with(&[("conf.d/app.conf", "old"), ("conf.d/session", "1")])
+        .data(&["conf.d"])
+        .own(&["conf.d/app.conf", "conf.d/new.conf"]);
+    let earlier = scene.back_up();
+    assert_eq!(earlier.description.brings, ["conf.d/new.conf"]);
+    lay(&scene.deploy(), &[("conf.d/new.conf", "")]);
+    let later = scene.back_up();
+    assert_eq!(later.description.brings, [""; 0]);
+    assert_eq!(latest_of(&scene).unwrap(), earlier.description.timestamp);
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let since = |written: &Written| brought_since(&all, &written.description);
+    assert_eq!(since(&earlier), ["conf.d/new.conf"]);
+    assert_eq!(since(&later), [""; 0]);
+    let report = scene.restore(&earlier, Data::LeaveAlone);
+    assert_eq!(report.removed, ["conf.d/new.conf"]);
 }
 
 /// What `latest` means while the same runs as when the backups were taken.

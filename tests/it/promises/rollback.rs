@@ -3,6 +3,7 @@
 //! It refuses to know what containers write.
 
 use crate::harness::app::App;
+use crate::harness::compose;
 
 #[test]
 fn a_rollback_can_be_undone() {
@@ -102,6 +103,32 @@ fn a_file_that_is_shipped_to_where_containers_write_does_not_make_a_backup_diffe
     assert_eq!(app.backup_timestamps(), [of_v1, of_v2]);
     app.rollback().run().ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn a_file_that_a_release_brought_to_where_containers_write_goes_and_comes_with_it() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web.replace("/etc/beacon:ro", "/etc/beacon"));
+    app.ships("v1");
+    let of_v1 = app.release();
+    app.latest("v2");
+    let act = app.deploy().ship("config/new.conf", "lamp = red\n");
+    act.run().ends("deployed", 0);
+    // By now the newest backup belongs to a run that brought nothing.
+    app.ships("v2");
+    let of_v2 = app.release();
+    let back = |to: &str| {
+        let done = app.rollback().input("backup_timestamp", to).run();
+        done.ends("restored", 0);
+        done.output("backup_timestamp").to_owned()
+    };
+    let safety = back("latest");
+    app.is_again(&of_v1);
+    let safety = back(&safety);
+    app.is_again(&of_v2);
+    back(&safety);
+    app.is_again(&of_v1);
 }
 
 #[test]

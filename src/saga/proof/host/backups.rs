@@ -44,6 +44,7 @@ fn describe(plan: &Plan, order: &Order<'_>, files: &Files) -> Description {
         archive: ArchiveFact::default(),
         tree: tree(files),
         data: order.parts.data.clone(),
+        brings: Vec::new(),
         exclude: Vec::new(),
         origin: plan.origin.clone(),
     }
