@@ -8,6 +8,7 @@ mod data;
 mod plan;
 mod stage;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::apply::Site;
@@ -78,7 +79,24 @@ pub fn compare(
     options: &Options,
 ) -> Result<(Vec<Difference>, Snapshot), Failure> {
     let now = look(deploy_dir, options, &view(description, options.scope)?)?;
-    Ok((diff(&description.tree, now.entries()), now))
+    let mut found = diff(&description.tree, now.entries());
+    let stays = |d: &Difference| d.change == Change::Extra && stays(deploy_dir, &d.path, &now);
+    found.retain(|d| !stays(d));
+    Ok((found, now))
+}
+
+/// Says whether a path is a directory that no restore removes, for what is not the release's is
+/// in it.
+fn stays(deploy_dir: &Path, path: &str, now: &Snapshot) -> bool {
+    let all = now.entries();
+    let at = |path: &str| all.binary_search_by(|e| e.path.as_str().cmp(path));
+    if !at(path).is_ok_and(|i| all[i].kind == EntryKind::Dir) {
+        return false;
+    }
+    let below = deploy_dir.join(name::to_path(path).unwrap_or_default());
+    let names = std::fs::read_dir(below).into_iter().flatten().flatten();
+    let mut paths = names.map(|n| name::join(path, &name::escape(n.file_name().as_bytes())));
+    paths.any(|path| at(&path).is_err() || stays(deploy_dir, &path, now))
 }
 
 fn look(deploy_dir: &Path, options: &Options, view: &Scope) -> Result<Snapshot, Failure> {

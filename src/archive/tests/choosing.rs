@@ -174,6 +174,24 @@ fn what_was_brought_among_data_since_a_backup_makes_the_tree_another_and_a_resto
     assert_eq!(report.removed, ["conf.d/new.conf"]);
 }
 
+#[test]
+fn a_directory_that_stays_for_what_lies_in_it_does_not_make_the_tree_another() {
+    let scene = Scene::with(&[("compose.yaml", "")])
+        .data(&["volumes/db"])
+        .excluding(&["node_modules"]);
+    let written = scene.back_up();
+    lay(
+        &scene.deploy(),
+        &[("volumes/db/1", ""), ("web/app/node_modules/a", "")],
+    );
+    latest_of(&scene).unwrap_err();
+    let report = scene.restore(&written, Data::LeaveAlone);
+    assert_eq!(report.kept, ["volumes", "web", "web/app"]);
+    latest_of(&scene).unwrap_err();
+    fs::create_dir(scene.at("web/empty")).unwrap();
+    assert_eq!(latest_of(&scene).unwrap(), written.description.timestamp);
+}
+
 /// What `latest` means while the same runs as when the backups were taken.
 fn latest_of(scene: &Scene) -> Result<String, Failure> {
     let site = Site {
