@@ -2,16 +2,16 @@
 //!
 //! It goes by names, never by the file system's times, and refuses to open an archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::naming::{self, Role};
 use super::verify::read_description;
-use super::{Description, Entry, Purpose, Release};
+use super::{Description, Purpose, Release};
 use crate::event::Failure;
-use crate::host::tree::{Act, cannot, diff};
+use crate::host::tree::{Act, cannot};
 
 /// A backup in a backup directory, usable or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,12 +45,11 @@ impl fmt::Display for Unusable {
 }
 
 /// What runs now, to compare backups with.
-#[derive(Debug, Clone, Copy)]
 pub struct Current<'a> {
     /// What runs.
     pub release: &'a Release,
-    /// The deploy directory's manifest, sorted by path.
-    pub tree: &'a [Entry],
+    /// Says whether the deploy directory is as a backup has it; only asked where the same runs.
+    pub has_tree_of: &'a mut dyn FnMut(&Description) -> Result<bool, Failure>,
 }
 
 /// The backups of `deploy_dir` in `backup_dir`, newest first by their names. Foreign files are not
@@ -170,10 +169,10 @@ fn choices(list: &[Listed]) -> String {
 
 /// The newest backup that `latest` means: taken before a deployment, of a release that ran well,
 /// and not what is running. The failure tells why each was passed over.
-pub fn latest<'a>(list: &'a [Listed], current: &Current) -> Result<&'a Listed, Failure> {
+pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<&'a Listed, Failure> {
     let mut passed_over = Vec::new();
     for listed in list {
-        match objection(listed, current) {
+        match objection(listed, current)? {
             None => return Ok(listed),
             Some(why) => passed_over.push(format!("{}: {why}", listed.timestamp)),
         }
@@ -188,37 +187,55 @@ pub fn latest<'a>(list: &'a [Listed], current: &Current) -> Result<&'a Listed, F
     Err(failure.hint("name one by `backup_timestamp`; `landfall backups` lists them"))
 }
 
+/// What its own run and later ones brought since a backup was taken. Those that were taken back
+/// again count too: what they brought is gone.
+#[must_use]
+pub fn brought_since(list: &[Listed], backup: &Description) -> Vec<String> {
+    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
+    let since = described.filter(|d| d.timestamp >= backup.timestamp);
+    let brought: BTreeSet<&String> = since.flat_map(|d| &d.brings).collect();
+    brought.into_iter().cloned().collect()
+}
+
 /// Why a backup is not what `latest` means.
-fn objection(listed: &Listed, current: &Current) -> Option<String> {
+fn objection(listed: &Listed, current: &mut Current) -> Result<Option<String>, Failure> {
     let description = match &listed.description {
         Ok(description) => description,
-        Err(why) => return Some(why.to_string()),
+        Err(why) => return Ok(Some(why.to_string())),
     };
+    if let Some(why) = unfit(description) {
+        return Ok(Some(why));
+    }
+    let is_current =
+        runs_the_same(&description.release, current.release) && (current.has_tree_of)(description)?;
+    Ok(is_current.then(|| "it is what is running".to_owned()))
+}
+
+/// Why nobody would go back to a backup without being asked to, whatever runs now.
+fn unfit(description: &Description) -> Option<String> {
     if description.purpose == Purpose::Safety {
         return Some("it is the safety copy of a rollback".to_owned());
     }
     if description.release.services.is_empty() {
         return Some("nothing ran when it was taken".to_owned());
     }
-    if !description.release.is_good() {
-        let bad = description.release.services.iter().filter(|s| !s.well);
-        let bad: Vec<String> = bad.map(|s| format!("`{}`", s.service)).collect();
-        return Some(format!("{} did not run well in it", bad.join(", ")));
+    if description.release.is_good() {
+        return None;
     }
-    (!differs(description, current)).then(|| "it is what is running".to_owned())
+    let bad = description.release.services.iter().filter(|s| !s.well);
+    let bad: Vec<String> = bad.map(|s| format!("`{}`", s.service)).collect();
+    Some(format!("{} did not run well in it", bad.join(", ")))
 }
 
-fn differs(description: &Description, current: &Current) -> bool {
-    let running = |release: &Release| -> Vec<(String, String, String)> {
+/// Says whether two releases run the same images with the same configuration.
+fn runs_the_same(one: &Release, other: &Release) -> bool {
+    let running = |release: &Release| -> BTreeSet<(String, String, String)> {
         let services = release.services.iter();
-        let mut all: Vec<_> = services
+        services
             .map(|s| (s.service.clone(), s.image_id.clone(), s.config_hash.clone()))
-            .collect();
-        all.sort();
-        all
+            .collect()
     };
-    running(&description.release) != running(current.release)
-        || !diff(&description.tree, current.tree).is_empty()
+    running(one) == running(other)
 }
 
 #[cfg(test)]

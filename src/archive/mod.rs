@@ -52,6 +52,10 @@ pub struct Description {
     /// and left alone by a restore unless it is told otherwise.
     #[serde(default)]
     pub data: Vec<String>,
+    /// What the run that made it was about to put where nothing was: a restore removes it, even
+    /// from among data.
+    #[serde(default)]
+    pub brings: Vec<String>,
     /// The globs that were left out.
     #[serde(default)]
     pub exclude: Vec<String>,

@@ -8,6 +8,7 @@ mod data;
 mod plan;
 mod stage;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::apply::Site;
@@ -71,6 +72,40 @@ pub fn restore(
     done
 }
 
+/// What a restore would have to change, and the tree as it was seen. Data does not count.
+pub fn compare(
+    description: &Description,
+    deploy_dir: &Path,
+    options: &Options,
+) -> Result<(Vec<Difference>, Snapshot), Failure> {
+    let now = look(deploy_dir, options, &view(description, options.scope)?)?;
+    let mut found = diff(&description.tree, now.entries());
+    let stays = |d: &Difference| d.change == Change::Extra && stays(deploy_dir, &d.path, &now);
+    found.retain(|d| !stays(d));
+    Ok((found, now))
+}
+
+/// Says whether a path is a directory that no restore removes, for what is not the release's is
+/// in it.
+fn stays(deploy_dir: &Path, path: &str, now: &Snapshot) -> bool {
+    let all = now.entries();
+    let at = |path: &str| all.binary_search_by(|e| e.path.as_str().cmp(path));
+    if !at(path).is_ok_and(|i| all[i].kind == EntryKind::Dir) {
+        return false;
+    }
+    let below = deploy_dir.join(name::to_path(path).unwrap_or_default());
+    let names = std::fs::read_dir(below).into_iter().flatten().flatten();
+    let mut paths = names.map(|n| name::join(path, &name::escape(n.file_name().as_bytes())));
+    paths.any(|path| at(&path).is_err() || stays(deploy_dir, &path, now))
+}
+
+fn look(deploy_dir: &Path, options: &Options, view: &Scope) -> Result<Snapshot, Failure> {
+    match options.snapshot {
+        Some(known) => known.retake(deploy_dir, view),
+        None => Snapshot::take(deploy_dir, view),
+    }
+}
+
 fn reconcile(
     archive: &Path,
     description: &Description,
@@ -79,10 +114,7 @@ fn reconcile(
     view: &Scope,
 ) -> Result<Report, Failure> {
     tidy(deploy_dir, view)?;
-    let now = match options.snapshot {
-        Some(known) => known.retake(deploy_dir, view)?,
-        None => Snapshot::take(deploy_dir, view)?,
-    };
+    let now = look(deploy_dir, options, view)?;
     let plan = Plan::of(&description.tree, now.entries());
     let mut site = Site::open(deploy_dir)?;
     site.report.untouched = plan.untouched;

@@ -15,7 +15,9 @@ use super::gather::{Gathered, Stop, gather};
 use super::naming::{self, Role};
 use super::pipe::pipe;
 use super::squeeze::squeeze;
-use super::{ArchiveFact, DESCRIPTION_VERSION, Description, Purpose, Release, space, verify};
+use super::{
+    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, space, verify,
+};
 use crate::event::Failure;
 use crate::host::tree::dir::Dir;
 use crate::host::tree::{Act, Scope, Snapshot, cannot};
@@ -204,6 +206,7 @@ impl Draft<'_> {
             archive,
             tree: gathered.snapshot.entries().to_vec(),
             data: scope.data().to_vec(),
+            brings: brought(scope, gathered.snapshot.entries()),
             exclude: scope.patterns().iter().cloned().chain(unread).collect(),
             origin: self.request.origin.clone(),
         }
@@ -241,6 +244,15 @@ impl Draft<'_> {
             let _ = self.dir.remove(self.partial(role).as_ref());
         }
     }
+}
+
+/// What the release is to own and is not there yet. Entries are sorted by path.
+fn brought(scope: &Scope, tree: &[Entry]) -> Vec<String> {
+    let is_there = |path: &str| tree.binary_search_by(|e| e.path.as_str().cmp(path)).is_ok();
+    let missing = scope.own().filter(|path| *path != "." && !is_there(path));
+    let mut brought: Vec<String> = missing.map(ToOwned::to_owned).collect();
+    brought.sort();
+    brought
 }
 
 fn inscribe(file: File, description: &Description) -> io::Result<()> {

@@ -20,6 +20,7 @@ use rustix::process::{setsid, umask};
 
 use crate::error::exit;
 use crate::event::Failure;
+use crate::host::cmd::umask::of_login;
 use crate::plan::{Plan, Private};
 use crate::remote::rundir::{RunDir, Word};
 use crate::remote::wire::Line;
@@ -50,7 +51,13 @@ enum Verb {
     /// Reads plan, secrets and files from standard input, starts the run, and follows it.
     Start(Which),
     /// Is the run itself; only `start` calls it.
-    Run(Which),
+    Run {
+        #[command(flatten)]
+        which: Which,
+        /// The umask that the login had, octal.
+        #[arg(long, value_parser = octal)]
+        umask: Option<u32>,
+    },
     /// Prints a run's records as they come.
     Follow {
         #[command(flatten)]
@@ -79,6 +86,20 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<String>,
     },
+}
+
+impl Verb {
+    /// The login's umask, where another process has noted it.
+    fn umask(&self) -> Option<u32> {
+        match self {
+            Self::Run { umask, .. } => *umask,
+            _ => None,
+        }
+    }
+}
+
+fn octal(text: &str) -> Result<u32, std::num::ParseIntError> {
+    u32::from_str_radix(text, 8)
 }
 
 /// Which run.
@@ -119,12 +140,13 @@ pub async fn agent(args: &[String], work: &impl Work) -> ExitCode {
             return ExitCode::from(exit::REFUSED);
         }
     };
-    umask(Mode::RWXG | Mode::RWXO);
+    let login = umask(Mode::RWXG | Mode::RWXO).bits();
+    of_login(args.verb.umask().unwrap_or(login));
     let answered = match args.verb {
-        Verb::Start(which) => which.dir().and_then(|dir| launch::start(&dir)),
+        Verb::Start(which) => which.dir().and_then(|dir| launch::start(&dir, login)),
         Verb::Follow { which, from } => which.dir().and_then(|dir| follow::known(&dir, from)),
         Verb::Ask { which, word } => which.dir().and_then(|dir| ask(&dir, word)),
-        Verb::Run(which) => return run(&which, work).await,
+        Verb::Run { which, .. } => return run(&which, work).await,
         Verb::Look { state, what, args } => return look(work, &state, &what, &args).await,
     };
     match answered {

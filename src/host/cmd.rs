@@ -3,6 +3,7 @@
 //! It refuses to know what any command is for.
 
 mod group;
+pub mod umask;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -59,6 +60,16 @@ pub struct Cmd {
     deadline: Duration,
     stdin: Option<Arc<File>>,
     whole: Option<usize>,
+    whose: Whose,
+}
+
+/// Whose a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Landfall's: what it makes is for nobody else.
+    Ours,
+    /// The user's: what it makes is as if the user had typed it.
+    Users,
 }
 
 /// What a command left behind.
@@ -81,6 +92,7 @@ impl Cmd {
             deadline: Duration::from_mins(1),
             stdin: None,
             whole: None,
+            whose: Whose::Ours,
         }
     }
 
@@ -131,6 +143,14 @@ impl Cmd {
     #[must_use]
     pub fn whole(mut self, most: usize) -> Self {
         self.whole = Some(most);
+        self
+    }
+
+    /// Runs it with the umask that the login had: it is the user's own, and what it makes may be
+    /// for other users, such as those of containers.
+    #[must_use]
+    pub fn as_by_hand(mut self) -> Self {
+        self.whose = Whose::Users;
         self
     }
 
@@ -197,7 +217,11 @@ impl Cmd {
     }
 
     fn spawn(&self) -> Result<Child> {
-        let argv = group::leading(&self.argv);
+        let argv = match self.whose {
+            Whose::Ours => self.argv.clone(),
+            Whose::Users => umask::as_by_hand(&self.argv),
+        };
+        let argv = group::leading(&argv);
         let mut command = tokio::process::Command::new(OsStr::new(&argv[0]));
         command
             .args(&argv[1..])

@@ -77,7 +77,8 @@ impl Compose {
         let mut cmd = Cmd::new(&self.program[0])
             .args(&self.program[1..])
             .dir(dir)
-            .within(LONGEST);
+            .within(LONGEST)
+            .as_by_hand();
         if let Some(project) = project {
             cmd = cmd.args(["-p", project]);
         }

@@ -446,7 +446,8 @@ fn hook_command(script: &Secret) -> Result<Cmd> {
     let file = write().map_err(|e| Failure::new("cannot hand the hook over").because(e))?;
     // Reopened, so that the position is the shell's own.
     let hand_over = "exec 9</proc/self/fd/0 </dev/null; . /proc/self/fd/9";
-    Ok(Cmd::new("sh").args(["-c", hand_over]).stdin(file))
+    let cmd = Cmd::new("sh").args(["-c", hand_over]).stdin(file);
+    Ok(cmd.as_by_hand())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::archive::restore::{self as put_back, Data};
 use crate::archive::{Description, Release, retention, space, write};
 use crate::event::Failure;
 use crate::host::Result;
-use crate::host::tree::{self, NewFile, Put, Scope, Snapshot, Tree};
+use crate::host::tree::{self, NewFile, Put, Scope, Snapshot};
 use crate::plan::{Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
@@ -278,16 +278,28 @@ pub fn backups(site: &Site) -> Result<Vec<Listed>> {
     catalogue::list(&site.backup_dir, &site.deploy_dir)
 }
 
-/// The newest good backup that differs from what runs. What differs in data does not count.
+/// The newest good backup that differs from what runs. What a restore of it would leave alone does
+/// not count: each is compared by its own data and its own globs.
 pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
-    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
-    let data = described.flat_map(|d| d.data.iter());
-    let tree = Tree::read(&site.deploy_dir, &scope(site)?.with_data(data))?;
-    let current = catalogue::Current {
-        release,
-        tree: &tree,
+    let whole = scope(site)?;
+    let mut seen: Option<Snapshot> = None;
+    let mut has_tree_of = |description: &Description| {
+        let brought = catalogue::brought_since(listed, description);
+        let scope = whole.clone().with_own(brought);
+        let options = put_back::Options {
+            data: Data::LeaveAlone,
+            scope: &scope,
+            snapshot: seen.as_ref(),
+        };
+        let (differences, now) = put_back::compare(description, &site.deploy_dir, &options)?;
+        seen = Some(now);
+        Ok(differences.is_empty())
     };
-    catalogue::latest(listed, &current)
+    let mut current = catalogue::Current {
+        release,
+        has_tree_of: &mut has_tree_of,
+    };
+    catalogue::latest(listed, &mut current)
 }
 
 /// Removes a backup.

@@ -260,6 +260,7 @@ mod tests {
             },
             tree: Vec::new(),
             data: Vec::new(),
+            brings: Vec::new(),
             exclude: Vec::new(),
             origin: sample::origin(),
         }

@@ -218,6 +218,8 @@ pub mod name {
     pub const BACKUP: &str = "backup";
     /// The [`crate::archive::Description`] that a rollback restores.
     pub const TARGET: &str = "target";
+    /// Paths that runs have brought since that backup was taken.
+    pub const BROUGHT: &str = "brought";
     /// The [`crate::archive::Description`]s of the backups that retention drops.
     pub const DROPPED: &str = "dropped";
     /// Paths that `Files` or `Restore` changed.

@@ -132,3 +132,21 @@ fn a_user_with_sudo_alone_is_shown_what_runs_and_that_it_is_frozen() {
     let never = app.cli(&["doctor"]).input("sudo", "never").run();
     never.exits(2).says(&["ILL   docker"]);
 }
+
+#[test]
+fn what_a_hook_makes_is_as_readable_for_others_as_if_it_was_made_by_hand() {
+    let app = App::beacon();
+    let make = |name: &str| {
+        format!("mkdir {name}\necho x > {name}/file\nstat -c %a {name} {name}/file > {name}.modes")
+    };
+    app.latest("v1");
+    let act = app.deploy().input("pre_deploy", &make("made"));
+    act.run().ends("deployed", 0);
+    app.by_hand(&make("typed"));
+    assert_eq!(app.read("made.modes"), "755\n644\n");
+    assert_eq!(app.read("made.modes"), app.read("typed.modes"));
+    let open = app
+        .slot
+        .sh("find /srv/app-backups ! -type l -perm /077 2>&1");
+    assert_eq!(open, "");
+}

@@ -3,8 +3,10 @@
 use std::fs;
 
 use super::*;
-use crate::archive::catalogue::{Current, Listed, Unusable, find, latest, list};
+use crate::archive::catalogue::{Current, Listed, Unusable, brought_since, find, latest, list};
 use crate::archive::retention::{clear_partial, drop, to_drop};
+use crate::host::site;
+use crate::plan::{Site, sample};
 
 fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
     let timestamp = format!("20251017_1430{second:02}");
@@ -20,6 +22,7 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
             archive: crate::archive::ArchiveFact::default(),
             tree: Vec::new(),
             data: Vec::new(),
+            brings: Vec::new(),
             exclude: Vec::new(),
             origin: Origin::default(),
         }),
@@ -117,11 +120,11 @@ fn a_backup_that_is_not_whole_is_listed_with_the_reason() {
 }
 
 fn chosen<'a>(list: &'a [Listed], running: &str) -> Result<&'a str, Failure> {
-    let current = Current {
+    let mut current = Current {
         release: &release(running),
-        tree: &[],
+        has_tree_of: &mut |_| Ok(true),
     };
-    latest(list, &current).map(|l| l.timestamp.as_str())
+    latest(list, &mut current).map(|l| l.timestamp.as_str())
 }
 
 #[test]
@@ -153,24 +156,80 @@ fn latest_is_the_newest_good_backup_that_is_not_what_runs() {
 }
 
 #[test]
+fn what_was_brought_among_data_since_a_backup_makes_the_tree_another_and_a_restore_removes_it() {
+    let scene = Scene::with(&[("conf.d/app.conf", "old"), ("conf.d/session", "1")])
+        .data(&["conf.d"])
+        .own(&["conf.d/app.conf", "conf.d/new.conf"]);
+    let earlier = scene.back_up();
+    assert_eq!(earlier.description.brings, ["conf.d/new.conf"]);
+    lay(&scene.deploy(), &[("conf.d/new.conf", "")]);
+    let later = scene.back_up();
+    assert_eq!(later.description.brings, [""; 0]);
+    assert_eq!(latest_of(&scene).unwrap(), earlier.description.timestamp);
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let since = |written: &Written| brought_since(&all, &written.description);
+    assert_eq!(since(&earlier), ["conf.d/new.conf"]);
+    assert_eq!(since(&later), [""; 0]);
+    let report = scene.restore(&earlier, Data::LeaveAlone);
+    assert_eq!(report.removed, ["conf.d/new.conf"]);
+}
+
+#[test]
+fn a_directory_that_stays_for_what_lies_in_it_does_not_make_the_tree_another() {
+    let scene = Scene::with(&[("compose.yaml", "")])
+        .data(&["volumes/db"])
+        .excluding(&["node_modules"]);
+    let written = scene.back_up();
+    lay(
+        &scene.deploy(),
+        &[("volumes/db/1", ""), ("web/app/node_modules/a", "")],
+    );
+    latest_of(&scene).unwrap_err();
+    let report = scene.restore(&written, Data::LeaveAlone);
+    assert_eq!(report.kept, ["volumes", "web", "web/app"]);
+    latest_of(&scene).unwrap_err();
+    fs::create_dir(scene.at("web/empty")).unwrap();
+    assert_eq!(latest_of(&scene).unwrap(), written.description.timestamp);
+}
+
+/// What `latest` means while the same runs as when the backups were taken.
+fn latest_of(scene: &Scene) -> Result<String, Failure> {
+    let site = Site {
+        deploy_dir: scene.deploy(),
+        backup_dir: scene.backups(),
+        ..sample::deploy().site
+    };
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let chosen = site::latest(&site, &all, &release("sha256:one"));
+    chosen.map(|l| l.timestamp.clone())
+}
+
+#[test]
 fn a_backup_whose_tree_differs_is_not_what_runs() {
     let scene = Scene::with(&[("compose.yaml", "old")]);
     let written = scene.back_up();
-    let all = list(&scene.backups(), &scene.deploy()).unwrap();
-    let running = release("sha256:one");
-    let choose = |tree: &[Entry]| {
-        let current = Current {
-            release: &running,
-            tree,
-        };
-        latest(&all, &current).map(|l| l.timestamp.clone())
-    };
-    choose(&scene.tree()).unwrap_err();
+    latest_of(&scene).unwrap_err();
     fs::write(scene.at("compose.yaml"), "new").unwrap();
-    assert_eq!(
-        choose(&scene.tree()).unwrap(),
-        written.description.timestamp
+    assert_eq!(latest_of(&scene).unwrap(), written.description.timestamp);
+}
+
+#[test]
+fn a_backup_is_compared_without_what_it_excludes_and_with_what_the_release_owns_within_data() {
+    let scene = Scene::with(&[("compose.yaml", "old"), ("conf.d/app.conf", "old")]);
+    let earlier = scene.back_up();
+    fs::write(scene.at("compose.yaml"), "new").unwrap();
+    lay(
+        &scene.deploy(),
+        &[("node_modules/a", ""), ("conf.d/session", "")],
     );
+    let scene = scene
+        .data(&["conf.d"])
+        .own(&["conf.d/app.conf"])
+        .excluding(&["node_modules"]);
+    let newer = scene.back_up();
+    assert_eq!(latest_of(&scene).unwrap(), earlier.description.timestamp);
+    fs::write(scene.at("conf.d/app.conf"), "newer").unwrap();
+    assert_eq!(latest_of(&scene).unwrap(), newer.description.timestamp);
 }
 
 #[test]

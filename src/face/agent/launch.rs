@@ -27,8 +27,9 @@ struct Arrived {
     staged: String,
 }
 
-/// Starts the run unless it has been started, then follows it from its first record.
-pub fn start(dir: &RunDir) -> Result<(), Failure> {
+/// Starts the run unless it has been started, then follows it from its first record. The run is
+/// told the login's umask, which nothing else keeps.
+pub fn start(dir: &RunDir, umask: u32) -> Result<(), Failure> {
     dir.create().map_err(|e| {
         Failure::new(format!("`{}` cannot be made", dir.path().display())).because(e)
     })?;
@@ -38,7 +39,7 @@ pub fn start(dir: &RunDir) -> Result<(), Failure> {
         fs::remove_file(dir.path().join(arrived.staged))?;
     } else {
         fault!(around "launch.files" => fs::rename(dir.path().join(&arrived.staged), dir.files()))?;
-        set_free(dir, &arrived.lines)?;
+        set_free(dir, &arrived.lines, umask)?;
     }
     drop(one_at_a_time);
     follow::from(dir, 0)
@@ -90,25 +91,26 @@ fn store(mut to: File, from: &mut impl BufRead, length: u64) -> Result<(), Failu
 
 /// Launches the agent and waits until it has claimed its run. A unit of systemd that cannot be had
 /// is no reason not to deploy: a session of its own will do.
-fn set_free(dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
+fn set_free(dir: &RunDir, lines: &[u8], umask: u32) -> Result<(), Failure> {
     if let Some(command) = unit::command(Path::new("/"), dir.id())
-        && launch(command, dir, lines).is_ok()
+        && launch(command, dir, lines, umask).is_ok()
     {
         return Ok(());
     }
     if is_started(dir) {
         return Ok(());
     }
-    launch(Command::new(std::env::current_exe()?), dir, lines)
+    launch(Command::new(std::env::current_exe()?), dir, lines, umask)
 }
 
-fn launch(mut command: Command, dir: &RunDir, lines: &[u8]) -> Result<(), Failure> {
+fn launch(mut command: Command, dir: &RunDir, lines: &[u8], umask: u32) -> Result<(), Failure> {
     let log = dir.append("agent.log")?;
     without_inputs(&mut command);
     fault!("launch.spawn.before");
     let mut child = command
         .args(["agent", "run", "--id", dir.id(), "--state"])
         .arg(dir.state())
+        .args(["--umask", &format!("{umask:04o}")])
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)

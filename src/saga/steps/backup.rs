@@ -90,11 +90,9 @@ fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
-        (
-            target.tree.into_iter().map(|e| e.path).collect(),
-            target.data,
-            Vec::new(),
-        )
+        let listed = target.tree.into_iter().map(|e| e.path);
+        let own = listed.chain(run.brought()?).collect();
+        (own, target.data, Vec::new())
     } else {
         let wanted = run.wanted()?;
         let then = written(&wanted.config).chain(wanted.written);

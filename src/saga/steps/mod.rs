@@ -150,6 +150,11 @@ impl<H: Host> Run<'_, H> {
         self.needed(name::TARGET)
     }
 
+    /// What runs have brought since that backup was taken; older agents noted none of it.
+    pub fn brought(&self) -> Result<Vec<String>> {
+        Ok(self.dir.recall(name::BROUGHT)?.unwrap_or_default())
+    }
+
     /// Containers with the restarts that happened since this run began.
     pub fn since_before(&self, mut containers: Vec<Container>) -> Result<Vec<Container>> {
         let before = self.before()?.containers;

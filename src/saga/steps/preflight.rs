@@ -96,5 +96,7 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     });
     record::tell_server(run, &before.release.project).await?;
     run.dir.keep(name::BEFORE, &before)?;
+    let brought = catalogue::brought_since(&listed, &target);
+    run.dir.keep(name::BROUGHT, &brought)?;
     run.dir.keep(name::TARGET, &target)
 }

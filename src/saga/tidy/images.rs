@@ -167,6 +167,7 @@ mod tests {
             archive: ArchiveFact::default(),
             tree: Vec::new(),
             data: Vec::new(),
+            brings: Vec::new(),
             exclude: Vec::new(),
             origin: crate::plan::Origin::default(),
         }

@@ -3,6 +3,7 @@
 //! It refuses to know what containers write.
 
 use crate::harness::app::App;
+use crate::harness::compose;
 
 #[test]
 fn a_rollback_can_be_undone() {
@@ -62,6 +63,72 @@ fn a_backup_of_what_runs_already_is_not_latest() {
     app.ships("v2");
     app.rollback().run().ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn what_a_backup_leaves_out_does_not_make_it_differ_and_need_not_be_readable() {
+    let app = App::running("v1");
+    app.slot
+        .sh("install -d -m 700 /srv/app/node_modules; touch /srv/app/node_modules/lamp");
+    let ships = |version: &str| {
+        app.latest(version);
+        let act = app.deploy().input("backup_exclude", "node_modules");
+        let done = act.input("keep_backups", "1").run();
+        done.ends("deployed", 0);
+        done.output("backup_timestamp").to_owned()
+    };
+    let of_v1 = ships("v2");
+    ships("v2");
+    let of_v2 = ships("v2");
+    assert_eq!(app.backup_timestamps(), [of_v1, of_v2]);
+    let back = app.rollback().input("backup_exclude", "node_modules");
+    back.run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn a_file_that_is_shipped_to_where_containers_write_does_not_make_a_backup_differ() {
+    let app = App::running("v1");
+    let ships = |version: &str| {
+        app.latest(version);
+        let act = app.deploy().ship("data/schema.sql", "create table lamps\n");
+        let done = act.input("keep_backups", "1").run();
+        done.ends("deployed", 0);
+        done.output("backup_timestamp").to_owned()
+    };
+    ships("v1");
+    let of_v1 = ships("v2");
+    ships("v2");
+    let of_v2 = ships("v2");
+    assert_eq!(app.backup_timestamps(), [of_v1, of_v2]);
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
+
+#[test]
+fn a_file_that_a_release_brought_to_where_containers_write_goes_and_comes_with_it() {
+    let app = App::empty();
+    let web = compose::web(&compose::beacon("latest"));
+    app.furnish(&web.replace("/etc/beacon:ro", "/etc/beacon"));
+    app.ships("v1");
+    let of_v1 = app.release();
+    app.latest("v2");
+    let act = app.deploy().ship("config/new.conf", "lamp = red\n");
+    act.run().ends("deployed", 0);
+    // By now the newest backup belongs to a run that brought nothing.
+    app.ships("v2");
+    let of_v2 = app.release();
+    let back = |to: &str| {
+        let done = app.rollback().input("backup_timestamp", to).run();
+        done.ends("restored", 0);
+        done.output("backup_timestamp").to_owned()
+    };
+    let safety = back("latest");
+    app.is_again(&of_v1);
+    let safety = back(&safety);
+    app.is_again(&of_v2);
+    back(&safety);
+    app.is_again(&of_v1);
 }
 
 #[test]

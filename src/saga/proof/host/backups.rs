@@ -10,6 +10,7 @@ use crate::archive::catalogue::{self, Listed, Unusable};
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
 use crate::event::Failure;
 use crate::host::Result;
+use crate::host::tree::diff;
 use crate::plan::Plan;
 use crate::saga::proof::danger;
 use crate::saga::proof::world::{Backup, Files, is_data};
@@ -43,6 +44,7 @@ fn describe(plan: &Plan, order: &Order<'_>, files: &Files) -> Description {
         archive: ArchiveFact::default(),
         tree: tree(files),
         data: order.parts.data.clone(),
+        brings: Vec::new(),
         exclude: Vec::new(),
         origin: plan.origin.clone(),
     }
@@ -114,13 +116,11 @@ pub fn check(description: &Description) -> Result<()> {
 
 pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
     let tree = see("latest", |w| tree(&w.files))?;
-    catalogue::latest(
-        listed,
-        &catalogue::Current {
-            release,
-            tree: &tree,
-        },
-    )
+    let mut current = catalogue::Current {
+        release,
+        has_tree_of: &mut |description| Ok(diff(&description.tree, &tree).is_empty()),
+    };
+    catalogue::latest(listed, &mut current)
 }
 
 pub fn clear_partial(last: &str) -> Result<()> {
