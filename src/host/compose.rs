@@ -2,7 +2,7 @@
 //!
 //! It builds and reads text; it runs nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -97,14 +97,6 @@ impl Compose {
         }
     }
 
-    /// `config --hash`, one line a service.
-    #[must_use]
-    pub fn hashes(&self, site: &Site, project: &str) -> Cmd {
-        self.base(site, &site.deploy_dir, Some(project))
-            .args(["config", "--hash", "*"])
-            .within(Duration::from_mins(1))
-    }
-
     /// `up -d` that neither pulls nor builds.
     #[must_use]
     pub fn up(&self, site: &Site, project: &str, services: &[String], recreate: Recreate) -> Cmd {
@@ -178,16 +170,6 @@ pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Con
         services,
         unset: unset_variables(&output.stderr),
     })
-}
-
-/// Reads `config --hash`.
-#[must_use]
-pub fn read_hashes(stdout: &str) -> BTreeMap<String, String> {
-    stdout
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(service, hash)| (service.to_owned(), hash.trim().to_owned()))
-        .collect()
 }
 
 fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {

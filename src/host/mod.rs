@@ -139,6 +139,9 @@ pub struct Container {
     /// The compose files that it was made from, as Compose noted them.
     #[serde(default)]
     pub compose_files: Vec<PathBuf>,
+    /// The IDs of the containers whose network, processes or volumes it shares.
+    #[serde(default)]
+    pub joins: Vec<String>,
 }
 
 /// What a container does.
@@ -312,8 +315,6 @@ pub trait Host: Sized {
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
     async fn config(&self, dir: &Path) -> Result<Config>;
-    /// Compose's hash of each service's configuration in the deploy directory.
-    async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
     /// The containers of a project, `compose run` ones aside, sorted by name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
     /// The names of a project's own networks.

@@ -276,12 +276,6 @@ impl Host for Server {
         compose::read_config(&output, &self.site, compose.version)
     }
 
-    async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>> {
-        let cmd = self.compose().await?.hashes(&self.site, project);
-        let output = fault!(around "compose.hashes" => cmd.run().await)?;
-        Ok(compose::read_hashes(&output.stdout).into_iter().collect())
-    }
-
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         fault!(around "containers.look" => self.docker().await?.containers(project).await)
     }

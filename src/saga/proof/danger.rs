@@ -90,11 +90,13 @@ pub fn start(world: &mut World, scene: &Scene, made: usize) {
         return;
     };
     let name = c.name.clone();
-    let is_of = |containers: &[Case]| {
-        let mut all = containers.iter();
-        all.any(|o| o.image_id == c.image_id && o.service == c.service)
+    let is_of = |release: &World| {
+        let by_files = release.services().contains(&c.service);
+        let alike = |o: &&Case| o.service == c.service || (by_files && o.name == c.name);
+        let mut all = release.containers.iter().filter(alike);
+        all.any(|o| o.image_id == c.image_id)
     };
-    let (old, new) = (is_of(&scene.old.containers), is_of(&scene.new.containers));
+    let (old, new) = (is_of(&scene.old), is_of(&scene.new));
     let files = world.release_files();
     if old && !new && files != scene.old.release_files() {
         world.mixture(format!(

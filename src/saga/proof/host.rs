@@ -128,12 +128,6 @@ impl Host for Fake {
             .ok_or_else(|| Failure::new("no compose file"))
     }
 
-    async fn hashes(&self, _: &str) -> Result<Vec<(String, String)>> {
-        see("hashes", |w| {
-            w.services().into_iter().map(|s| (s.name, s.line)).collect()
-        })
-    }
-
     async fn containers(&self, _: &str) -> Result<Vec<Container>> {
         let dir = scene().plan.site.deploy_dir.clone();
         see("containers", |w| {

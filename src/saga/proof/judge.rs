@@ -160,7 +160,11 @@ fn is_old(scene: &Scene, world: &World, how: Exactly, trail: &Trail) -> Result<(
     same("the networks", &old.networks, &now.1)?;
     match how {
         Exactly::Again => {
-            same("the containers", &outside(old), &outside(world))?;
+            same(
+                "the containers",
+                &outside(old),
+                &outside(&undrifted(old, world)),
+            )?;
             has_kept_backups(scene, world, trail)?;
         }
         Exactly::Untouched => {
@@ -250,12 +254,29 @@ fn used_by_backups(world: &World) -> BTreeSet<String> {
 fn outside(world: &World) -> Vec<String> {
     let seen = world.containers.iter().map(|c| {
         let (line, id) = (&c.service.line, &c.image_id);
+        let is_there = |made: usize| world.containers.iter().any(|c| c.made == made);
         format!(
-            "{}: {line} of {id}, {:?}, mounts {:?}",
-            c.name, c.state, c.mounted
+            "{}: {line} of {id}, {:?}, mounts {:?}, joined {:?}",
+            c.name,
+            c.state,
+            c.mounted,
+            c.joined.map(is_there)
         )
     });
     seen.collect()
+}
+
+/// A world in which what was made again as its files say counts as what had drifted from them.
+fn undrifted(old: &World, world: &World) -> World {
+    let mut world = world.clone();
+    for c in &mut world.containers {
+        let by_files = old.services().contains(&c.service);
+        let had = old.containers.iter().find(|o| o.name == c.name);
+        if let Some(had) = had.filter(|_| by_files) {
+            c.service = had.service.clone();
+        }
+    }
+    world
 }
 
 fn tags(world: &World) -> BTreeMap<&str, &str> {

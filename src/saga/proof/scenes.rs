@@ -13,7 +13,9 @@ use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 15] = [
+    "sidecar-bad",
+    "drifted-bad",
     "two-services",
     "two-services-one-bad",
     "more-services",
@@ -93,6 +95,13 @@ impl Scene {
             "more-services" => deploy(name, dir, &one("1"), &two("acme/web:1", "acme/job:bad")),
             "mutable-tag-bad" => moved_tag(deploy(name, dir, &one("latest"), &one("latest"))),
             "tag-moved-by-hand-bad" => moved_by_hand(deploy(name, dir, &one("1"), &one("bad"))),
+            "sidecar-bad" => {
+                let with = |web: &str, own: &str| {
+                    format!("web acme/web:{web} conf\nsidecar acme/job:{own} with:web\n")
+                };
+                deploy(name, dir, &with("1", "1"), &with("2", "bad"))
+            }
+            "drifted-bad" => drifted(moved_by_hand(deploy(name, dir, &one("1"), &one("bad")))),
             "retention" => retention(name, dir),
             "rollback" => rollback(name, dir),
             "rollback-pruned" => pruned(rollback(name, dir)),
@@ -260,6 +269,13 @@ fn moved_by_hand(mut scene: Scene) -> Scene {
         .old
         .fetch("sha256:webhand", "acme/web@sha256:dwebhand");
     scene.old.tag("sha256:webhand", "acme/web:1");
+    scene
+}
+
+/// Somebody has edited the files by hand and not yet brought them up.
+fn drifted(mut scene: Scene) -> Scene {
+    let edited = format!("{} edited\n", one("1").trim_end());
+    scene.old.files.insert(COMPOSE.into(), edited);
     scene
 }
 

@@ -1,6 +1,7 @@
 //! A server in memory: files, containers, images, backups and networks, and how each can change.
 //!
-//! A compose file here is a line a service: `name image [conf] [data]`, and the line is its hash.
+//! A compose file here is a line a service: `name image [conf] [data] [with:name]`. The line is its
+//! hash, with the container that it shares a network with, which Compose notes there too.
 //! It refuses to know who changes it, and whether that is wise.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,8 @@ pub struct Case {
     pub exit_code: i64,
     /// What the mounted configuration held when it was started.
     pub mounted: Option<String>,
+    /// The container whose network it shares.
+    pub joined: Option<usize>,
 }
 
 /// An image and what means it.
@@ -75,6 +78,8 @@ pub struct Service {
     pub line: String,
     pub mounts_conf: bool,
     pub writes_data: bool,
+    /// The service whose container's network it shares.
+    pub joins: Option<String>,
 }
 
 /// Reads a compose file.
@@ -86,12 +91,14 @@ fn service(line: &str) -> Option<Service> {
     let mut words = line.split(' ');
     let (name, image) = (words.next()?, words.next()?);
     let more: Vec<&str> = words.collect();
+    let mut with = more.iter().filter_map(|word| word.strip_prefix("with:"));
     Some(Service {
         name: name.into(),
         image: image.into(),
         line: line.into(),
         mounts_conf: more.contains(&"conf"),
         writes_data: more.contains(&"data"),
+        joins: with.next().map(ToOwned::to_owned),
     })
 }
 
@@ -102,7 +109,8 @@ impl World {
         self.files.hash(&mut hasher);
         for c in &self.containers {
             let state = format!("{:?} {}", c.state, c.exit_code);
-            (c.made, &c.name, &c.service, &c.image_id, state, &c.mounted).hash(&mut hasher);
+            (c.made, &c.name, &c.service, &c.image_id, state).hash(&mut hasher);
+            (&c.mounted, c.joined).hash(&mut hasher);
         }
         for image in &self.images {
             (&image.id, &image.tags, &image.digests).hash(&mut hasher);
@@ -117,9 +125,14 @@ impl World {
     }
 }
 
+/// The ID of the container that was made as that one.
+pub fn id(made: usize) -> String {
+    format!("{made:012x}{:052}", 0)
+}
+
 impl Case {
     pub fn id(&self) -> String {
-        format!("{:012x}{:052}", self.made, 0)
+        id(self.made)
     }
 
     pub fn proper_name(service: &str) -> String {
@@ -186,8 +199,16 @@ impl World {
         self.containers.iter().map(|c| c.image_id.clone()).collect()
     }
 
+    /// The container that one of a service made now would share a network with.
+    pub fn to_join(&self, service: &Service) -> Option<usize> {
+        let name = Case::proper_name(service.joins.as_ref()?);
+        let found = self.containers.iter().find(|c| c.name == name);
+        found.map(|c| c.made)
+    }
+
     /// Makes a container of a service and of what its reference means; its identity.
     pub fn make(&mut self, service: &Service, name: String) -> usize {
+        let joined = self.to_join(service);
         let image_id = self.image(&service.image).map(|i| i.id.clone());
         let made = self.made;
         self.made += 1;
@@ -199,6 +220,7 @@ impl World {
             state: State::Created,
             exit_code: 0,
             mounted: None,
+            joined,
         });
         self.containers.sort_by(|a, b| a.name.cmp(&b.name));
         made

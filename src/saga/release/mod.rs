@@ -5,6 +5,8 @@
 
 pub mod advice;
 pub mod compare;
+pub mod drift;
+pub mod joined;
 pub mod leftovers;
 pub mod mounts;
 pub mod reassert;

@@ -10,7 +10,8 @@ use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
-use crate::saga::release::{leftovers, mounts, record};
+use crate::saga::release::drift::{self, Drifted};
+use crate::saga::release::{joined, leftovers, mounts, record};
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -18,13 +19,13 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    bring_up(run, &host, release, Way::Back).await?;
+    let drifted = bring_up(run, &host, release, Way::Back).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
     let absent = run.parts().unwrap_or_default().absent;
     run.host.remove_empty(&absent).await?;
-    same_again(run, &host, release, Exactness::Configuration).await
+    same_again(run, &host, release, Exactness::Configuration(&drifted)).await
 }
 
 /// Brings a backup's release up in place of what runs, and verifies its images.
@@ -115,19 +116,26 @@ enum Way {
 ///
 /// On the way back, one service that cannot come back keeps no other from it, and the first failure
 /// is told. On the way forth nothing starts after a failure: what ran is not for these files.
-async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: Way) -> Result<()> {
+async fn bring_up<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    way: Way,
+) -> Result<Vec<Drifted>> {
     leftovers::mend(run, &release.project).await?;
-    let mut failed = Ok(());
+    let (mut failed, mut drifted) = (Ok(()), Vec::new());
     for layer in layers(&release.services) {
         let (there, missing) = with_image(run, layer).await;
         failed = failed.and(missing);
-        let made = make_layer(run, host, &release.project, &there).await;
+        let made = make_layer(run, host, &release.project, &there, way).await;
         if made.is_err() && there.len() > 1 {
+            // What is half made has the volumes already.
+            let _ = leftovers::mend(run, &release.project).await;
             for one in &there {
-                let _ = make_layer(run, host, &release.project, &[*one]).await;
+                let _ = make_layer(run, host, &release.project, &[*one], way).await;
             }
         }
-        failed = failed.and(made);
+        failed = failed.and(made.map(|mut of_layer| drifted.append(&mut of_layer)));
         if way == Way::Forth {
             failed.clone()?;
         }
@@ -137,7 +145,7 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: W
         let _ = leftovers::mend(run, &release.project).await;
     }
     let started = start_what_ran(run, host, release).await;
-    failed.and(started)
+    failed.and(started).map(|()| drifted)
 }
 
 /// The services whose reference means their image again, and the first failure of the others.
@@ -167,13 +175,15 @@ async fn with_image<'s, H: Host>(
     (there, failed)
 }
 
-/// Makes the containers of a layer that differ, and those whose mounted file changed.
+/// Makes the containers of a layer that differ, those whose mounted file changed, and those that
+/// share something of a container that is gone. Those that had drifted.
 async fn make_layer<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     project: &str,
     layer: &[&Running],
-) -> Result<()> {
+    way: Way,
+) -> Result<Vec<Drifted>> {
     let standing = host.containers(project).await?;
     let now = record::running(host, &standing).await?;
     let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
@@ -181,22 +191,36 @@ async fn make_layer<H: Host>(
     make(run, host, project, &wrong, Recreate::Changed).await?;
     let names: Vec<String> = layer.iter().map(|s| s.service.clone()).collect();
     let stale = mounts::stale(run, host, project, &names, &standing).await?;
-    let stale: Vec<&Running> = layer
-        .iter()
-        .filter(|s| stale.contains(&s.service))
-        .copied()
-        .collect();
-    make(run, host, project, &stale, Recreate::Only).await
+    make(run, host, project, &of(layer, &stale), Recreate::Only).await?;
+    // One that is made again may be shared by yet another.
+    for _ in layer {
+        let adrift = joined::adrift(&host.containers(project).await?);
+        let adrift = of(layer, &adrift);
+        if adrift.is_empty() {
+            break;
+        }
+        make(run, host, project, &adrift, Recreate::Only).await?;
+    }
+    match way {
+        Way::Back => drift::confirm(run, host, project, layer).await,
+        Way::Forth => Ok(Vec::new()),
+    }
 }
 
-/// Lets Compose make containers; a service that the files do not name stays as it stands.
-async fn make<H: Host>(
+fn of<'s>(layer: &[&'s Running], names: &[String]) -> Vec<&'s Running> {
+    let own = layer.iter().filter(|s| names.contains(&s.service));
+    own.copied().collect()
+}
+
+/// Lets Compose make containers; a service that the files do not name stays as it stands. The
+/// services that they name.
+pub async fn make<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     project: &str,
     services: &[&Running],
     recreate: Recreate,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let scaled = services.iter().filter(|s| s.replicas != 1);
     let mut making = Making {
         services: services.iter().map(|s| s.service.clone()).collect(),
@@ -206,7 +230,7 @@ async fn make<H: Host>(
     let say = |line: &str| run.say(line);
     while !making.services.is_empty() {
         let Err(failure) = host.create(project, &making, &say).await else {
-            return Ok(());
+            break;
         };
         let Some(unknown) = unknown_service(&failure, &making.services) else {
             return Err(failure);
@@ -214,7 +238,7 @@ async fn make<H: Host>(
         making.services.retain(|s| *s != unknown);
         making.scale.retain(|(s, _)| *s != unknown);
     }
-    Ok(())
+    Ok(making.services)
 }
 
 /// The service that Compose says it does not know.
@@ -241,7 +265,9 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     } else {
         Vec::new()
     };
-    idle.sort_by_key(|c| order.iter().position(|name| *name == c.service));
+    // A container cannot start before one whose network it shares.
+    let place = |c: &&Container| order.iter().position(|name| *name == c.service);
+    idle.sort_by_key(|c| (!c.joins.is_empty(), place(c)));
     for container in idle {
         host.start(std::slice::from_ref(&container.id)).await?;
     }

@@ -37,7 +37,8 @@ fn numbers(ids: &[String]) -> Vec<usize> {
 fn is_right(world: &World, service: &Service, recreate: Recreate) -> bool {
     let name = Case::proper_name(&service.name);
     let wanted = world.image(&service.image).map(|i| i.id.as_str());
-    let alike = |c: &&Case| c.name == name && c.service == *service;
+    let joined = world.to_join(service);
+    let alike = |c: &&Case| c.name == name && c.service == *service && c.joined == joined;
     let same = world.containers.iter().find(alike);
     recreate == Recreate::Changed && same.is_some_and(|c| Some(c.image_id.as_str()) == wanted)
 }
@@ -117,7 +118,21 @@ pub fn create(making: &Making) -> Result<()> {
     )
 }
 
+/// The engine refuses to start what shares the network of a container that does not run.
+fn can_join(made: usize) -> bool {
+    peek(|w| {
+        let of = |made: usize| w.containers.iter().find(move |c| c.made == made);
+        let other = of(made).and_then(|c| c.joined);
+        other.is_none_or(|other| of(other).is_some_and(|c| c.state == State::Running))
+    })
+}
+
 pub fn start(containers: &[String]) -> Result<()> {
+    if !numbers(containers).into_iter().all(can_join) {
+        return Err(Failure::new(
+            "cannot join the network of a container that does not run",
+        ));
+    }
     act(
         "start",
         numbers(containers).into_iter().map(starting).collect(),

@@ -1,0 +1,65 @@
+//! A deployment fails on a server where somebody did something by hand before, or where containers
+//! hang together: everything is put back all the same.
+//!
+//! It refuses to know what a deployment alone does.
+
+use crate::harness::app::App;
+use crate::harness::compose;
+
+/// A deployment of a version that exits at start, which must be taken back.
+#[track_caller]
+fn breaks(app: &App) -> crate::harness::done::Done {
+    app.latest("exits-at-start");
+    let done = app.deploy().run();
+    done.ends("rolled_back", 1);
+    done
+}
+
+fn greeting(app: &App) -> Option<String> {
+    Some(app.identity(8000)?["greeting"].as_str()?.to_owned())
+}
+
+/// What each container of a service does.
+fn states(app: &App, service: &str) -> Vec<String> {
+    let seen = app.containers().remove(service).unwrap_or_default();
+    seen.into_iter().map(|c| c.state).collect()
+}
+
+#[test]
+fn an_env_file_that_was_edited_without_an_up_is_no_failed_way_back() {
+    let app = App::beacon();
+    let web = compose::web(&compose::beacon("latest"));
+    app.put("compose.yaml", &format!("{web}    env_file: [web.env]\n"));
+    app.put("web.env", "GREETING=first\n");
+    app.ships("v1");
+    app.put("web.env", "GREETING=by hand\n");
+    let tree = app.tree();
+    assert_eq!(greeting(&app).as_deref(), Some("first"));
+    breaks(&app).says(&["ran with a configuration that its files no longer said"]);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(greeting(&app).as_deref(), Some("by hand"));
+    assert_eq!(app.tree(), tree);
+}
+
+#[test]
+fn a_sidecar_in_the_network_of_a_replaced_container_comes_back_with_it() {
+    let app = App::beacon();
+    let web = compose::web(&compose::beacon("latest"));
+    let sidecar = format!(
+        "{web}  sidecar:\n    image: {}\n    network_mode: \"service:web\"\n    environment:\n      PORT: \"8080\"\n",
+        compose::beacon("v1")
+    );
+    app.put("compose.yaml", &sidecar);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    app.latest("exits-at-start");
+    let done = app.deploy().image("").run();
+    done.ends("rolled_back", 1);
+    assert!(!done.log.contains("no longer said"), "{}", done.log);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(states(&app, "sidecar"), ["running"]);
+    let network = "docker inspect --format '{{.HostConfig.NetworkMode}}' app-sidecar-1";
+    let joined = app.slot.sh(network);
+    let web = app.container("web").id;
+    assert_eq!(joined.trim(), format!("container:{web}"));
+}
