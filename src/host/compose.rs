@@ -51,6 +51,11 @@ impl Version {
         })
     }
 
+    /// Says whether `create` knows `--scale`, and the `up --no-start` of the past.
+    fn creates_to_scale(self) -> bool {
+        self.is_one() || (self.major, self.minor) >= (2, 16)
+    }
+
     /// Says whether this is the Python Compose of the past.
     #[must_use]
     pub fn is_one(self) -> bool {
@@ -129,7 +134,8 @@ impl Compose {
         if making.recreate == Recreate::Only {
             cmd = cmd.arg("--force-recreate");
         }
-        for (service, replicas) in &making.scale {
+        let known = |scale: &&(String, u32)| scale.1 != 1 || self.version.creates_to_scale();
+        for (service, replicas) in making.scale.iter().filter(known) {
             cmd = cmd.args(["--scale".to_owned(), format!("{service}={replicas}")]);
         }
         cmd.args(&making.services)
@@ -341,6 +347,29 @@ mod tests {
         assert_eq!(
             up("1.29.2", Recreate::Only),
             "docker compose -p mcp up -d --no-build --force-recreate --no-deps web"
+        );
+    }
+
+    #[test]
+    fn a_service_is_made_to_scale_also_where_it_is_one_and_compose_knows_how() {
+        let site = sample::deploy().site;
+        let making = Making {
+            services: vec!["web".into()],
+            scale: vec![("web".into(), 1)],
+            recreate: Recreate::Changed,
+        };
+        let create = |v| compose(v).create(&site, "mcp", &making).to_string();
+        assert_eq!(
+            create("2.26.1"),
+            "docker compose -p mcp create --no-build --pull never --scale web=1 web"
+        );
+        assert_eq!(
+            create("1.29.2"),
+            "docker compose -p mcp up --no-start --no-build --scale web=1 web"
+        );
+        assert_eq!(
+            create("2.15.1"),
+            "docker compose -p mcp create --no-build --pull never web"
         );
     }
 

@@ -251,7 +251,7 @@ pub enum Recreate {
 pub struct Making {
     /// The services.
     pub services: Vec<String>,
-    /// How many containers of a service, where it is not one.
+    /// How many containers of each service, whatever the files say.
     pub scale: Vec<(String, u32)>,
     /// Whether containers whose configuration did not change are replaced too.
     pub recreate: Recreate,

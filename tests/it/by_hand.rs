@@ -63,3 +63,20 @@ fn a_sidecar_in_the_network_of_a_replaced_container_comes_back_with_it() {
     let web = app.container("web").id;
     assert_eq!(joined.trim(), format!("container:{web}"));
 }
+
+#[test]
+fn a_service_that_was_scaled_by_hand_comes_back_to_that_scale() {
+    let app = App::beacon();
+    let two = format!(
+        "services:\n  web:\n    image: {}\n    deploy:\n      replicas: 2\n",
+        compose::beacon("latest")
+    );
+    app.put("compose.yaml", &two);
+    app.latest("v1");
+    app.deploy().run().ends("deployed", 0);
+    app.by_hand("docker compose up -d --scale web=1");
+    let before = app.release();
+    assert_eq!(before.services["web"].len(), 1);
+    breaks(&app);
+    app.is_again(&before);
+}

@@ -221,7 +221,7 @@ pub async fn make<H: Host>(
     services: &[&Running],
     recreate: Recreate,
 ) -> Result<Vec<String>> {
-    let scaled = services.iter().filter(|s| s.replicas != 1);
+    let scaled = services.iter();
     let mut making = Making {
         services: services.iter().map(|s| s.service.clone()).collect(),
         scale: scaled.map(|s| (s.service.clone(), s.replicas)).collect(),
