@@ -163,6 +163,14 @@ pub enum State {
     Dead,
 }
 
+impl State {
+    /// At work, or about to be again by itself.
+    #[must_use]
+    pub fn is_at_work(self) -> bool {
+        matches!(self, Self::Running | Self::Restarting)
+    }
+}
+
 /// A container's healthcheck.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {

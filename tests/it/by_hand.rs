@@ -80,3 +80,45 @@ fn a_service_that_was_scaled_by_hand_comes_back_to_that_scale() {
     breaks(&app);
     app.is_again(&before);
 }
+
+#[test]
+fn what_was_restarting_again_and_again_does_so_again() {
+    let app = App::beacon();
+    let latest = compose::beacon("latest");
+    let both = compose::pair(&latest, &compose::beacon("v2"));
+    app.furnish(&both);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    let loops = format!("{both}    environment:\n      BEHAVIOUR: exits-at-start\n");
+    app.put("compose.yaml", &loops);
+    app.by_hand("docker compose up -d");
+    let before = states(&app, "worker");
+    assert!(is_up_and_down(&before), "{before:?}");
+    // Something of `worker` changes, so it is made again on the way there and back.
+    let other = loops.replace("8001:8000", "8002:8000");
+    app.latest("exits-at-start");
+    let act = app.deploy().image("").ship("compose.yaml", &other);
+    act.run().ends("rolled_back", 1);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    let after = states(&app, "worker");
+    assert!(is_up_and_down(&after), "{after:?}");
+}
+
+/// Says whether the one container runs or is about to.
+fn is_up_and_down(states: &[String]) -> bool {
+    ["restarting", "running"].iter().any(|s| states == [*s])
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_stopped_again() {
+    let app = App::beacon();
+    let pair = compose::pair(&compose::beacon("latest"), &compose::beacon("v2"));
+    app.furnish(&pair);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    app.by_hand("docker compose stop worker");
+    app.latest("exits-at-start");
+    app.deploy().image("").run().ends("rolled_back", 1);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(states(&app, "worker"), ["exited"]);
+}

@@ -13,7 +13,9 @@ use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 15] = [
+pub const ALL: [&str; 17] = [
+    "restarting-bad",
+    "stopped-bad",
     "sidecar-bad",
     "drifted-bad",
     "two-services",
@@ -102,6 +104,11 @@ impl Scene {
                 deploy(name, dir, &with("1", "1"), &with("2", "bad"))
             }
             "drifted-bad" => drifted(moved_by_hand(deploy(name, dir, &one("1"), &one("bad")))),
+            "restarting-bad" => deploy(name, dir, &one("loops"), &one("bad")),
+            "stopped-bad" => {
+                let with = |web: &str| format!("web acme/web:{web} conf\nworker acme/job:1\n");
+                stopped(deploy(name, dir, &with("1"), &with("bad")))
+            }
             "retention" => retention(name, dir),
             "rollback" => rollback(name, dir),
             "rollback-pruned" => pruned(rollback(name, dir)),
@@ -269,6 +276,13 @@ fn moved_by_hand(mut scene: Scene) -> Scene {
         .old
         .fetch("sha256:webhand", "acme/web@sha256:dwebhand");
     scene.old.tag("sha256:webhand", "acme/web:1");
+    scene
+}
+
+/// Somebody has stopped the second service by hand.
+fn stopped(mut scene: Scene) -> Scene {
+    let made = scene.old.containers[1].made;
+    scene.old.stop(made);
     scene
 }
 

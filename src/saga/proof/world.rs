@@ -245,14 +245,19 @@ impl World {
         }
     }
 
-    /// Starts a container; an image that is bad exits at once.
+    /// Starts a container; an image that is bad exits at once, one that loops again and again.
     pub fn start(&mut self, made: usize) {
         let conf = self.files.get(CONF).cloned();
         let hit = self.containers.iter_mut().find(|c| c.made == made);
         if let Some(container) = hit {
-            let bad = container.image_id.contains("bad");
-            container.state = if bad { State::Exited } else { State::Running };
-            container.exit_code = i64::from(bad);
+            let is = |kind: &str| container.image_id.contains(kind);
+            let (bad, loops) = (is("bad"), is("loops"));
+            container.exit_code = i64::from(bad || loops);
+            container.state = match (bad, loops) {
+                (true, _) => State::Exited,
+                (_, true) => State::Restarting,
+                _ => State::Running,
+            };
             container.mounted = conf.clone().filter(|_| container.service.mounts_conf);
         }
     }

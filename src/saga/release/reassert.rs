@@ -23,6 +23,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
+    stop_what_idled(run, before).await?;
     let absent = run.parts().unwrap_or_default().absent;
     run.host.remove_empty(&absent).await?;
     same_again(run, &host, release, Exactness::Configuration(&drifted)).await
@@ -254,7 +255,7 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     let containers = host.containers(&release.project).await?;
     let ran = |c: &&Container| {
         let mut services = release.services.iter();
-        c.state != State::Running && services.any(|s| s.service == c.service && s.running)
+        !c.state.is_at_work() && services.any(|s| s.service == c.service && s.running)
     };
     let mut idle: Vec<&Container> = containers.iter().filter(ran).collect();
     if idle.is_empty() {
@@ -272,6 +273,20 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
         host.start(std::slice::from_ref(&container.id)).await?;
     }
     Ok(())
+}
+
+/// Stops what somebody had stopped before the run, and `up` started.
+async fn stop_what_idled<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let at_work = |c: &&Container| !matches!(c.state, State::Created | State::Exited | State::Dead);
+    let idled = |service: &str| {
+        let mut own = before.containers.iter().filter(|c| c.service == service);
+        own.clone().next().is_some() && !own.any(|c| at_work(&c))
+    };
+    let containers = run.host.containers(&before.release.project).await?;
+    let started = containers.iter().filter(at_work);
+    let started = started.filter(|c| idled(&c.service));
+    let ids: Vec<String> = started.map(|c| c.id.clone()).collect();
+    run.host.stop(&ids).await
 }
 
 /// The services, each behind what it depends on; nothing where Compose cannot say.

@@ -101,7 +101,7 @@ fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result
     };
     if starts {
         let idle = asked.iter().filter_map(standing);
-        let idle = idle.filter(|c| c.state != State::Running);
+        let idle = idle.filter(|c| !c.state.is_at_work());
         effects.extend(idle.map(|c| starting(c.made)));
     }
     Ok(effects)
@@ -149,7 +149,7 @@ pub fn remove(containers: &[String]) -> Result<()> {
         peek(|w| {
             w.containers
                 .iter()
-                .any(|c| c.made == *made && c.state == State::Running)
+                .any(|c| c.made == *made && c.state.is_at_work())
         })
     };
     let numbers = numbers(containers);
