@@ -254,6 +254,15 @@ pub enum Recreate {
     Only,
 }
 
+/// What becomes of the anonymous volumes of a container that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// They go with it: it was made by the run, and so were they.
+    Go,
+    /// They stay: what is in them may be wanted yet.
+    Stay,
+}
+
 /// What containers are to be made without starting them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Making {
@@ -364,7 +373,7 @@ pub trait Host: Sized {
     /// Stops containers, each within its own grace period.
     async fn stop(&self, containers: &[String]) -> Result<()>;
     /// Removes stopped containers.
-    async fn remove(&self, containers: &[String]) -> Result<()>;
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()>;
     /// Removes a network that nobody uses any more.
     async fn remove_network(&self, name: &str) -> Result<()>;
     /// Gives a container its name.

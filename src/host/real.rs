@@ -22,7 +22,7 @@ use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
-    Telling, docker, http, site,
+    Telling, Volumes, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -348,8 +348,8 @@ impl Host for Server {
         fault!(around "stop" => self.docker().await?.stop(containers).await)
     }
 
-    async fn remove(&self, containers: &[String]) -> Result<()> {
-        fault!(around "remove" => self.docker().await?.remove(containers).await)
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()> {
+        fault!(around "remove" => self.docker().await?.remove(containers, volumes).await)
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

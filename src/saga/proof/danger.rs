@@ -131,6 +131,22 @@ pub fn pull(world: &mut World, scene: &Scene, reference: &str, phase: Phase) {
     }
 }
 
+/// The anonymous volume of a container is about to go with it.
+pub fn volume_goes(world: &mut World, scene: &Scene, made: usize) {
+    let Some(c) = world.containers.iter().find(|c| c.made == made) else {
+        return;
+    };
+    // One that was taken over is mounted by its name, and stays.
+    let is_own = c.volume == made;
+    let shared = |o: &&Case| o.made != made && o.volume == c.volume;
+    let (name, volume) = (c.name.clone(), c.volume);
+    if is_own && volume < scene.old.made && !world.containers.iter().any(|o| shared(&o)) {
+        world.never(format!(
+            "with `{name}` goes a volume that was there before the run"
+        ));
+    }
+}
+
 /// A reference has gone: whatever a backup or a container needs must still be there.
 pub fn image_gone(world: &mut World, scene: &Scene, before: &World, reference: &str) {
     let gone = before

@@ -20,7 +20,7 @@ use crate::event::Failure;
 use crate::host::compose::Version;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Recreate, Result,
-    Telling,
+    Telling, Volumes,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -198,8 +198,8 @@ impl Host for Fake {
         engine::stop(containers)
     }
 
-    async fn remove(&self, containers: &[String]) -> Result<()> {
-        engine::remove(containers)
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()> {
+        engine::remove(containers, volumes)
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

@@ -13,7 +13,8 @@ use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 17] = [
+pub const ALL: [&str; 18] = [
+    "rollback-fewer",
     "restarting-bad",
     "stopped-bad",
     "sidecar-bad",
@@ -110,8 +111,9 @@ impl Scene {
                 stopped(deploy(name, dir, &with("1"), &with("bad")))
             }
             "retention" => retention(name, dir),
-            "rollback" => rollback(name, dir),
-            "rollback-pruned" => pruned(rollback(name, dir)),
+            "rollback" => rollback(name, dir, &one("1"), &one("2")),
+            "rollback-fewer" => rollback(name, dir, &one("1"), &two("acme/web:2", "acme/job:1")),
+            "rollback-pruned" => pruned(rollback(name, dir, &one("1"), &one("2"))),
             _ => panic!("there is no scene `{name}`"),
         };
         Rc::new(scene.expecting())
@@ -141,6 +143,11 @@ impl Scene {
             new.images.retain(|i| i.id != *spent);
         }
         new.networks.insert(NETWORK.into());
+        if self.is_rollback() {
+            let services = compose(&new.files[COMPOSE]);
+            let is_there = |c: &Case| services.iter().any(|s| s.name == c.service.name);
+            new.containers.retain(is_there);
+        }
         for service in compose(&new.files[COMPOSE]) {
             let (digest, id) = self.registry[&service.image].clone();
             new.fetch(&id, &digest);
@@ -328,8 +335,8 @@ fn retention(name: &'static str, dir: &Path) -> Scene {
 }
 
 /// A manual rollback to what ran before an upgrade.
-fn rollback(name: &'static str, dir: &Path) -> Scene {
-    let mut earlier = deploy(name, dir, &one("1"), &one("2"));
+fn rollback(name: &'static str, dir: &Path, old: &str, new: &str) -> Scene {
+    let mut earlier = deploy(name, dir, old, new);
     earlier.plan.id = "20251016_143025-c0ffee".into();
     let registry = earlier.registry.clone();
     let mut plan = plan(dir);

@@ -53,6 +53,8 @@ pub struct Case {
     pub mounted: Option<String>,
     /// The container whose network it shares.
     pub joined: Option<usize>,
+    /// Its anonymous volume: the container that it was made with, or for.
+    pub volume: usize,
 }
 
 /// An image and what means it.
@@ -110,7 +112,7 @@ impl World {
         for c in &self.containers {
             let state = format!("{:?} {}", c.state, c.exit_code);
             (c.made, &c.name, &c.service, &c.image_id, state).hash(&mut hasher);
-            (&c.mounted, c.joined).hash(&mut hasher);
+            (&c.mounted, c.joined, c.volume).hash(&mut hasher);
         }
         for image in &self.images {
             (&image.id, &image.tags, &image.digests).hash(&mut hasher);
@@ -221,9 +223,18 @@ impl World {
             exit_code: 0,
             mounted: None,
             joined,
+            volume: made,
         });
         self.containers.sort_by(|a, b| a.name.cmp(&b.name));
         made
+    }
+
+    /// Gives a container the anonymous volume of the one that it replaces.
+    pub fn inherit(&mut self, made: usize, volume: usize) {
+        let hit = self.containers.iter_mut().find(|c| c.made == made);
+        if let Some(container) = hit {
+            container.volume = volume;
+        }
     }
 
     pub fn rename(&mut self, made: usize, name: &str) {

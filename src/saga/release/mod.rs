@@ -4,6 +4,7 @@
 //! about the run.
 
 pub mod advice;
+pub mod aside;
 pub mod compare;
 pub mod drift;
 pub mod joined;

@@ -6,12 +6,12 @@
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Container, Host, Making, Recreate, Result, State, Telling};
+use crate::host::{Container, Host, Making, Recreate, Result, State, Telling, Volumes};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
-use crate::saga::release::{joined, leftovers, mounts, record};
+use crate::saga::release::{aside, joined, leftovers, mounts, record};
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -19,7 +19,10 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
+    // A name may be taken until what runs is replaced.
+    let _ = aside::put_back(run, before).await;
     let drifted = bring_up(run, &host, release, Way::Back).await?;
+    aside::put_back(run, before).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
     remove_networks(run, before).await?;
@@ -32,7 +35,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
 /// Brings a backup's release up in place of what runs, and verifies its images.
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let host = run.host.at(&site_of(run, release));
-    remove_others(run, release).await?;
+    aside::set(run, release).await?;
     bring_up(run, &host, release, Way::Forth).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
@@ -328,7 +331,7 @@ fn made_alike(was: &Running, is: &Running) -> bool {
         && was.replicas == is.replicas
 }
 
-/// Removes containers of services that the release did not have.
+/// Removes containers of services that the release did not have: this run made them.
 async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let known = |c: &Container| release.services.iter().any(|s| s.service == c.service);
     let containers = run.host.containers(&release.project).await?;
@@ -338,7 +341,7 @@ async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<(
         .map(|c| c.id)
         .collect();
     run.host.stop(&ids).await?;
-    run.host.remove(&ids).await
+    run.host.remove(&ids, Volumes::Go).await
 }
 
 async fn remove_networks<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {

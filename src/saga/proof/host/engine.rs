@@ -5,7 +5,7 @@
 
 use super::call::{act, effect, peek, scene};
 use crate::event::Failure;
-use crate::host::{Making, Recreate, Result, State};
+use crate::host::{Making, Recreate, Result, State, Volumes};
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
 use crate::saga::proof::world::{Case, NETWORK, Service, World};
@@ -50,11 +50,12 @@ fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
     let borrowed = old.as_ref().map(|o| format!("{}_{name}", &o.id()[..12]));
     let (made, service) = (world.made, service.clone());
     world.make(&service, borrowed.clone().unwrap_or_else(|| name.clone()));
+    let volume = old.as_ref().map_or(made, |old| old.volume);
+    world.inherit(made, volume);
     effects.push(touching("a new container", move |w| {
-        w.make(
-            &service,
-            borrowed.unwrap_or_else(|| Case::proper_name(&service.name)),
-        );
+        let name = borrowed.unwrap_or_else(|| Case::proper_name(&service.name));
+        let made = w.make(&service, name);
+        w.inherit(made, volume);
     }));
     let Some(old) = old else { return };
     world.remove(old.made);
@@ -144,7 +145,7 @@ pub fn stop(containers: &[String]) -> Result<()> {
     act("stop", numbers(containers).into_iter().map(stop).collect())
 }
 
-pub fn remove(containers: &[String]) -> Result<()> {
+pub fn remove(containers: &[String], volumes: Volumes) -> Result<()> {
     let runs = |made: &usize| {
         peek(|w| {
             w.containers
@@ -156,7 +157,16 @@ pub fn remove(containers: &[String]) -> Result<()> {
     if numbers.iter().any(runs) {
         return Err(Failure::new("a container that runs cannot be removed"));
     }
-    let remove = |made| touching("a removal", move |w: &mut World| w.remove(made));
+    let scene = scene();
+    let remove = |made| {
+        let scene = scene.clone();
+        touching("a removal", move |w: &mut World| {
+            if volumes == Volumes::Go {
+                danger::volume_goes(w, &scene, made);
+            }
+            w.remove(made);
+        })
+    };
     act("remove", numbers.into_iter().map(remove).collect())
 }
 
