@@ -10,6 +10,7 @@ pub mod drift;
 pub mod joined;
 pub mod leftovers;
 pub mod mounts;
+pub mod orphans;
 pub mod reassert;
 pub mod record;
 pub mod witness;
