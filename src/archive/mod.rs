@@ -114,7 +114,7 @@ pub struct Running {
     pub replicas: u32,
     /// Running (and healthy if it can say so), or a one-shot that exited 0.
     pub well: bool,
-    /// Running, rather than exited.
+    /// Running or restarting, rather than exited.
     pub running: bool,
 }
 

@@ -34,8 +34,6 @@ pub const POINTS: &[&str] = &[
     "stage.strike.after",
     "compose.config.before",
     "compose.config.after",
-    "compose.hashes.before",
-    "compose.hashes.after",
     "compose.up.before",
     "compose.up.after",
     "compose.create.before",

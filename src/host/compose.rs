@@ -6,7 +6,7 @@ mod binds;
 pub mod files;
 mod starting;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -53,6 +53,11 @@ impl Version {
                 .and_then(std::result::Result::ok)
                 .unwrap_or(0),
         })
+    }
+
+    /// Says whether `create` knows `--scale`, and the `up --no-start` of the past.
+    fn creates_to_scale(self) -> bool {
+        self.is_one() || (self.major, self.minor) >= (2, 16)
     }
 
     /// Says whether this is the Python Compose of the past.
@@ -111,14 +116,6 @@ impl Compose {
         }
     }
 
-    /// `config --hash`, one line a service.
-    #[must_use]
-    pub fn hashes(&self, site: &Site, project: &str) -> Cmd {
-        self.base(site, &site.deploy_dir, Some(project))
-            .args(["config", "--hash", "*"])
-            .within(Duration::from_mins(1))
-    }
-
     /// `up -d` that neither pulls nor builds.
     #[must_use]
     pub fn up(&self, site: &Site, project: &str, services: &[String], recreate: Recreate) -> Cmd {
@@ -151,7 +148,8 @@ impl Compose {
         if making.recreate == Recreate::Only {
             cmd = cmd.arg("--force-recreate");
         }
-        for (service, replicas) in &making.scale {
+        let known = |scale: &&(String, u32)| scale.1 != 1 || self.version.creates_to_scale();
+        for (service, replicas) in making.scale.iter().filter(known) {
             cmd = cmd.args(["--scale".to_owned(), format!("{service}={replicas}")]);
         }
         cmd.args(&making.services)
@@ -192,16 +190,6 @@ pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Con
         services,
         unset: unset_variables(&output.stderr),
     })
-}
-
-/// Reads `config --hash`.
-#[must_use]
-pub fn read_hashes(stdout: &str) -> BTreeMap<String, String> {
-    stdout
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(service, hash)| (service.to_owned(), hash.trim().to_owned()))
-        .collect()
 }
 
 fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
@@ -329,6 +317,29 @@ mod tests {
         assert_eq!(
             up("1.29.2", Recreate::Only),
             "docker compose -p mcp up -d --no-build --force-recreate --no-deps web"
+        );
+    }
+
+    #[test]
+    fn a_service_is_made_to_scale_also_where_it_is_one_and_compose_knows_how() {
+        let site = sample::deploy().site;
+        let making = Making {
+            services: vec!["web".into()],
+            scale: vec![("web".into(), 1)],
+            recreate: Recreate::Changed,
+        };
+        let create = |v| compose(v).create(&site, "mcp", &making).to_string();
+        assert_eq!(
+            create("2.26.1"),
+            "docker compose -p mcp create --no-build --pull never --scale web=1 web"
+        );
+        assert_eq!(
+            create("1.29.2"),
+            "docker compose -p mcp up --no-start --no-build --scale web=1 web"
+        );
+        assert_eq!(
+            create("2.15.1"),
+            "docker compose -p mcp create --no-build --pull never web"
         );
     }
 

@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use crate::event::Failure;
 use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
 use crate::host::reference;
-use crate::host::{Container, Image, Network, Result, Writer};
+use crate::host::{Container, Image, Network, Result, Volumes, Writer};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
@@ -309,9 +309,9 @@ impl Engine {
     }
 
     /// Removes containers and the anonymous volumes that came with them.
-    pub async fn remove(&self, containers: &[String]) -> Result<()> {
+    pub async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()> {
         let options = query::RemoveContainerOptionsBuilder::new()
-            .v(true)
+            .v(volumes == Volumes::Go)
             .force(true)
             .build();
         for id in containers {

@@ -149,6 +149,9 @@ pub struct Container {
     /// The compose files that it was made from, as Compose noted them.
     #[serde(default)]
     pub compose_files: Vec<PathBuf>,
+    /// The IDs of the containers whose network, processes or volumes it shares.
+    #[serde(default)]
+    pub joins: Vec<String>,
 }
 
 /// A container, whoever made it, and what it may write on the server.
@@ -184,6 +187,14 @@ pub enum State {
     Paused,
     /// Being removed, or beyond repair.
     Dead,
+}
+
+impl State {
+    /// At work, or about to be again by itself.
+    #[must_use]
+    pub fn is_at_work(self) -> bool {
+        matches!(self, Self::Running | Self::Restarting)
+    }
 }
 
 /// A container's healthcheck.
@@ -269,12 +280,21 @@ pub enum Recreate {
     Only,
 }
 
+/// What becomes of the anonymous volumes of a container that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volumes {
+    /// They go with it: it was made by the run, and so were they.
+    Go,
+    /// They stay: what is in them may be wanted yet.
+    Stay,
+}
+
 /// What containers are to be made without starting them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Making {
     /// The services.
     pub services: Vec<String>,
-    /// How many containers of a service, where it is not one.
+    /// How many containers of each service, whatever the files say.
     pub scale: Vec<(String, u32)>,
     /// Whether containers whose configuration did not change are replaced too.
     pub recreate: Recreate,
@@ -340,8 +360,6 @@ pub trait Host: Sized {
     async fn config(&self, dir: &Path) -> Result<Config>;
     /// The same with all profiles on; none where no compose file names a profile.
     async fn every_profile(&self, dir: &Path) -> Result<Option<Config>>;
-    /// Compose's hash of each service's configuration in the deploy directory.
-    async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>>;
     /// The containers of a project, `compose run` ones aside, sorted by name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
     /// The containers of the whole server that may write a directory of it.
@@ -393,7 +411,7 @@ pub trait Host: Sized {
     /// Stops containers, each within its own grace period.
     async fn stop(&self, containers: &[String]) -> Result<()>;
     /// Removes stopped containers.
-    async fn remove(&self, containers: &[String]) -> Result<()>;
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()>;
     /// Removes a network that nobody uses any more.
     async fn remove_network(&self, name: &str) -> Result<()>;
     /// Gives a container its name.

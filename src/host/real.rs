@@ -22,7 +22,7 @@ use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, Version};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling, Writer, docker, http, site,
+    Result, Telling, Volumes, Writer, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -287,12 +287,6 @@ impl Host for Server {
         compose::read_config(&output, &self.site, compose.version).map(Some)
     }
 
-    async fn hashes(&self, project: &str) -> Result<Vec<(String, String)>> {
-        let cmd = self.compose().await?.hashes(&self.site, project);
-        let output = fault!(around "compose.hashes" => cmd.run().await)?;
-        Ok(compose::read_hashes(&output.stdout).into_iter().collect())
-    }
-
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         fault!(around "containers.look" => self.docker().await?.containers(project).await)
     }
@@ -381,8 +375,8 @@ impl Host for Server {
         fault!(around "stop" => self.docker().await?.stop(containers).await)
     }
 
-    async fn remove(&self, containers: &[String]) -> Result<()> {
-        fault!(around "remove" => self.docker().await?.remove(containers).await)
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()> {
+        fault!(around "remove" => self.docker().await?.remove(containers, volumes).await)
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

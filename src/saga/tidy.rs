@@ -12,7 +12,7 @@ use crate::archive::{Description, retention};
 use crate::event::Outcome;
 use crate::host::{Host, Result};
 use crate::saga::facts::{RunDir, name};
-use crate::saga::release::record;
+use crate::saga::release::{aside, record};
 use crate::saga::steps::{Run, backup};
 use crate::saga::{disk, journal, runs};
 
@@ -36,6 +36,13 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     }
     if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
         return;
+    }
+    if *outcome == Outcome::Restored
+        && let Err(failure) = aside::remove(run).await
+    {
+        run.warn(format!(
+            "what the backup does not have could not be removed: {failure}"
+        ));
     }
     if let Err(failure) = Box::pin(retain(run, outcome)).await {
         run.warn(format!("old backups could not be removed: {failure}"));

@@ -11,6 +11,7 @@
 mod action_yml;
 mod archive;
 mod boot;
+mod by_hand;
 mod command_line;
 mod connection;
 mod crash_points;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, MountPoint, RestartPolicyNameEnum,
-    Volume,
+    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, HostConfig, MountPoint,
+    RestartPolicyNameEnum, Volume,
 };
 use chrono::{DateTime, Utc};
 
@@ -31,7 +31,9 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
     }
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
     let state = inspected.state.unwrap_or_default();
-    let policy = inspected.host_config.and_then(|h| h.restart_policy);
+    let host = inspected.host_config.unwrap_or_default();
+    let joins = joined(&host);
+    let policy = host.restart_policy;
     Some(Container {
         id: inspected.id.unwrap_or_default(),
         name: inspected
@@ -60,7 +62,23 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
             .filter(|file| !file.is_empty())
             .map(PathBuf::from)
             .collect(),
+        joins,
     })
+}
+
+/// The containers that it names by their IDs, as Compose does where a file says `service:web`.
+fn joined(host: &HostConfig) -> Vec<String> {
+    let modes = [&host.network_mode, &host.pid_mode, &host.ipc_mode];
+    let modes = modes.into_iter().flatten();
+    let modes = modes.filter_map(|mode| mode.strip_prefix("container:"));
+    let from = host.volumes_from.iter().flatten();
+    let from = from.map(|text| text.split_once(':').map_or(text.as_str(), |(id, _)| id));
+    let is_id = |text: &&str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    modes
+        .chain(from)
+        .filter(is_id)
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 /// The directories behind volumes, by the volumes' names.

@@ -90,11 +90,13 @@ pub fn start(world: &mut World, scene: &Scene, made: usize) {
         return;
     };
     let name = c.name.clone();
-    let is_of = |containers: &[Case]| {
-        let mut all = containers.iter();
-        all.any(|o| o.image_id == c.image_id && o.service == c.service)
+    let is_of = |release: &World| {
+        let by_files = release.services().contains(&c.service);
+        let alike = |o: &&Case| o.service == c.service || (by_files && o.name == c.name);
+        let mut all = release.containers.iter().filter(alike);
+        all.any(|o| o.image_id == c.image_id)
     };
-    let (old, new) = (is_of(&scene.old.containers), is_of(&scene.new.containers));
+    let (old, new) = (is_of(&scene.old), is_of(&scene.new));
     let files = world.release_files();
     if old && !new && files != scene.old.release_files() {
         world.mixture(format!(
@@ -126,6 +128,22 @@ pub fn pull(world: &mut World, scene: &Scene, reference: &str, phase: Phase) {
         world.never(format!("the tag `{reference}` is pulled on the way back"));
     } else if world.image(reference).is_some() {
         world.never(format!("`{reference}` is pulled though it is there"));
+    }
+}
+
+/// The anonymous volume of a container is about to go with it.
+pub fn volume_goes(world: &mut World, scene: &Scene, made: usize) {
+    let Some(c) = world.containers.iter().find(|c| c.made == made) else {
+        return;
+    };
+    // One that was taken over is mounted by its name, and stays.
+    let is_own = c.volume == made;
+    let shared = |o: &&Case| o.made != made && o.volume == c.volume;
+    let (name, volume) = (c.name.clone(), c.volume);
+    if is_own && volume < scene.old.made && !world.containers.iter().any(|o| shared(&o)) {
+        world.never(format!(
+            "with `{name}` goes a volume that was there before the run"
+        ));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::event::Failure;
 use crate::host::compose::Version;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling, Writer,
+    Result, Telling, Volumes, Writer,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -132,12 +132,6 @@ impl Host for Fake {
         Ok(None)
     }
 
-    async fn hashes(&self, _: &str) -> Result<Vec<(String, String)>> {
-        see("hashes", |w| {
-            w.services().into_iter().map(|s| (s.name, s.line)).collect()
-        })
-    }
-
     async fn containers(&self, _: &str) -> Result<Vec<Container>> {
         see("containers", |w| {
             w.containers.iter().map(shown::container).collect()
@@ -222,8 +216,8 @@ impl Host for Fake {
         engine::stop(containers)
     }
 
-    async fn remove(&self, containers: &[String]) -> Result<()> {
-        engine::remove(containers)
+    async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()> {
+        engine::remove(containers, volumes)
     }
 
     async fn remove_network(&self, name: &str) -> Result<()> {

@@ -8,7 +8,7 @@ use super::danger::Kind;
 use super::explore::Trail;
 use super::life::{Struck, named_event};
 use super::scenes::Scene;
-use super::world::{KEEPER, World};
+use super::world::{Case, KEEPER, World};
 use crate::event::{Event, Outcome, Record, Status};
 use crate::host::State;
 use crate::saga::journal::parse_line;
@@ -120,6 +120,14 @@ fn is_in_a_row(lines: &[Line]) -> Result<(), String> {
 
 fn is_new(scene: &Scene, world: &World, trail: &Trail) -> Result<(), String> {
     same("the files", &scene.new.files, &world.files)?;
+    let mut world = world.clone();
+    if !trail.is_spotless() {
+        // What was set aside and could not be removed stays, and does nothing.
+        let aside = format!(".{}", scene.plan.id);
+        let is_aside = |c: &Case| c.name.ends_with(&aside) && c.state == State::Exited;
+        world.containers.retain(|c| !is_aside(c));
+    }
+    let world = &world;
     same("the containers", &outside(&scene.new), &outside(world))?;
     let idle = world.containers.iter().find(|c| c.state != State::Running);
     if let Some(idle) = idle {
@@ -160,7 +168,12 @@ fn is_old(scene: &Scene, world: &World, how: Exactly, trail: &Trail) -> Result<(
     same("the networks", &old.networks, &now.1)?;
     match how {
         Exactly::Again => {
-            same("the containers", &outside(old), &outside(world))?;
+            same(
+                "the containers",
+                &outside(old),
+                &outside(&undrifted(old, world)),
+            )?;
+            same("the volumes", &volumes(old), &volumes(world))?;
             has_kept_backups(scene, world, trail)?;
         }
         Exactly::Untouched => {
@@ -250,12 +263,33 @@ fn used_by_backups(world: &World) -> BTreeSet<String> {
 fn outside(world: &World) -> Vec<String> {
     let seen = world.containers.iter().map(|c| {
         let (line, id) = (&c.service.line, &c.image_id);
+        let is_there = |made: usize| world.containers.iter().any(|c| c.made == made);
         format!(
-            "{}: {line} of {id}, {:?}, mounts {:?}",
-            c.name, c.state, c.mounted
+            "{}: {line} of {id}, {:?}, mounts {:?}, joined {:?}",
+            c.name,
+            c.state,
+            c.mounted,
+            c.joined.map(is_there)
         )
     });
     seen.collect()
+}
+
+fn volumes(world: &World) -> Vec<usize> {
+    world.containers.iter().map(|c| c.volume).collect()
+}
+
+/// A world in which what was made again as its files say counts as what had drifted from them.
+fn undrifted(old: &World, world: &World) -> World {
+    let mut world = world.clone();
+    for c in &mut world.containers {
+        let by_files = old.services().contains(&c.service);
+        let had = old.containers.iter().find(|o| o.name == c.name);
+        if let Some(had) = had.filter(|_| by_files) {
+            c.service = had.service.clone();
+        }
+    }
+    world
 }
 
 fn tags(world: &World) -> BTreeMap<&str, &str> {

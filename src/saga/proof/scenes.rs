@@ -13,7 +13,12 @@ use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 18] = [
+    "rollback-fewer",
+    "restarting-bad",
+    "stopped-bad",
+    "sidecar-bad",
+    "drifted-bad",
     "two-services",
     "two-services-one-bad",
     "more-services",
@@ -93,9 +98,22 @@ impl Scene {
             "more-services" => deploy(name, dir, &one("1"), &two("acme/web:1", "acme/job:bad")),
             "mutable-tag-bad" => moved_tag(deploy(name, dir, &one("latest"), &one("latest"))),
             "tag-moved-by-hand-bad" => moved_by_hand(deploy(name, dir, &one("1"), &one("bad"))),
+            "sidecar-bad" => {
+                let with = |web: &str, own: &str| {
+                    format!("web acme/web:{web} conf\nsidecar acme/job:{own} with:web\n")
+                };
+                deploy(name, dir, &with("1", "1"), &with("2", "bad"))
+            }
+            "drifted-bad" => drifted(moved_by_hand(deploy(name, dir, &one("1"), &one("bad")))),
+            "restarting-bad" => deploy(name, dir, &one("loops"), &one("bad")),
+            "stopped-bad" => {
+                let with = |web: &str| format!("web acme/web:{web} conf\nworker acme/job:1\n");
+                stopped(deploy(name, dir, &with("1"), &with("bad")))
+            }
             "retention" => retention(name, dir),
-            "rollback" => rollback(name, dir),
-            "rollback-pruned" => pruned(rollback(name, dir)),
+            "rollback" => rollback(name, dir, &one("1"), &one("2")),
+            "rollback-fewer" => rollback(name, dir, &one("1"), &two("acme/web:2", "acme/job:1")),
+            "rollback-pruned" => pruned(rollback(name, dir, &one("1"), &one("2"))),
             _ => panic!("there is no scene `{name}`"),
         };
         Rc::new(scene.expecting())
@@ -125,6 +143,11 @@ impl Scene {
             new.images.retain(|i| i.id != *spent);
         }
         new.networks.insert(NETWORK.into());
+        if self.is_rollback() {
+            let services = compose(&new.files[COMPOSE]);
+            let is_there = |c: &Case| services.iter().any(|s| s.name == c.service.name);
+            new.containers.retain(is_there);
+        }
         for service in compose(&new.files[COMPOSE]) {
             let (digest, id) = self.registry[&service.image].clone();
             new.fetch(&id, &digest);
@@ -263,6 +286,20 @@ fn moved_by_hand(mut scene: Scene) -> Scene {
     scene
 }
 
+/// Somebody has stopped the second service by hand.
+fn stopped(mut scene: Scene) -> Scene {
+    let made = scene.old.containers[1].made;
+    scene.old.stop(made);
+    scene
+}
+
+/// Somebody has edited the files by hand and not yet brought them up.
+fn drifted(mut scene: Scene) -> Scene {
+    let edited = format!("{} edited\n", one("1").trim_end());
+    scene.old.files.insert(COMPOSE.into(), edited);
+    scene
+}
+
 /// What a clean run of a scene leaves, for the next plan to begin with.
 fn left_by(scene: Scene) -> World {
     let scene = Rc::new(scene.expecting());
@@ -298,8 +335,8 @@ fn retention(name: &'static str, dir: &Path) -> Scene {
 }
 
 /// A manual rollback to what ran before an upgrade.
-fn rollback(name: &'static str, dir: &Path) -> Scene {
-    let mut earlier = deploy(name, dir, &one("1"), &one("2"));
+fn rollback(name: &'static str, dir: &Path, old: &str, new: &str) -> Scene {
+    let mut earlier = deploy(name, dir, old, new);
     earlier.plan.id = "20251016_143025-c0ffee".into();
     let registry = earlier.registry.clone();
     let mut plan = plan(dir);

@@ -1,6 +1,7 @@
 //! A server in memory: files, containers, images, backups and networks, and how each can change.
 //!
-//! A compose file here is a line a service: `name image [conf] [data]`, and the line is its hash.
+//! A compose file here is a line a service: `name image [conf] [data] [with:name]`. The line is its
+//! hash, with the container that it shares a network with, which Compose notes there too.
 //! It refuses to know who changes it, and whether that is wise.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,10 @@ pub struct Case {
     pub exit_code: i64,
     /// What the mounted configuration held when it was started.
     pub mounted: Option<String>,
+    /// The container whose network it shares.
+    pub joined: Option<usize>,
+    /// Its anonymous volume: the container that it was made with, or for.
+    pub volume: usize,
 }
 
 /// An image and what means it.
@@ -75,6 +80,8 @@ pub struct Service {
     pub line: String,
     pub mounts_conf: bool,
     pub writes_data: bool,
+    /// The service whose container's network it shares.
+    pub joins: Option<String>,
 }
 
 /// Reads a compose file.
@@ -86,12 +93,14 @@ fn service(line: &str) -> Option<Service> {
     let mut words = line.split(' ');
     let (name, image) = (words.next()?, words.next()?);
     let more: Vec<&str> = words.collect();
+    let mut with = more.iter().filter_map(|word| word.strip_prefix("with:"));
     Some(Service {
         name: name.into(),
         image: image.into(),
         line: line.into(),
         mounts_conf: more.contains(&"conf"),
         writes_data: more.contains(&"data"),
+        joins: with.next().map(ToOwned::to_owned),
     })
 }
 
@@ -102,7 +111,8 @@ impl World {
         self.files.hash(&mut hasher);
         for c in &self.containers {
             let state = format!("{:?} {}", c.state, c.exit_code);
-            (c.made, &c.name, &c.service, &c.image_id, state, &c.mounted).hash(&mut hasher);
+            (c.made, &c.name, &c.service, &c.image_id, state).hash(&mut hasher);
+            (&c.mounted, c.joined, c.volume).hash(&mut hasher);
         }
         for image in &self.images {
             (&image.id, &image.tags, &image.digests).hash(&mut hasher);
@@ -117,9 +127,14 @@ impl World {
     }
 }
 
+/// The ID of the container that was made as that one.
+pub fn id(made: usize) -> String {
+    format!("{made:012x}{:052}", 0)
+}
+
 impl Case {
     pub fn id(&self) -> String {
-        format!("{:012x}{:052}", self.made, 0)
+        id(self.made)
     }
 
     pub fn proper_name(service: &str) -> String {
@@ -186,8 +201,16 @@ impl World {
         self.containers.iter().map(|c| c.image_id.clone()).collect()
     }
 
+    /// The container that one of a service made now would share a network with.
+    pub fn to_join(&self, service: &Service) -> Option<usize> {
+        let name = Case::proper_name(service.joins.as_ref()?);
+        let found = self.containers.iter().find(|c| c.name == name);
+        found.map(|c| c.made)
+    }
+
     /// Makes a container of a service and of what its reference means; its identity.
     pub fn make(&mut self, service: &Service, name: String) -> usize {
+        let joined = self.to_join(service);
         let image_id = self.image(&service.image).map(|i| i.id.clone());
         let made = self.made;
         self.made += 1;
@@ -199,9 +222,19 @@ impl World {
             state: State::Created,
             exit_code: 0,
             mounted: None,
+            joined,
+            volume: made,
         });
         self.containers.sort_by(|a, b| a.name.cmp(&b.name));
         made
+    }
+
+    /// Gives a container the anonymous volume of the one that it replaces.
+    pub fn inherit(&mut self, made: usize, volume: usize) {
+        let hit = self.containers.iter_mut().find(|c| c.made == made);
+        if let Some(container) = hit {
+            container.volume = volume;
+        }
     }
 
     pub fn rename(&mut self, made: usize, name: &str) {
@@ -223,14 +256,19 @@ impl World {
         }
     }
 
-    /// Starts a container; an image that is bad exits at once.
+    /// Starts a container; an image that is bad exits at once, one that loops again and again.
     pub fn start(&mut self, made: usize) {
         let conf = self.files.get(CONF).cloned();
         let hit = self.containers.iter_mut().find(|c| c.made == made);
         if let Some(container) = hit {
-            let bad = container.image_id.contains("bad");
-            container.state = if bad { State::Exited } else { State::Running };
-            container.exit_code = i64::from(bad);
+            let is = |kind: &str| container.image_id.contains(kind);
+            let (bad, loops) = (is("bad"), is("loops"));
+            container.exit_code = i64::from(bad || loops);
+            container.state = match (bad, loops) {
+                (true, _) => State::Exited,
+                (_, true) => State::Restarting,
+                _ => State::Running,
+            };
             container.mounted = conf.clone().filter(|_| container.service.mounts_conf);
         }
     }

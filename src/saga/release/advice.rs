@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::archive::{Description, Release};
+use crate::archive::{Description, Release, Running};
 use crate::event::{Event, Failure, Note};
 use crate::host::reference;
 use crate::plan::{Plan, Site};
@@ -112,15 +112,20 @@ fn up(release: &Release, tool: Tool) -> String {
         Tool::Two => " --pull never",
     };
     let mut command = format!("up -d --no-build{pull} --remove-orphans");
-    for scaled in release.services.iter().filter(|s| s.replicas != 1) {
-        command += " --scale ";
-        command += &word(&format!("{}={}", scaled.service, scaled.replicas));
-    }
     let ran = release.services.iter().filter(|s| s.running);
-    let ran: Vec<String> = ran.map(|s| word(&s.service)).collect();
-    if !ran.is_empty() && ran.len() < release.services.len() {
+    let mut started: Vec<&Running> = ran.collect();
+    let some = !started.is_empty() && started.len() < release.services.len();
+    if !some {
+        started = release.services.iter().collect();
+    }
+    for service in &started {
+        command += " --scale ";
+        command += &word(&format!("{}={}", service.service, service.replicas));
+    }
+    if some {
+        let names: Vec<String> = started.iter().map(|s| word(&s.service)).collect();
         command += " --no-deps ";
-        command += &ran.join(" ");
+        command += &names.join(" ");
     }
     command
 }
@@ -217,7 +222,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::archive::{ArchiveFact, Running};
+    use crate::archive::ArchiveFact;
     use crate::plan::sample;
 
     fn release() -> Release {
@@ -255,7 +260,7 @@ mod tests {
                 "or mend it by hand; look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
                 "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz --exclude=./data -C /opt/mcp`",
                 "let `acme/app:latest` mean the old image again: `docker tag sha256:0123 acme/app:latest`; if that image is gone, first `docker pull acme/app@sha256:4567`",
-                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --remove-orphans`",
+                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --remove-orphans --scale web=1`",
             ]
         );
     }

@@ -8,6 +8,7 @@ use crate::archive::{Release, Running};
 use crate::event::{Failure, FailureKind};
 use crate::host::judge::{Verdict, Vouched, judge};
 use crate::host::{Container, Host, Result};
+use crate::saga::release::drift::Drifted;
 use crate::saga::release::{leftovers, record};
 use crate::saga::steps::Run;
 
@@ -17,9 +18,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much must be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exactness {
-    /// Images and configuration, and what ran well runs well.
-    Configuration,
+pub enum Exactness<'a> {
+    /// Images and configuration, those aside that had drifted, and what ran well runs well.
+    Configuration(&'a [Drifted]),
     /// The images; health is somebody else's question.
     Images,
 }
@@ -29,7 +30,7 @@ pub async fn same_again<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     release: &Release,
-    exactness: Exactness,
+    exactness: Exactness<'_>,
 ) -> Result<()> {
     let checks = &run.plan.checks;
     let patience = PATIENCE.max(Duration::from_secs(checks.health_timeout));
@@ -56,7 +57,7 @@ async fn compare<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     release: &Release,
-    exactness: Exactness,
+    exactness: Exactness<'_>,
 ) -> Result<Compared> {
     let containers = host.containers(&release.project).await?;
     let containers = run.since_before(containers)?;
@@ -80,13 +81,19 @@ async fn compare<H: Host>(
         if let Some(what) = difference(was, is) {
             return Ok(Compared::Differs(what));
         }
-        if exactness == Exactness::Configuration && was.config_hash != is.config_hash {
-            drifted(run, host, release, is).await?;
+        if let Exactness::Configuration(drifted) = exactness
+            && was.config_hash != is.config_hash
+            && !drifted.iter().any(|d| d.is(is))
+        {
+            return Ok(Compared::Differs(format!(
+                "service `{}` runs with another configuration than before",
+                is.service
+            )));
         }
     }
     Ok(match exactness {
         Exactness::Images => Compared::Same,
-        Exactness::Configuration => {
+        Exactness::Configuration(_) => {
             waiting_for(release, &containers).map_or(Compared::Same, Compared::NotYet)
         }
     })
@@ -104,28 +111,6 @@ fn difference(was: &Running, is: &Running) -> Option<String> {
             is.replicas, was.replicas
         )
     })
-}
-
-/// A hash that differs is right only when the files had already said so before this run.
-async fn drifted<H: Host>(
-    run: &Run<'_, H>,
-    host: &H,
-    release: &Release,
-    is: &Running,
-) -> Result<()> {
-    let hashes = host.hashes(&release.project).await?;
-    let by_files = hashes.iter().find(|(name, _)| *name == is.service);
-    if by_files.is_some_and(|(_, hash)| *hash == is.config_hash) {
-        run.warn(format!(
-            "service `{}` ran with a configuration that its files no longer said; it runs as they say",
-            is.service
-        ));
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "service `{}` runs with another configuration than before",
-        is.service
-    )))
 }
 
 /// What ran well must do so again. A restart on the way is no verdict: an application may only

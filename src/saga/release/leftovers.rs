@@ -2,7 +2,7 @@
 //!
 //! Such a name blocks the next `up`. The file refuses to know which release they belong to.
 
-use crate::host::{Host, Result, State};
+use crate::host::{Host, Result, State, Volumes};
 use crate::saga::steps::Run;
 
 /// Gives containers that an interrupted `up` left as `<12 hex>_name` their place again.
@@ -15,13 +15,14 @@ pub async fn mend<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
         let other = containers.iter().find(|c| c.name == proper);
         match other {
             Some(other) if leftover.state == State::Running && other.state != State::Running => {
-                run.host.remove(std::slice::from_ref(&other.id)).await?;
+                let other = std::slice::from_ref(&other.id);
+                run.host.remove(other, Volumes::Go).await?;
                 run.host.rename(&leftover.id, proper).await?;
             }
             Some(_) => {
                 let leftover = std::slice::from_ref(&leftover.id);
                 run.host.stop(leftover).await?;
-                run.host.remove(leftover).await?;
+                run.host.remove(leftover, Volumes::Go).await?;
             }
             None => run.host.rename(&leftover.id, proper).await?,
         }

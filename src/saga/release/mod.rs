@@ -4,10 +4,15 @@
 //! about the run.
 
 pub mod advice;
+pub mod aside;
 pub mod compare;
 pub mod data;
+pub mod drift;
+pub mod joined;
 pub mod leftovers;
 pub mod mounts;
+pub mod networks;
+pub mod orphans;
 pub mod reassert;
 pub mod record;
 pub mod witness;

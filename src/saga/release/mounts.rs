@@ -4,6 +4,7 @@
 
 use crate::host::{Config, Container, Host, Recreate, Result};
 use crate::saga::facts::name;
+use crate::saga::release::joined;
 use crate::saga::steps::Run;
 
 /// Names the services that mount a changed file and whose containers still are the `standing` ones.
@@ -45,7 +46,13 @@ pub async fn renew<H: Host>(
         return Ok(());
     }
     let say = |line: &str| run.say(line);
-    run.host.up(project, &stale, Recreate::Only, &say).await
+    run.host.up(project, &stale, Recreate::Only, &say).await?;
+    let mut adrift = joined::adrift(&run.host.containers(project).await?);
+    adrift.retain(|s| services.is_empty() || services.contains(s));
+    if adrift.is_empty() {
+        return Ok(());
+    }
+    run.host.up(project, &adrift, Recreate::Only, &say).await
 }
 
 /// The services with a bind mount at, above or below a changed path.

@@ -6,11 +6,12 @@
 use crate::archive::{Reference, Release, Running};
 use crate::event::Failure;
 use crate::host::reference;
-use crate::host::{Config, Container, Host, Making, Recreate, Result, State, Telling};
+use crate::host::{Config, Container, Host, Making, Recreate, Result, State, Telling, Volumes};
 use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
-use crate::saga::release::{leftovers, mounts, record};
+use crate::saga::release::drift::{self, Drifted};
+use crate::saga::release::{aside, joined, leftovers, mounts, networks, record};
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -18,26 +19,30 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    let way = if have_networks_changed(run, before).await? {
+    // A name may be taken until what runs is replaced.
+    let _ = aside::put_back(run, before).await;
+    let way = if networks::have_changed(run, before).await? {
         stop_all(run, release).await?;
         Way::BackAnew
     } else {
         Way::Back
     };
-    bring_up(run, &host, release, way).await?;
+    let drifted = bring_up(run, &host, release, way).await?;
+    aside::put_back(run, before).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
-    remove_networks(run, before).await?;
-    networks_stand(run, before).await?;
+    networks::remove_new(run, before).await?;
+    networks::stand(run, before).await?;
+    stop_what_idled(run, before).await?;
     let absent = run.parts().unwrap_or_default().absent;
     run.host.remove_empty(&absent).await?;
-    same_again(run, &host, release, Exactness::Configuration).await
+    same_again(run, &host, release, Exactness::Configuration(&drifted)).await
 }
 
 /// Brings a backup's release up in place of what runs, and verifies its images.
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let host = run.host.at(&site_of(run, release));
-    remove_others(run, release).await?;
+    aside::set(run, release).await?;
     bring_up(run, &host, release, Way::Forth).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
@@ -125,19 +130,26 @@ enum Way {
 ///
 /// On the way back, one service that cannot come back keeps no other from it, and the first failure
 /// is told. On the way forth nothing starts after a failure: what ran is not for these files.
-async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: Way) -> Result<()> {
+async fn bring_up<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    way: Way,
+) -> Result<Vec<Drifted>> {
     leftovers::mend(run, &release.project).await?;
-    let mut failed = Ok(());
+    let (mut failed, mut drifted) = (Ok(()), Vec::new());
     for layer in layers(&release.services) {
         let (there, missing) = with_image(run, layer).await;
         failed = failed.and(missing);
         let made = make_layer(run, host, &release.project, &there, way).await;
         if made.is_err() && there.len() > 1 {
+            // What is half made has the volumes already.
+            let _ = leftovers::mend(run, &release.project).await;
             for one in &there {
                 let _ = make_layer(run, host, &release.project, &[*one], way).await;
             }
         }
-        failed = failed.and(made);
+        failed = failed.and(made.map(|mut of_layer| drifted.append(&mut of_layer)));
         if way == Way::Forth {
             failed.clone()?;
         }
@@ -147,7 +159,7 @@ async fn bring_up<H: Host>(run: &Run<'_, H>, host: &H, release: &Release, way: W
         let _ = leftovers::mend(run, &release.project).await;
     }
     let started = start_what_ran(run, host, release).await;
-    failed.and(started)
+    failed.and(started).map(|()| drifted)
 }
 
 /// The services whose reference means their image again, and the first failure of the others.
@@ -177,41 +189,65 @@ async fn with_image<'s, H: Host>(
     (there, failed)
 }
 
-/// Makes the containers of a layer that differ, and those whose mounted file changed.
+/// Makes the containers of a layer that differ, those whose mounted file changed, and those that
+/// share something of a container that is gone. Those that had drifted.
 async fn make_layer<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     project: &str,
     layer: &[&Running],
     way: Way,
-) -> Result<()> {
-    if way == Way::BackAnew {
-        return make(run, host, project, layer, Recreate::Only).await;
-    }
+) -> Result<Vec<Drifted>> {
     let standing = host.containers(project).await?;
     let now = record::running(host, &standing).await?;
     let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
-    let wrong: Vec<&Running> = layer.iter().filter(|w| !as_recorded(w)).copied().collect();
-    make(run, host, project, &wrong, Recreate::Changed).await?;
+    let wrong = layer.iter().filter(|w| !as_recorded(w)).copied();
+    match way {
+        Way::BackAnew => make(run, host, project, layer, Recreate::Only).await?,
+        Way::Back | Way::Forth => {
+            make(
+                run,
+                host,
+                project,
+                &wrong.collect::<Vec<_>>(),
+                Recreate::Changed,
+            )
+            .await?
+        }
+    };
     let names: Vec<String> = layer.iter().map(|s| s.service.clone()).collect();
     let stale = mounts::stale(run, host, project, &names, &standing).await?;
-    let stale: Vec<&Running> = layer
-        .iter()
-        .filter(|s| stale.contains(&s.service))
-        .copied()
-        .collect();
-    make(run, host, project, &stale, Recreate::Only).await
+    make(run, host, project, &of(layer, &stale), Recreate::Only).await?;
+    // One that is made again may be shared by yet another.
+    for _ in layer {
+        let adrift = joined::adrift(&host.containers(project).await?);
+        let adrift = of(layer, &adrift);
+        if adrift.is_empty() {
+            break;
+        }
+        make(run, host, project, &adrift, Recreate::Only).await?;
+    }
+    match way {
+        Way::Back | Way::BackAnew => drift::confirm(run, host, project, layer).await,
+        Way::Forth => Ok(Vec::new()),
+    }
 }
 
-/// Lets Compose make containers; a service that the files do not name stays as it stands.
-async fn make<H: Host>(
+fn of<'s>(layer: &[&'s Running], names: &[String]) -> Vec<&'s Running> {
+    let own = layer.iter().filter(|s| names.contains(&s.service));
+    own.copied().collect()
+}
+
+/// Lets Compose make containers; a service that the files do not name stays as it stands. The
+/// services that they name.
+pub async fn make<H: Host>(
     run: &Run<'_, H>,
     host: &H,
     project: &str,
     services: &[&Running],
     recreate: Recreate,
-) -> Result<()> {
-    let scaled = services.iter().filter(|s| s.replicas != 1);
+) -> Result<Vec<String>> {
+    let scaled = services.iter();
     let mut making = Making {
         services: services.iter().map(|s| s.service.clone()).collect(),
         scale: scaled.map(|s| (s.service.clone(), s.replicas)).collect(),
@@ -220,7 +256,7 @@ async fn make<H: Host>(
     let say = |line: &str| run.say(line);
     while !making.services.is_empty() {
         let Err(failure) = host.create(project, &making, &say).await else {
-            return Ok(());
+            break;
         };
         let Some(unknown) = unknown_service(&failure, &making.services) else {
             return Err(failure);
@@ -228,7 +264,7 @@ async fn make<H: Host>(
         making.services.retain(|s| *s != unknown);
         making.scale.retain(|(s, _)| *s != unknown);
     }
-    Ok(())
+    Ok(making.services)
 }
 
 /// The service that Compose says it does not know.
@@ -244,7 +280,7 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     let containers = host.containers(&release.project).await?;
     let ran = |c: &&Container| {
         let mut services = release.services.iter();
-        c.state != State::Running && services.any(|s| s.service == c.service && s.running)
+        !c.state.is_at_work() && services.any(|s| s.service == c.service && s.running)
     };
     let mut idle: Vec<&Container> = containers.iter().filter(ran).collect();
     if idle.is_empty() {
@@ -254,7 +290,9 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     let config = host.config(&run.plan.site.deploy_dir).await;
     let config = config.unwrap_or_default();
     let order = start_order(&config);
-    idle.sort_by_key(|c| order.iter().position(|name| *name == c.service));
+    // A container cannot start before one whose network it shares.
+    let place = |c: &&Container| order.iter().position(|name| *name == c.service);
+    idle.sort_by_key(|c| (!c.joins.is_empty(), place(c)));
     let say = |line: &str| run.say(line);
     for container in idle {
         let recorded = release
@@ -264,15 +302,29 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
         let given = config
             .service(&container.service)
             .is_some_and(|s| s.given_at_start);
-        match recorded.filter(|_| given) {
-            Some(s) => {
-                host.start_service(&release.project, &s.service, s.replicas, &say)
-                    .await?
-            }
-            None => host.start(std::slice::from_ref(&container.id)).await?,
-        }
+        let Some(service) = recorded.filter(|_| given) else {
+            host.start(std::slice::from_ref(&container.id)).await?;
+            continue;
+        };
+        let (name, replicas) = (&service.service, service.replicas);
+        host.start_service(&release.project, name, replicas, &say)
+            .await?;
     }
     Ok(())
+}
+
+/// Stops what somebody had stopped before the run, and `up` started.
+async fn stop_what_idled<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let at_work = |c: &&Container| !matches!(c.state, State::Created | State::Exited | State::Dead);
+    let idled = |service: &str| {
+        let mut own = before.containers.iter().filter(|c| c.service == service);
+        own.clone().next().is_some() && !own.any(|c| at_work(&c))
+    };
+    let containers = run.host.containers(&before.release.project).await?;
+    let started = containers.iter().filter(at_work);
+    let started = started.filter(|c| idled(&c.service));
+    let ids: Vec<String> = started.map(|c| c.id.clone()).collect();
+    run.host.stop(&ids).await
 }
 
 /// The services, each behind what it depends on.
@@ -310,7 +362,7 @@ fn made_alike(was: &Running, is: &Running) -> bool {
         && was.replicas == is.replicas
 }
 
-/// Removes containers of services that the release did not have.
+/// Removes containers of services that the release did not have: this run made them.
 async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let known = |c: &Container| release.services.iter().any(|s| s.service == c.service);
     let containers = run.host.containers(&release.project).await?;
@@ -320,43 +372,14 @@ async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<(
         .map(|c| c.id)
         .collect();
     run.host.stop(&ids).await?;
-    run.host.remove(&ids).await
+    run.host.remove(&ids, Volumes::Go).await
 }
 
-/// Says whether a network is gone or was made anew since; Compose does so when its definition
-/// changes.
-async fn have_networks_changed<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<bool> {
-    let now = run.host.networks(&before.release.project).await?;
-    let stands = |id: &String| now.iter().any(|network| network.id == *id);
-    Ok(!before.network_ids.iter().all(stands))
-}
-
+/// Nobody may be in a network that is made anew.
 async fn stop_all<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let containers = run.host.containers(&release.project).await?;
     let ids: Vec<String> = containers.into_iter().map(|c| c.id).collect();
     run.host.stop(&ids).await
-}
-
-/// A container may run without one of its networks, and nobody reach it.
-async fn networks_stand<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
-    let now = run.host.networks(&before.release.project).await?;
-    let stands = |name: &&String| now.iter().any(|network| network.name == **name);
-    match before.networks.iter().find(|name| !stands(name)) {
-        None => Ok(()),
-        Some(gone) => Err(Failure::new(format!("the network `{gone}` is gone"))
-            .hint("bring it back by `docker compose up -d` in the deploy directory")),
-    }
-}
-
-async fn remove_networks<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
-    for network in run.host.networks(&before.release.project).await? {
-        if !before.networks.contains(&network.name)
-            && let Err(failure) = run.host.remove_network(&network.name).await
-        {
-            run.warn(failure.to_string());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub async fn running<H: Host>(host: &H, containers: &[Container]) -> Result<Vec<
         if let Some(known) = services.iter_mut().find(|s| s.service == container.service) {
             known.replicas += 1;
             known.well &= is_well(container);
-            known.running |= container.state == State::Running;
+            known.running |= container.state.is_at_work();
             continue;
         }
         let image = host.image(&container.image_id).await?;
@@ -93,7 +93,7 @@ pub async fn running<H: Host>(host: &H, containers: &[Container]) -> Result<Vec<
             config_hash: container.config_hash.clone(),
             replicas: 1,
             well: is_well(container),
-            running: container.state == State::Running,
+            running: container.state.is_at_work(),
         });
     }
     services.sort();

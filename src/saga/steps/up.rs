@@ -9,6 +9,7 @@ use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
+use crate::saga::release::orphans::Orphans;
 use crate::saga::release::{leftovers, mounts, reassert, witness};
 use crate::saga::steps::{Run, verify};
 
@@ -33,11 +34,17 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     give_references(run).await?;
     leftovers::mend(run, project).await?;
     let standing = run.host.containers(project).await?;
-    let say = |line: &str| run.say(line);
+    let orphans = Orphans::default();
+    let say = |line: &str| {
+        orphans.hear(line);
+        run.say(line);
+    };
     let up = run
         .host
         .up(project, &wanted.services, Recreate::Changed, &say);
-    watched(run, project, up).await?;
+    let up = watched(run, project, up).await;
+    up.map_err(|failure| orphans.suspect(run, failure))?;
+    orphans.tell(run)?;
     mounts::renew(run, project, &wanted.services, &standing).await?;
     runs_what_was_pulled(run, project).await
 }

@@ -158,3 +158,64 @@ fn the_newest_backups_are_kept_and_never_the_one_dropped_that_a_rollback_would_n
     app.rollback().run().ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("v2"));
 }
+
+#[test]
+fn a_rollback_that_fails_brings_back_what_was_in_an_anonymous_volume() {
+    let app = App::running("v1");
+    let web = compose::web(&compose::beacon("latest"));
+    let store = format!(
+        "{web}  store:\n    image: {}\n    volumes: [\"/data\"]\n",
+        compose::beacon("v2")
+    );
+    let act = app.deploy().ship("compose.yaml", &store);
+    act.run().ends("deployed", 0);
+    let kept = || {
+        let source = "docker inspect --format '{{range .Mounts}}{{.Source}}{{end}}' app-store-1";
+        format!("$({source})/kept")
+    };
+    app.slot.sh(&format!("echo by store > {}", kept()));
+    let before = app.release();
+    let act = app
+        .rollback()
+        .input("health_url", "http://localhost:8000/nothing-here")
+        .input("health_timeout", "3");
+    act.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    assert_eq!(app.slot.sh(&format!("cat {}", kept())), "by store\n");
+
+    app.rollback().run().ends("restored", 0);
+    assert!(!app.containers().contains_key("store"));
+    // The data of what was there before the run is a person's to remove.
+    let volumes = "docker volume inspect --format '{{.Mountpoint}}' $(docker volume ls -q)";
+    let found = app.slot.sh(&format!("cat $({volumes})/kept"));
+    assert_eq!(found, "by store\n");
+}
+
+#[test]
+fn a_rollback_over_a_service_that_was_renamed_may_have_its_container_name_again() {
+    let app = App::beacon();
+    let named = |service: &str| {
+        let text = compose::service(service, &compose::beacon("latest"), 8000);
+        format!("services:\n{text}    container_name: lamp\n")
+    };
+    app.put("compose.yaml", &named("web"));
+    app.ships("v1");
+    let of_v1 = app.ships("v2");
+    // Compose itself cannot give the name to another service.
+    app.slot.sh("docker rm -f lamp");
+    app.latest("v3");
+    let act = app.deploy().ship("compose.yaml", &named("app"));
+    act.run().ends("deployed", 0);
+    let before = app.release();
+    let act = app
+        .rollback()
+        .input("backup_timestamp", &of_v1)
+        .input("health_url", "http://localhost:8000/nothing-here")
+        .input("health_timeout", "3");
+    act.run().ends("rolled_back", 1);
+    app.is_again(&before);
+    let act = app.rollback().input("backup_timestamp", &of_v1);
+    act.run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.container("web").name, "/lamp");
+}

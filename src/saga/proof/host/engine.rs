@@ -5,7 +5,7 @@
 
 use super::call::{act, effect, peek, scene};
 use crate::event::Failure;
-use crate::host::{Making, Recreate, Result, State};
+use crate::host::{Making, Recreate, Result, State, Volumes};
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
 use crate::saga::proof::world::{Case, NETWORK, Service, World};
@@ -37,7 +37,8 @@ fn numbers(ids: &[String]) -> Vec<usize> {
 fn is_right(world: &World, service: &Service, recreate: Recreate) -> bool {
     let name = Case::proper_name(&service.name);
     let wanted = world.image(&service.image).map(|i| i.id.as_str());
-    let alike = |c: &&Case| c.name == name && c.service == *service;
+    let joined = world.to_join(service);
+    let alike = |c: &&Case| c.name == name && c.service == *service && c.joined == joined;
     let same = world.containers.iter().find(alike);
     recreate == Recreate::Changed && same.is_some_and(|c| Some(c.image_id.as_str()) == wanted)
 }
@@ -49,11 +50,12 @@ fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
     let borrowed = old.as_ref().map(|o| format!("{}_{name}", &o.id()[..12]));
     let (made, service) = (world.made, service.clone());
     world.make(&service, borrowed.clone().unwrap_or_else(|| name.clone()));
+    let volume = old.as_ref().map_or(made, |old| old.volume);
+    world.inherit(made, volume);
     effects.push(touching("a new container", move |w| {
-        w.make(
-            &service,
-            borrowed.unwrap_or_else(|| Case::proper_name(&service.name)),
-        );
+        let name = borrowed.unwrap_or_else(|| Case::proper_name(&service.name));
+        let made = w.make(&service, name);
+        w.inherit(made, volume);
     }));
     let Some(old) = old else { return };
     world.remove(old.made);
@@ -100,7 +102,7 @@ fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result
     };
     if starts {
         let idle = asked.iter().filter_map(standing);
-        let idle = idle.filter(|c| c.state != State::Running);
+        let idle = idle.filter(|c| !c.state.is_at_work());
         effects.extend(idle.map(|c| starting(c.made)));
     }
     Ok(effects)
@@ -117,7 +119,21 @@ pub fn create(making: &Making) -> Result<()> {
     )
 }
 
+/// The engine refuses to start what shares the network of a container that does not run.
+fn can_join(made: usize) -> bool {
+    peek(|w| {
+        let of = |made: usize| w.containers.iter().find(move |c| c.made == made);
+        let other = of(made).and_then(|c| c.joined);
+        other.is_none_or(|other| of(other).is_some_and(|c| c.state == State::Running))
+    })
+}
+
 pub fn start(containers: &[String]) -> Result<()> {
+    if !numbers(containers).into_iter().all(can_join) {
+        return Err(Failure::new(
+            "cannot join the network of a container that does not run",
+        ));
+    }
     act(
         "start",
         numbers(containers).into_iter().map(starting).collect(),
@@ -138,19 +154,28 @@ pub fn stop(containers: &[String]) -> Result<()> {
     act("stop", numbers(containers).into_iter().map(stop).collect())
 }
 
-pub fn remove(containers: &[String]) -> Result<()> {
+pub fn remove(containers: &[String], volumes: Volumes) -> Result<()> {
     let runs = |made: &usize| {
         peek(|w| {
             w.containers
                 .iter()
-                .any(|c| c.made == *made && c.state == State::Running)
+                .any(|c| c.made == *made && c.state.is_at_work())
         })
     };
     let numbers = numbers(containers);
     if numbers.iter().any(runs) {
         return Err(Failure::new("a container that runs cannot be removed"));
     }
-    let remove = |made| touching("a removal", move |w: &mut World| w.remove(made));
+    let scene = scene();
+    let remove = |made| {
+        let scene = scene.clone();
+        touching("a removal", move |w: &mut World| {
+            if volumes == Volumes::Go {
+                danger::volume_goes(w, &scene, made);
+            }
+            w.remove(made);
+        })
+    };
     act("remove", numbers.into_iter().map(remove).collect())
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::call::scene;
 use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig, State, Writer};
-use crate::saga::proof::world::{Case, PROJECT, Service, World, compose};
+use crate::saga::proof::world::{Case, PROJECT, Service, World, compose, id};
 
 pub fn config_of(text: &str) -> Config {
     let dir = scene().plan.site.deploy_dir.clone();
@@ -33,12 +33,16 @@ pub fn config_of(text: &str) -> Config {
 
 pub fn container(c: &Case) -> Container {
     Container {
-        id: c.id(),
+        id: id(c.made),
         name: c.name.clone(),
         service: c.service.name.clone(),
         image: c.service.image.clone(),
         image_id: c.image_id.clone(),
-        config_hash: c.service.line.clone(),
+        config_hash: match c.joined {
+            Some(other) => format!("{} with {other}", c.service.line),
+            None => c.service.line.clone(),
+        },
+        joins: c.joined.map(id).into_iter().collect(),
         state: c.state,
         exit_code: c.exit_code,
         up_ms: Some(5000),

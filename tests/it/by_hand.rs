@@ -1,0 +1,151 @@
+//! A deployment fails on a server where somebody did something by hand before, or where containers
+//! hang together: everything is put back all the same.
+//!
+//! It refuses to know what a deployment alone does.
+
+use crate::harness::app::App;
+use crate::harness::compose;
+
+/// A deployment of a version that exits at start, which must be taken back.
+#[track_caller]
+fn breaks(app: &App) -> crate::harness::done::Done {
+    app.latest("exits-at-start");
+    let done = app.deploy().run();
+    done.ends("rolled_back", 1);
+    done
+}
+
+fn greeting(app: &App) -> Option<String> {
+    Some(app.identity(8000)?["greeting"].as_str()?.to_owned())
+}
+
+/// What each container of a service does.
+fn states(app: &App, service: &str) -> Vec<String> {
+    let seen = app.containers().remove(service).unwrap_or_default();
+    seen.into_iter().map(|c| c.state).collect()
+}
+
+#[test]
+fn an_env_file_that_was_edited_without_an_up_is_no_failed_way_back() {
+    let app = App::beacon();
+    let web = compose::web(&compose::beacon("latest"));
+    app.put("compose.yaml", &format!("{web}    env_file: [web.env]\n"));
+    app.put("web.env", "GREETING=first\n");
+    app.ships("v1");
+    app.put("web.env", "GREETING=by hand\n");
+    let tree = app.tree();
+    assert_eq!(greeting(&app).as_deref(), Some("first"));
+    breaks(&app).says(&["ran with a configuration that its files no longer said"]);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(greeting(&app).as_deref(), Some("by hand"));
+    assert_eq!(app.tree(), tree);
+}
+
+#[test]
+fn a_sidecar_in_the_network_of_a_replaced_container_comes_back_with_it() {
+    let app = App::beacon();
+    let web = compose::web(&compose::beacon("latest"));
+    let sidecar = format!(
+        "{web}  sidecar:\n    image: {}\n    network_mode: \"service:web\"\n    environment:\n      PORT: \"8080\"\n",
+        compose::beacon("v1")
+    );
+    app.put("compose.yaml", &sidecar);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    app.latest("exits-at-start");
+    let done = app.deploy().image("").run();
+    done.ends("rolled_back", 1);
+    assert!(!done.log.contains("no longer said"), "{}", done.log);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(states(&app, "sidecar"), ["running"]);
+    let network = "docker inspect --format '{{.HostConfig.NetworkMode}}' app-sidecar-1";
+    let joined = app.slot.sh(network);
+    let web = app.container("web").id;
+    assert_eq!(joined.trim(), format!("container:{web}"));
+}
+
+#[test]
+fn a_service_that_was_scaled_by_hand_comes_back_to_that_scale() {
+    let app = App::beacon();
+    let two = format!(
+        "services:\n  web:\n    image: {}\n    deploy:\n      replicas: 2\n",
+        compose::beacon("latest")
+    );
+    app.put("compose.yaml", &two);
+    app.latest("v1");
+    app.deploy().run().ends("deployed", 0);
+    app.by_hand("docker compose up -d --scale web=1");
+    let before = app.release();
+    assert_eq!(before.services["web"].len(), 1);
+    breaks(&app);
+    app.is_again(&before);
+}
+
+#[test]
+fn what_was_restarting_again_and_again_does_so_again() {
+    let app = App::beacon();
+    let latest = compose::beacon("latest");
+    let both = compose::pair(&latest, &compose::beacon("v2"));
+    app.furnish(&both);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    let loops = format!("{both}    environment:\n      BEHAVIOUR: exits-at-start\n");
+    app.put("compose.yaml", &loops);
+    app.by_hand("docker compose up -d");
+    let before = states(&app, "worker");
+    assert!(is_up_and_down(&before), "{before:?}");
+    // Something of `worker` changes, so it is made again on the way there and back.
+    let other = loops.replace("8001:8000", "8002:8000");
+    app.latest("exits-at-start");
+    let act = app.deploy().image("").ship("compose.yaml", &other);
+    act.run().ends("rolled_back", 1);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    let after = states(&app, "worker");
+    assert!(is_up_and_down(&after), "{after:?}");
+}
+
+/// Says whether the one container runs or is about to.
+fn is_up_and_down(states: &[String]) -> bool {
+    ["restarting", "running"].iter().any(|s| states == [*s])
+}
+
+#[test]
+fn what_was_stopped_by_hand_is_stopped_again() {
+    let app = App::beacon();
+    let pair = compose::pair(&compose::beacon("latest"), &compose::beacon("v2"));
+    app.furnish(&pair);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    app.by_hand("docker compose stop worker");
+    app.latest("exits-at-start");
+    app.deploy().image("").run().ends("rolled_back", 1);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(states(&app, "worker"), ["exited"]);
+}
+
+#[test]
+fn a_service_that_the_release_drops_is_named_with_the_command_that_removes_it() {
+    let app = App::beacon();
+    let pair = compose::pair(&compose::beacon("latest"), &compose::beacon("v2"));
+    app.furnish(&pair);
+    app.latest("v1");
+    app.deploy().image("").run().ends("deployed", 0);
+    let one = compose::web(&compose::beacon("latest"));
+    let done = app.deploy().ship("compose.yaml", &one).run();
+    done.ends("deployed", 0).says(&[
+        "`app-worker-1` of service `worker` is not in the new release",
+        "docker rm -f app-worker-1",
+    ]);
+    assert_eq!(states(&app, "worker"), ["running"]);
+}
+
+#[test]
+fn a_renamed_service_whose_old_container_holds_the_port_is_named_as_the_cause() {
+    let app = App::running("v1");
+    let renamed = compose::service("lamp", &compose::beacon("latest"), 8000);
+    let renamed = format!("services:\n{renamed}");
+    let done = app.deploy().ship("compose.yaml", &renamed).run();
+    done.ends("rolled_back", 1)
+        .says(&["if that holds the port or the name, remove it: `docker rm -f app-web-1`"]);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}
