@@ -225,14 +225,24 @@ impl Draft<'_> {
         self.dir
             .rename_to_free(partial.as_ref(), archive.as_ref())
             .map_err(failed)?;
-        self.dir.sync().map_err(failed)?;
-        fault!(here "backup.archive.named");
-        let name = naming::file(&self.base, &self.timestamp, Role::Description);
-        let named = self.dir.rename_to_free(text.as_ref(), name.as_ref());
-        if let Err(error) = named.and_then(|()| self.dir.sync()) {
+        let described = self.name_description(&text);
+        if described.is_err() {
             // Without its description it is no backup; the error to tell is the one at hand.
             let _ = self.dir.remove(archive.as_ref());
-            return Err(failed(error));
+        }
+        described.map_err(failed)
+    }
+
+    /// Gives the description its name, or leaves it half-written: only that says, until it is cleared,
+    /// that the archive is nobody's.
+    fn name_description(&self, partial: &str) -> io::Result<()> {
+        self.dir.sync()?;
+        fault!(here "backup.archive.named");
+        let name = naming::file(&self.base, &self.timestamp, Role::Description);
+        self.dir.rename_to_free(partial.as_ref(), name.as_ref())?;
+        if let Err(error) = self.dir.sync() {
+            let _ = self.dir.rename(name.as_ref(), &self.dir, partial.as_ref());
+            return Err(error);
         }
         fault!(here "backup.description.named");
         Ok(())

@@ -9,6 +9,7 @@ use super::*;
 use crate::archive::verify::verify;
 use crate::archive::{EntryKind, space};
 use crate::host::tree::diff;
+use crate::host::tree::dir::faults;
 use crate::host::tree::odd::{chmod, is_root, mode, noise};
 
 #[track_caller]
@@ -188,6 +189,17 @@ fn a_timestamp_that_is_taken_gives_way_to_the_next_second() {
         ["20251017_143025", "20251017_143026", "20251017_143027"]
     );
     assert_eq!(scene.kept().len(), 6);
+}
+
+#[test]
+fn names_that_do_not_reach_the_disk_leave_neither_archive_nor_description() {
+    for good in 0..2 {
+        let scene = Scene::with(&[("compose.yaml", "")]);
+        faults::fail_sync_after(good);
+        scene.try_back_up(&|_| ()).unwrap_err();
+        assert_eq!(scene.kept(), [""; 0], "after {good} good ones");
+        scene.back_up();
+    }
 }
 
 /// A file that grows (or is cut) each time the writer tells how far it is.

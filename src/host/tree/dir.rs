@@ -249,6 +249,8 @@ impl Dir {
 
     /// Waits until the names in this directory are on the disk.
     pub fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        faults::sync()?;
         match rustix::fs::fsync(&self.0) {
             // A file system without that notion keeps its names some other way.
             Err(rustix::io::Errno::INVAL) => Ok(()),
@@ -327,6 +329,21 @@ pub(crate) mod faults {
     use std::io;
 
     thread_local!(static LEFT: Cell<Option<u64>> = const { Cell::new(None) });
+    thread_local!(static SYNCS: Cell<Option<u64>> = const { Cell::new(None) });
+
+    /// Lets `n` more directories of this thread reach the disk, and not the next one.
+    pub(crate) fn fail_sync_after(n: u64) {
+        SYNCS.set(Some(n));
+    }
+
+    pub(crate) fn sync() -> io::Result<()> {
+        let left = SYNCS.take();
+        SYNCS.set(left.and_then(|n| n.checked_sub(1)));
+        match left {
+            Some(0) => Err(io::Error::other("the disk is broken")),
+            _ => Ok(()),
+        }
+    }
 
     /// Lets `n` more changes of this thread happen and refuses every one after; none lifts it.
     pub(crate) fn after(n: Option<u64>) {
