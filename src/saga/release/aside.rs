@@ -26,12 +26,37 @@ pub async fn set<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
 /// Gives the containers that were there before this run their names again.
 pub async fn put_back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let containers = run.host.containers(&before.release.project).await?;
-    for aside in containers.iter().filter(|c| is_aside(run, c)) {
-        if let Some(was) = before.containers.iter().find(|b| b.id == aside.id) {
-            run.host.rename(&aside.id, &was.name).await?;
-        }
+    for (aside, name) in named_otherwise(run, before, &containers) {
+        run.host.rename(&aside.id, name).await?;
     }
     Ok(())
+}
+
+/// The same as far as it goes: a name may be taken until what runs is replaced. The services whose
+/// name is free and that could not have it; Compose would make them a second time.
+pub async fn try_to_put_back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Vec<String>> {
+    let containers = run.host.containers(&before.release.project).await?;
+    let mut still_aside = Vec::new();
+    for (aside, name) in named_otherwise(run, before, &containers) {
+        let is_taken = containers.iter().any(|c| c.name == name);
+        if !is_taken && run.host.rename(&aside.id, name).await.is_err() {
+            still_aside.push(aside.service.clone());
+        }
+    }
+    Ok(still_aside)
+}
+
+/// Those that were set aside, and what they were called.
+fn named_otherwise<'c, H: Host>(
+    run: &Run<'_, H>,
+    before: &'c Before,
+    containers: &'c [Container],
+) -> Vec<(&'c Container, &'c str)> {
+    let aside = containers.iter().filter(|c| is_aside(run, c));
+    let was = |c: &Container| before.containers.iter().find(|b| b.id == c.id);
+    aside
+        .filter_map(|c| Some((c, was(c)?.name.as_str())))
+        .collect()
 }
 
 /// Removes what this run has set aside. The anonymous volumes stay: a rollback of the rollback makes

@@ -19,15 +19,14 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
-    // A name may be taken until what runs is replaced.
-    let _ = aside::put_back(run, before).await;
+    let still_aside = aside::try_to_put_back(run, before).await?;
     let way = if networks::have_changed(run, before).await? {
         stop_all(run, release).await?;
         Way::BackAnew
     } else {
         Way::Back
     };
-    let drifted = bring_up(run, &host, release, way).await?;
+    let drifted = bring_up(run, &host, release, way, &still_aside).await?;
     aside::put_back(run, before).await?;
     mean(run, release.references.iter()).await?;
     unmean(run, release).await?;
@@ -43,7 +42,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
 pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let host = run.host.at(&site_of(run, release));
     aside::set(run, release).await?;
-    bring_up(run, &host, release, Way::Forth).await?;
+    bring_up(run, &host, release, Way::Forth, &[]).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
     unmean(run, release).await?;
@@ -127,6 +126,7 @@ enum Way {
 
 /// Brings up what does not run as recorded; what does is left alone. Each reference means what ran
 /// under it meanwhile, which need not be what it meant: a tag can be pulled again without an `up`.
+/// Of the services in `but` no container is made.
 ///
 /// On the way back, one service that cannot come back keeps no other from it, and the first failure
 /// is told. On the way forth nothing starts after a failure: what ran is not for these files.
@@ -135,10 +135,12 @@ async fn bring_up<H: Host>(
     host: &H,
     release: &Release,
     way: Way,
+    but: &[String],
 ) -> Result<Vec<Drifted>> {
     leftovers::mend(run, &release.project).await?;
     let (mut failed, mut drifted) = (Ok(()), Vec::new());
-    for layer in layers(&release.services) {
+    for mut layer in layers(&release.services) {
+        layer.retain(|s| !but.contains(&s.service));
         let (there, missing) = with_image(run, layer).await;
         failed = failed.and(missing);
         let made = make_layer(run, host, &release.project, &there, way).await;
