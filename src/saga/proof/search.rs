@@ -113,7 +113,7 @@ pub enum Extent {
     /// build that is not optimised.
     Brief,
     /// Every failing act and every death; what comes behind them wholly in some scenes, and behind
-    /// every tenth of them in the others.
+    /// every eighteenth of them in the others.
     Daily,
     /// Second deaths and failing undos behind every death, one more death behind a failing act.
     Broad,
@@ -136,7 +136,7 @@ impl Extent {
     fn stride(self, scene: &str) -> usize {
         match self {
             Self::Brief => 60,
-            Self::Daily if !WHOLLY.contains(&scene) => 10,
+            Self::Daily if !WHOLLY.contains(&scene) => 18,
             _ => 1,
         }
     }

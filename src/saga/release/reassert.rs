@@ -19,6 +19,7 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
+    remove_surplus(run, before).await?;
     let still_aside = aside::try_to_put_back(run, before).await?;
     let way = if networks::have_changed(run, before).await? {
         stop_all(run, release).await?;
@@ -375,6 +376,27 @@ async fn remove_others<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<(
         .collect();
     run.host.stop(&ids).await?;
     run.host.remove(&ids, Volumes::Go).await
+}
+
+/// Removes what a service has more of than it had. Compose would remove some as well, but the first
+/// it likes, be it the only one whose name is right.
+async fn remove_surplus<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let mut now = run.host.containers(&before.release.project).await?;
+    now.retain(|c| leftovers::proper_name(&c.name).is_none());
+    let mut surplus = Vec::new();
+    for service in &before.release.services {
+        let own = || now.iter().filter(|c| c.service == service.service);
+        let had = before
+            .containers
+            .iter()
+            .filter(|b| b.service == service.service);
+        let names: Vec<&str> = had.map(|b| b.name.as_str()).collect();
+        let others = own().filter(|c| !names.contains(&c.name.as_str()));
+        let more = own().count().saturating_sub(names.len());
+        surplus.extend(others.take(more).map(|c| c.id.clone()));
+    }
+    run.host.stop(&surplus).await?;
+    run.host.remove(&surplus, Volumes::Go).await
 }
 
 /// Nobody may be in a network that is made anew.
