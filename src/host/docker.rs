@@ -154,15 +154,7 @@ impl Engine {
     /// The containers of a project, sorted by name.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
-        let options = query::ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let listed = self
-            .docker
-            .list_containers(Some(options))
-            .await
-            .map_err(failed("cannot list the containers"))?;
+        let listed = self.listed(&filters).await?;
         let ids: Vec<String> = listed.into_iter().filter_map(|c| c.id).collect();
         let inspected = join_all(ids.iter().map(|id| self.docker.inspect_container(id, None)));
         let mut containers = Vec::new();
@@ -179,15 +171,23 @@ impl Engine {
 
     /// The containers of the whole server that may write a directory of it.
     pub async fn writers(&self) -> Result<Vec<Writer>> {
-        let options = query::ListContainersOptionsBuilder::new().all(true).build();
-        let listed = self
-            .docker
-            .list_containers(Some(options))
-            .await
-            .map_err(failed("cannot list the containers"))?;
+        let listed = self.listed(&HashMap::new()).await?;
         let behind = self.behind_volumes().await?;
         let writers = listed.into_iter().map(|c| read_writer(c, &behind));
         Ok(writers.filter(|w| !w.writes.is_empty()).collect())
+    }
+
+    /// The containers that filters let through, whether they run or not.
+    async fn listed(
+        &self,
+        filters: &HashMap<&str, Vec<String>>,
+    ) -> Result<Vec<bollard::models::ContainerSummary>> {
+        let options = query::ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(filters)
+            .build();
+        let listed = self.docker.list_containers(Some(options)).await;
+        listed.map_err(failed("cannot list the containers"))
     }
 
     /// The directories behind volumes, those of the engine's own driver: others may be slow to say.
