@@ -111,20 +111,7 @@ fn prepare(scene: &Scene, cell: &Cell) {
 fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Option<i64> {
     let begun = Instant::now();
     match &cell.moment {
-        Moment::Point(..) => loop {
-            if let Some((pid, at)) = scene.fired(0) {
-                if cell.fault.order() == "stop" {
-                    around(scene, cell.fault, run, pause);
-                    let script = format!("kill -CONT {pid} 2>/dev/null || true");
-                    scene.app.slot.sh(&script);
-                }
-                return Some(at);
-            }
-            if run.is_over() {
-                return scene.fired(0).map(|(_, at)| at);
-            }
-            sleep(LOOK);
-        },
+        Moment::Point(..) => at_a_point(scene, cell.fault, run, pause),
         Moment::Call(thread, name, nth) => calls::strike(scene, cell.fault, *thread, name, *nth),
         Moment::Share(percent) => {
             let after = scene
@@ -137,6 +124,29 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
             let alive = !run.is_over();
             (alive && at_once(scene, cell.fault, run, pause)).then_some(at)
         }
+    }
+}
+
+/// Waits for the agent at its point and brings about there what comes from outside.
+///
+/// An agent goes on behind the end that it has told, so the runner's end is not that of the wait.
+fn at_a_point(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> Option<i64> {
+    let begun = Instant::now();
+    loop {
+        let over = run.is_over() && agents(scene).is_empty();
+        if let Some((pid, at)) = scene.fired(0) {
+            if fault.order() != "stop" {
+                return Some(at);
+            }
+            let had_a_victim = around(scene, fault, run, pause);
+            let go_on = format!("kill -CONT {pid} 2>/dev/null || true");
+            scene.app.slot.sh(&go_on);
+            return had_a_victim.then_some(at);
+        }
+        if over || begun.elapsed() > LONGEST {
+            return None;
+        }
+        sleep(LOOK);
     }
 }
 
@@ -174,7 +184,7 @@ fn signal_agent(scene: &Scene, signal: &str, below: &str) -> bool {
 }
 
 /// A fault of what is around the agent. Says whether there was a victim.
-fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
+fn around(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> bool {
     let slot = &scene.app.slot;
     let port = |verb: &str, target: &str| {
         slot.sh(&format!(
@@ -182,6 +192,7 @@ fn around(scene: &Scene, fault: Fault, run: &Started, pause: Duration) -> bool {
         ));
     };
     match fault {
+        Fault::Runner | Fault::Cancel if run.is_over() => return false,
         Fault::Runner => run.signal("KILL"),
         Fault::Cancel => run.signal("TERM"),
         Fault::SshKill => return kill_ssh(run),
@@ -254,17 +265,22 @@ fn mend(scene: &Scene, fault: Fault) {
     }
 }
 
+/// The agents on the server, by number and arguments.
+fn agents(scene: &Scene) -> String {
+    let look = "pgrep -af 'landfall-[0-9a-f]* agent (run|look|start)' || true";
+    scene.app.slot.sh(look).trim().to_owned()
+}
+
 /// Waits for agents that go on alone; what hangs.
 fn agents_end(scene: &Scene) -> Option<String> {
     let begun = Instant::now();
-    let look = "pgrep -af 'landfall-[0-9a-f]* agent (run|look|start)' || true";
     loop {
-        let agents = scene.app.slot.sh(look);
-        if agents.trim().is_empty() {
+        let agents = agents(scene);
+        if agents.is_empty() {
             return None;
         }
         if begun.elapsed() > ENDING {
-            return Some(format!("an agent: {}", agents.trim()));
+            return Some(format!("an agent: {agents}"));
         }
         sleep(Duration::from_millis(100));
     }
