@@ -8,6 +8,9 @@ use crate::saga::release::joined;
 use crate::saga::steps::Run;
 
 /// Names the services that mount a changed file and whose containers still are the `standing` ones.
+///
+/// Compose is asked for its configuration last: where it has replaced everything, as it does for a
+/// new image, nobody waits for that.
 pub async fn stale<H: Host>(
     run: &Run<'_, H>,
     host: &H,
@@ -19,12 +22,16 @@ pub async fn stale<H: Host>(
     if changed.is_empty() {
         return Ok(Vec::new());
     }
+    let still = |c: &Container| standing.iter().any(|s| s.id == c.id);
+    let asked = |c: &Container| services.is_empty() || services.contains(&c.service);
+    let mut containers = host.containers(project).await?;
+    containers.retain(|c| still(c) && asked(c));
+    if containers.is_empty() {
+        return Ok(Vec::new());
+    }
     let config = host.config(&run.plan.site.deploy_dir).await?;
     let mut stale = mounting(run, &config, &changed);
-    stale.retain(|s| services.is_empty() || services.contains(s));
-    let containers = host.containers(project).await?;
-    let still = |c: &Container| standing.iter().any(|s| s.id == c.id);
-    stale.retain(|s| containers.iter().any(|c| &c.service == s && still(c)));
+    stale.retain(|s| containers.iter().any(|c| &c.service == s));
     if !stale.is_empty() {
         run.say(format!(
             "recreating {}: a mounted file changed",
