@@ -4,6 +4,7 @@
 
 mod binds;
 pub mod files;
+pub mod find;
 mod starting;
 
 use std::collections::BTreeSet;

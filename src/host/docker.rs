@@ -7,6 +7,7 @@ pub mod read;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -16,6 +17,7 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters as query;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
+use tokio::sync::OnceCell;
 
 use crate::event::Failure;
 use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
@@ -35,8 +37,7 @@ pub struct Engine {
     docker: Docker,
     /// The engine's version.
     pub version: String,
-    /// Where the engine keeps images.
-    pub root: PathBuf,
+    root: Arc<OnceCell<PathBuf>>,
 }
 
 /// Connects to the engine that the `docker` command would use.
@@ -47,15 +48,17 @@ pub async fn connect() -> Result<Engine> {
         .negotiate_version()
         .await
         .map_err(|e| unreachable(&socket, &e))?;
-    // `info` is the engine's slowest answer; asked here, it comes while Compose is being found.
-    let (version, info) = tokio::join!(docker.version(), docker.info());
+    let version = docker.version().await;
     let version = version.map_err(|e| unreachable(&socket, &e))?;
-    let info = info.map_err(|e| unreachable(&socket, &e))?;
-    Ok(Engine {
+    let engine = Engine {
         docker,
         version: version.version.unwrap_or_else(|| "unknown".into()),
-        root: info.docker_root_dir.unwrap_or_default().into(),
-    })
+        root: Arc::default(),
+    };
+    // This is the engine's slowest answer: asked here, it is there by the time it is needed.
+    let early = engine.clone();
+    tokio::spawn(async move { drop(early.root().await) });
+    Ok(engine)
 }
 
 /// Waits until the engine answers again, and a moment longer; `false` when patience ended first.
@@ -151,6 +154,15 @@ fn ignore_missing(result: std::result::Result<(), Bollard>) -> std::result::Resu
 }
 
 impl Engine {
+    /// Where the engine keeps images; nowhere if it does not say.
+    pub async fn root(&self) -> PathBuf {
+        let ask = || async {
+            let info = self.docker.info().await.unwrap_or_default();
+            info.docker_root_dir.unwrap_or_default().into()
+        };
+        self.root.get_or_init(ask).await.clone()
+    }
+
     /// The containers of a project, sorted by name.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);

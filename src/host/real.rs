@@ -19,7 +19,8 @@ use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::cmd::Cmd;
-use crate::host::compose::{self, Compose, Version};
+use crate::host::compose::{self, Compose};
+use crate::host::tree::scope::OWN_NAME;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
     Result, Telling, Volumes, Writer, docker, http, site,
@@ -28,14 +29,6 @@ use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
-
-/// Where Docker looks for the Compose plugin, besides the user's own directory.
-const PLUGINS: [&str; 4] = [
-    "/usr/local/lib/docker/cli-plugins",
-    "/usr/local/libexec/docker/cli-plugins",
-    "/usr/lib/docker/cli-plugins",
-    "/usr/libexec/docker/cli-plugins",
-];
 
 /// The longest configuration that is read, in bytes.
 const CONFIG: usize = 16 * 1024 * 1024;
@@ -66,7 +59,9 @@ impl Server {
     }
 
     async fn compose(&self) -> Result<&Compose> {
-        self.compose.get_or_try_init(find_compose).await
+        let state = self.site.backup_dir.join(OWN_NAME);
+        let found = self.compose.get_or_try_init(|| compose::find::find(&state));
+        found.await
     }
 
     /// Does file work beside this thread, so that deadlines and cancels go on being heard.
@@ -109,43 +104,6 @@ impl Drop for Holder {
     }
 }
 
-/// Finds Compose: the plugin's own file, which starts faster than through `docker`; `docker
-/// compose`; or the Compose 1 of the past.
-async fn find_compose() -> Result<Compose> {
-    let docker = vec!["docker".to_owned(), "compose".to_owned()];
-    let mut programs: Vec<Vec<String>> = plugin().into_iter().map(|p| vec![p]).collect();
-    programs.push(docker);
-    programs.push(vec!["docker-compose".to_owned()]);
-    let mut last = None;
-    for program in programs {
-        let cmd = Cmd::new(&program[0])
-            .args(&program[1..])
-            .args(["version", "--short"])
-            .within(Duration::from_secs(20));
-        match cmd.run().await {
-            Ok(output) => {
-                if let Some(version) = Version::parse(&output.stdout) {
-                    return Ok(Compose { program, version });
-                }
-            }
-            Err(failure) => last = Some(failure),
-        }
-    }
-    let failure = Failure::new("Docker Compose was not found on the server")
-        .hint("install it: `sudo apt-get install docker-compose-plugin`");
-    Err(match last {
-        Some(cause) => failure.because(cause),
-        None => failure,
-    })
-}
-
-fn plugin() -> Option<String> {
-    let own = std::env::var("HOME").map(|home| format!("{home}/.docker/cli-plugins"));
-    let dirs = own.into_iter().chain(PLUGINS.map(ToOwned::to_owned));
-    dirs.map(|dir| format!("{dir}/docker-compose"))
-        .find(|file| Path::new(file).is_file())
-}
-
 impl Host for Server {
     fn at(&self, site: &Site) -> Self {
         Self {
@@ -168,7 +126,7 @@ impl Host for Server {
     }
 
     async fn check_image_room(&self, bytes: u64) -> Result<()> {
-        site::check_image_room(&self.docker().await?.root, bytes)
+        site::check_image_room(&self.docker().await?.root().await, bytes)
     }
 
     async fn lay_stage(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
