@@ -120,8 +120,9 @@ fn is_starting(dir: &RunDir) -> bool {
 async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     fault!("tidy.retain.before");
     let project = run.project()?;
-    let listed = run.host.backups().await?;
-    let now = record::of(run.host, &project, Vec::new()).await?;
+    let now = record::of(run.host, &project, Vec::new());
+    let (listed, now) = tokio::join!(run.host.backups(), now);
+    let (listed, now) = (listed?, now?);
     let needed = run.host.latest(&listed, &now.release).await;
     let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     run.host.clear_partial(&run.plan.id).await?;

@@ -13,8 +13,9 @@ use crate::remote::rundir::RunDir;
 use crate::remote::transport::lines_of;
 use crate::remote::wire::{Line, Tail, is_last};
 
-/// How often the journal is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often the journal is looked at: a look is some ten system calls, and what it misses keeps the
+/// person and the step waiting.
+const LOOK: Duration = Duration::from_millis(5);
 /// The longest silence towards the runner.
 const BEAT: Duration = Duration::from_secs(2);
 /// How much of the log's end they are looked for in, in bytes.
