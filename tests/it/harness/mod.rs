@@ -8,6 +8,7 @@ pub mod app;
 pub mod compose;
 pub mod done;
 pub mod http;
+pub mod inside;
 pub mod oracle;
 pub mod poll;
 pub mod runner;

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
+use super::inside::Inside;
 use super::poll::{seconds, until};
 
 /// The laboratory's front door.
@@ -25,6 +26,7 @@ static UP: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 pub struct Slot {
     name: String,
     env: BTreeMap<String, String>,
+    inside: Inside,
     _lock: File,
 }
 
@@ -57,9 +59,12 @@ impl Slot {
         lab(&["reset", name]);
         let env = lab(&["env", name]);
         let env = env.lines().filter_map(|line| line.split_once('='));
+        let env: BTreeMap<String, String> =
+            env.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         Self {
             name: name.to_owned(),
-            env: env.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            inside: Inside::new(&env["LAB_SERVER"], name),
+            env,
             _lock: lock,
         }
     }
@@ -119,10 +124,7 @@ impl Slot {
 
     /// A command on the server that has yet to be started.
     pub fn command(&self, user: &str, argv: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["exec", "-i", "-u", user, self.fact("SERVER")]);
-        command.args(argv);
-        command
+        self.inside.command(user, argv)
     }
 
     /// Moves a tag in the slot's registry, such as `v2` to `latest`.
