@@ -104,9 +104,17 @@ pub fn finished(state: &Path) {
 }
 
 /// Removes what was sent for a run that never began: its launcher or its agent died first.
+///
+/// A journal of which not one line came to its end announces nothing. One with a line that cannot
+/// be read is another matter: its facts are what the old release is put back from.
 pub fn unbegun(dir: &RunDir) {
-    if !is_starting(dir) && !dir.is_alive() && journal::last(&dir.journal()).is_none() {
-        disk::remove(&dir.files());
+    if is_starting(dir) || dir.is_alive() || journal::last(&dir.journal()).is_some() {
+        return;
+    }
+    disk::remove(&dir.files());
+    let journal = disk::read(&dir.journal()).unwrap_or_default();
+    if !journal.contains(&b'\n') {
+        facts(dir, Then::History);
     }
 }
 
@@ -206,6 +214,34 @@ mod tests {
         drop(starting);
         unbegun(&dir);
         assert!(!dir.files().exists());
+    }
+
+    #[test]
+    fn facts_go_with_a_journal_that_announces_nothing_and_stay_with_one_that_cannot_be_read() {
+        let state = tempfile::tempdir().unwrap();
+        for (id, journal, left) in [
+            ("empty", &b""[..], vec!["journal", "starting"]),
+            ("torn", b"0a1b2c3d {\"v\":1", vec!["journal", "starting"]),
+            (
+                "damaged",
+                b"0a1b\n",
+                vec!["journal", "plan.json", "starting"],
+            ),
+        ] {
+            let dir = made(state.path(), id);
+            for name in [".tmpAbCdEf", "plan.json"] {
+                fs::write(dir.path().join(name), "{}").unwrap();
+            }
+            File::create(dir.path().join("starting")).unwrap();
+            fs::write(dir.journal(), journal).unwrap();
+            unbegun(&dir);
+            let mut names = disk::names(dir.path());
+            names.retain(|name| !name.starts_with(".tmp"));
+            names.sort();
+            assert_eq!(names, left, "{id}");
+            let temporary = dir.path().join(".tmpAbCdEf");
+            assert_eq!(temporary.exists(), id == "damaged");
+        }
     }
 
     #[test]
