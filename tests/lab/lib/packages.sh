@@ -7,6 +7,7 @@ LAB_TOOLS=(
     dockerd=docker.io docker=docker.io iptables=iptables ssh=openssh-client
     debootstrap=debootstrap skopeo=skopeo ss=iproute2 curl=curl jq=jq
     python3=python3 strace=strace shellcheck=shellcheck setsid=util-linux
+    nsenter=util-linux pkill=procps
 )
 
 packages_missing() {
