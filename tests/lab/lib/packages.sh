@@ -7,7 +7,7 @@ LAB_TOOLS=(
     dockerd=docker.io docker=docker.io iptables=iptables ssh=openssh-client
     debootstrap=debootstrap skopeo=skopeo ss=iproute2 curl=curl jq=jq
     python3=python3 strace=strace shellcheck=shellcheck setsid=util-linux
-    nsenter=util-linux pkill=procps
+    nsenter=util-linux pkill=procps sshd=openssh-server
 )
 
 packages_missing() {
@@ -27,8 +27,16 @@ packages_ensure() {
     say "installing ${missing[*]}"
     apt-get update >"$log" 2>&1 ||
         die "'apt-get update' failed, so nothing can be installed; see $log"
+    packages_hush "${missing[@]}"
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >>"$log" 2>&1 ||
         die "apt could not install ${missing[*]}; see $log"
+}
+
+# packages_hush PACKAGE...: the tests start sshd for themselves. A machine that
+# had none is not to listen on port 22 from now on; unmask it to have one.
+packages_hush() {
+    [[ " $* " == *" openssh-server "* ]] || return 0
+    ! command -v systemctl >/dev/null || systemctl mask --quiet ssh.service ssh.socket || true
 }
 
 # packages_mirror: the Debian mirror that this machine's apt uses, if any.
