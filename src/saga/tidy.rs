@@ -5,6 +5,7 @@
 mod images;
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use crate::archive::catalogue::Listed;
@@ -112,8 +113,11 @@ pub fn unbegun(dir: &RunDir) {
         return;
     }
     disk::remove(&dir.files());
-    let journal = disk::read(&dir.journal()).unwrap_or_default();
-    if !journal.contains(&b'\n') {
+    let announces_nothing = match disk::read(&dir.journal()) {
+        Ok(journal) => !journal.contains(&b'\n'),
+        Err(e) => e.kind() == io::ErrorKind::NotFound,
+    };
+    if announces_nothing {
         facts(dir, Then::History);
     }
 }
@@ -242,6 +246,20 @@ mod tests {
             let temporary = dir.path().join(".tmpAbCdEf");
             assert_eq!(temporary.exists(), id == "damaged");
         }
+    }
+
+    #[test]
+    fn facts_stay_where_the_journal_cannot_be_read_now() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = made(state.path(), "r");
+        File::create(dir.path().join("starting")).unwrap();
+        fs::write(dir.path().join("plan.json"), "{}").unwrap();
+        fs::create_dir(dir.journal()).unwrap();
+        unbegun(&dir);
+        assert!(dir.path().join("plan.json").exists());
+        fs::remove_dir(dir.journal()).unwrap();
+        unbegun(&dir);
+        assert!(!dir.path().join("plan.json").exists());
     }
 
     #[test]
