@@ -2,6 +2,7 @@
 //!
 //! It refuses to know Compose, files and the reason for anything.
 
+mod digest;
 pub mod pull;
 pub mod read;
 
@@ -38,6 +39,7 @@ pub struct Engine {
     /// The engine's version.
     pub version: String,
     root: Arc<OnceCell<PathBuf>>,
+    asked: digest::Asked,
 }
 
 /// Connects to the engine that the `docker` command would use.
@@ -54,6 +56,7 @@ pub async fn connect() -> Result<Engine> {
         docker,
         version: version.version.unwrap_or_else(|| "unknown".into()),
         root: Arc::default(),
+        asked: digest::Asked::default(),
     };
     // This is the engine's slowest answer: asked here, it is there by the time it is needed.
     let early = engine.clone();

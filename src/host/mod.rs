@@ -369,6 +369,10 @@ pub trait Host: Sized {
     /// The image that a reference or an ID means, if it is there.
     async fn image(&self, reference: &str) -> Result<Option<Image>>;
 
+    /// Hears that a reference is about to be pulled; what the registry is asked may be asked now.
+    async fn expect_pull(&self, _reference: &str, _login: Option<&Login>) -> Result<()> {
+        Ok(())
+    }
     /// Pulls a reference by the digest that it has in the registry now.
     async fn pull(
         &self,

@@ -261,6 +261,11 @@ impl Host for Server {
         fault!(around "image.look" => self.docker().await?.image(reference).await)
     }
 
+    async fn expect_pull(&self, reference: &str, login: Option<&Login>) -> Result<()> {
+        self.docker().await?.expect(reference, login);
+        Ok(())
+    }
+
     async fn pull(
         &self,
         reference: &str,

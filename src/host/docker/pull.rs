@@ -1,4 +1,4 @@
-//! Pulls by digest: which digest a tag has now, whose login, how far it has come, why it failed.
+//! Pulls by digest: whose login, how far it has come, why it failed.
 //!
 //! No reference changes its meaning here.
 
@@ -25,15 +25,15 @@ impl Engine {
         telling: Telling<'_>,
     ) -> Result<Fetched> {
         let reference = reference::parse(text);
-        let credentials = credentials(&reference, login);
         let digest = match &reference.digest {
             Some(digest) => digest.clone(),
-            None => self.digest(text, &reference, credentials.clone()).await?,
+            None => self.digest(text, login).await?,
         };
         let by_digest = format!("{}@{digest}", reference.written);
         if self.image(&by_digest).await?.is_none() {
             (telling.new)(&by_digest)?;
             fault!("pull.asked");
+            let credentials = credentials(&reference, login);
             self.fetch(text, &reference, &digest, platform, credentials, telling)
                 .await?;
             fault!("pull.fetched");
@@ -47,25 +47,6 @@ impl Engine {
                 "`{by_digest}` was pulled and is not there"
             ))),
         }
-    }
-
-    /// Asks the registry, through the engine, which digest a tag has now.
-    async fn digest(
-        &self,
-        text: &str,
-        reference: &Reference,
-        credentials: Option<DockerCredentials>,
-    ) -> Result<String> {
-        let name = format!("{}:{}", reference.written, reference.tag_or_latest());
-        let answer = self
-            .docker
-            .inspect_registry_image(&name, credentials)
-            .await
-            .map_err(|e| unpullable(text, reference, &said(&e)))?;
-        answer
-            .descriptor
-            .digest
-            .ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
     }
 
     async fn fetch(
@@ -122,7 +103,10 @@ impl Layers {
 }
 
 /// The login of the run if it is for this registry, or the server's own.
-fn credentials(reference: &Reference, login: Option<&Login>) -> Option<DockerCredentials> {
+pub(super) fn credentials(
+    reference: &Reference,
+    login: Option<&Login>,
+) -> Option<DockerCredentials> {
     if let Some(login) = login {
         return Some(DockerCredentials {
             username: Some(login.username.clone()),
@@ -151,7 +135,7 @@ fn credentials(reference: &Reference, login: Option<&Login>) -> Option<DockerCre
 }
 
 /// Why a pull failed, with what to do about it.
-fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
+pub(super) fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
     let failure = Failure::new(format!("cannot pull `{text}`")).because(why);
     let registry = reference.registry();
     let low = why.to_lowercase();

@@ -15,6 +15,12 @@ use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    if let Goal::Deploy { images } = &run.plan.goal {
+        for image in images {
+            let login = run.login(image);
+            run.host.expect_pull(image, login.as_ref()).await?;
+        }
+    }
     let stage = run.dir.stage();
     let dir = run.host.lay_stage(run.plan, run.private, run.dir).await?;
     let (config, every) = tokio::join!(run.host.config(&dir), every_profile(run, &dir));

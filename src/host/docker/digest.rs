@@ -1,0 +1,60 @@
+//! Which digest a tag has in its registry now: a question that may be asked ahead of its need.
+//!
+//! It refuses to know what is done with the answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bollard::Docker;
+use tokio::task::JoinHandle;
+
+use super::pull::{credentials, unpullable};
+use super::{Engine, said};
+use crate::event::Failure;
+use crate::host::reference;
+use crate::host::{Login, Result};
+
+/// A question that is on its way.
+type Asking = JoinHandle<Result<String>>;
+
+/// The questions that were asked ahead, by reference.
+pub(super) type Asked = Arc<Mutex<HashMap<String, Asking>>>;
+
+impl Engine {
+    /// Begins to ask for the digest of a reference that is about to be pulled.
+    pub fn expect(&self, text: &str, login: Option<&Login>) {
+        if reference::parse(text).digest.is_some() {
+            return;
+        }
+        let asking = ask(self.docker.clone(), text.to_owned(), login.cloned());
+        self.asked().insert(text.to_owned(), tokio::spawn(asking));
+    }
+
+    /// The digest that a tag has now: the answer that was asked for ahead, once, or a new one.
+    pub(super) async fn digest(&self, text: &str, login: Option<&Login>) -> Result<String> {
+        let ahead = self.asked().remove(text);
+        if let Some(ahead) = ahead
+            && let Ok(answer) = ahead.await
+        {
+            return answer;
+        }
+        ask(self.docker.clone(), text.to_owned(), login.cloned()).await
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<String, Asking>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks the registry through the engine.
+async fn ask(docker: Docker, text: String, login: Option<Login>) -> Result<String> {
+    let reference = reference::parse(&text);
+    let name = format!("{}:{}", reference.written, reference.tag_or_latest());
+    let credentials = credentials(&reference, login.as_ref());
+    let answer = docker
+        .inspect_registry_image(&name, credentials)
+        .await
+        .map_err(|e| unpullable(&text, &reference, &said(&e)))?;
+    let digest = answer.descriptor.digest;
+    digest.ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
+}
