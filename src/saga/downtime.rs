@@ -6,8 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::host::http;
@@ -28,6 +27,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub struct Sampler {
     gaps: Rc<Cell<Gaps>>,
     switched: Rc<Notify>,
+    first: Option<oneshot::Receiver<bool>>,
     task: JoinHandle<()>,
 }
 
@@ -74,19 +74,27 @@ impl Gaps {
 }
 
 impl Sampler {
-    /// Begins to ask; `None` when nothing answers there now, so that nothing can be interrupted.
-    pub async fn start(url: String) -> Option<Self> {
-        let client = http::client().ok()?;
-        http::ask(&client, &url, &Expect::default()).await.ok()?;
+    /// Begins to ask.
+    #[must_use]
+    pub fn start(url: String) -> Self {
         let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
         let switched = Rc::new(Notify::new());
-        let sampling = sample(client, url, Rc::clone(&gaps), Rc::clone(&switched));
-        let task = tokio::task::spawn_local(sampling);
-        Some(Self {
+        let (answered, first) = oneshot::channel();
+        let sampling = sample(url, Rc::clone(&gaps), Rc::clone(&switched), answered);
+        Self {
             gaps,
             switched,
-            task,
-        })
+            first: Some(first),
+            task: tokio::task::spawn_local(sampling),
+        }
+    }
+
+    /// Waits for the first answer; `false` when there is none, so that nothing can be interrupted.
+    pub async fn is_answered(&mut self) -> bool {
+        match self.first.take() {
+            Some(first) => first.await.unwrap_or(false),
+            None => true,
+        }
     }
 
     /// Says that the containers have been replaced.
@@ -94,12 +102,16 @@ impl Sampler {
         self.switched.notify_one();
     }
 
-    /// Ends the asking; milliseconds without an answer in all, a gap that is still open included.
+    /// Ends the asking; milliseconds without an answer in all, a gap that is still open included,
+    /// or none where the first answer was never waited for: nothing was going to interrupt it.
     #[must_use]
-    pub fn stop(self) -> u64 {
+    pub fn stop(self) -> Option<u64> {
+        if self.first.is_some() {
+            return None;
+        }
         let gaps = self.gaps.get();
         let total = gaps.closed + gaps.open(Instant::now());
-        u64::try_from(total.as_millis()).unwrap_or(u64::MAX)
+        Some(u64::try_from(total.as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -109,7 +121,16 @@ impl Drop for Sampler {
     }
 }
 
-async fn sample(client: Client, url: String, total: Rc<Cell<Gaps>>, switched: Rc<Notify>) {
+async fn sample(
+    url: String,
+    total: Rc<Cell<Gaps>>,
+    switched: Rc<Notify>,
+    answered: oneshot::Sender<bool>,
+) {
+    let Ok(client) = http::client() else { return };
+    let first = http::ask(&client, &url, &Expect::default()).await;
+    total.set(Gaps::new(Instant::now()));
+    let _ = answered.send(first.is_ok());
     loop {
         let at = Instant::now();
         let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
@@ -138,6 +159,20 @@ mod tests {
             gaps.asked(start + ms(at), start + ms(now), answered);
         }
         gaps
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn nothing_is_told_of_what_did_not_answer_or_was_not_going_to_be_interrupted() {
+        let local = tokio::task::LocalSet::new();
+        let silent = "http://127.0.0.1:1/".to_owned();
+        local
+            .run_until(async {
+                let sampler = Sampler::start(silent.clone());
+                assert_eq!(sampler.stop(), None, "nobody waited for an answer");
+                let mut sampler = Sampler::start(silent);
+                assert!(!sampler.is_answered().await, "nothing listens there");
+            })
+            .await;
     }
 
     #[test]

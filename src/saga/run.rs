@@ -201,8 +201,8 @@ impl<'a, H: Host> Saga<'a, H> {
 
     async fn finish(&self, outcome: Outcome) -> Result<()> {
         let last = self.plan.steps().last().copied().unwrap_or(Step::Commit);
-        if let Some(sampler) = self.sampler.take() {
-            self.tell(last, Note::Downtime { ms: sampler.stop() });
+        if let Some(ms) = self.sampler.take().and_then(Sampler::stop) {
+            self.tell(last, Note::Downtime { ms });
         }
         let tell = |note| self.tell(last, note);
         fault!(here "tidy.before");
@@ -255,14 +255,19 @@ impl<'a, H: Host> Saga<'a, H> {
         .of(FailureKind::TimedOut)
     }
 
-    /// From the first step that can interrupt the service, `health_url` is sampled.
+    /// While the backup is made, sampling of `health_url` begins; the first step that can
+    /// interrupt the service waits for an answer.
     async fn watch_downtime(&self, step: Step) {
         let Some(url) = &self.plan.checks.health_url else {
             return;
         };
-        if matches!(step, Step::Files | Step::Restore) && self.sampler.borrow().is_none() {
-            let sampler = Sampler::start(url.clone()).await;
-            self.sampler.replace(sampler);
+        if !matches!(step, Step::Backup | Step::Files | Step::Restore) {
+            return;
+        }
+        let going = self.sampler.take();
+        let mut sampler = going.unwrap_or_else(|| Sampler::start(url.clone()));
+        if step == Step::Backup || sampler.is_answered().await {
+            self.sampler.replace(Some(sampler));
         }
     }
 
