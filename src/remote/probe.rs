@@ -106,16 +106,16 @@ impl Default for Place {
 }
 
 /// What is done in the chosen role: make the directory, list it, and tell the executables' digests.
-/// State directory, directory not to be without, login user, their private group, names.
+/// State directory, directory not to be without, login user, their private group, role, names.
 ///
 /// Whoever rules over the place rules over us: it is looked at before anything is made, so that
 /// nothing is made through a link, and once more after something was made. A group of the user's
 /// own is no other. A digest, the longest part, is kept beside its file and counts as long as the
 /// file's inode, size and times are the same; nobody can set the time of a file's last change.
-const MAKE: &str = r#"state=$1; user=$3; group=$4; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 4; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; links=-d; if [ -L "$1" ]; then links="-d -dL"; fi; for links in $links; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$(id -u)" = 0 ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; if ! [ -d "$state/bin" ]; then mkdir -p "$state/bin" && all || exit 1; fi; chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; cd "$state/bin" || exit 1; for name; do if [ -e "$name" ]; then safe "$state/bin/$name"; now=$(stat -c "%i %s %y %z" "$name" 2>/dev/null); seen=; sum=; if [ -f ".seen-$name" ]; then { IFS= read -r sum; IFS= read -r seen; } < ".seen-$name"; fi; if [ -z "$now" ] || [ "$now" != "$seen" ]; then sum=$(sha256sum < "$name"); printf "%s\n%s\n" "$sum" "$now" > ".seen-$name"; fi; echo "sum $sum"; fi; done 2>/dev/null"#;
+const MAKE: &str = r#"state=$1; user=$3; group=$4; role=$5; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 5; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; links=-d; if [ -L "$1" ]; then links="-d -dL"; fi; for links in $links; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$role" = root ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; if ! [ -d "$state/bin" ]; then mkdir -p "$state/bin" && all || exit 1; fi; chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; cd "$state/bin" || exit 1; for name; do if [ -e "$name" ]; then safe "$state/bin/$name"; now=$(stat -c "%i %s %y %z" "$name" 2>/dev/null); seen=; sum=; if [ -f ".seen-$name" ]; then { IFS= read -r sum; IFS= read -r seen; } < ".seen-$name"; fi; if [ -z "$now" ] || [ "$now" != "$seen" ]; then sum=$(sha256sum < "$name"); printf "%s\n%s\n" "$sum" "$now" > ".seen-$name"; fi; echo "sum $sum"; fi; done 2>/dev/null"#;
 
 /// The whole look, after the variables `state`, `without`, `mode`, `archs` and `names` are set.
-const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; set -- $(uname -sm); system=$1; machine=$2; uid=$(id -u); name=$(id -un); group=none; if [ "$(id -gn)" = "$name" ]; then group=$(id -g); fi; say system "$system"; say machine "$machine"; say user "$uid" "$name"; if [ "$system" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | sed "s/^/landfall: made /""#;
+const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; set -- $(uname -sm); system=$1; machine=$2; ids=$(id); uid=${ids#uid=}; uid=${uid%%[!0-9]*}; name=${ids%% *}; case $name in *"("*) name=${name#*"("}; name=${name%")"} ;; *) name=$uid ;; esac; ids=${ids#* gid=}; group=${ids%%[!0-9]*}; case $ids in "$group($name)"*) ;; *) group=none ;; esac; say system "$system"; say machine "$machine"; say user "$uid" "$name"; if [ "$system" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; role=user; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" "$role" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then role=root; need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; role=root; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | while IFS= read -r line; do say made "$line"; done"#;
 
 /// The script that asks.
 #[must_use]
@@ -374,7 +374,7 @@ mod tests {
         };
         tool(
             "id",
-            r#"case $1 in -u) [ -n "$ROOT" ] && echo 0 || echo 1000 ;; *) echo deploy ;; esac"#,
+            r#"echo "uid=1000(deploy) gid=1000(deploy) groups=1000(deploy),998(docker)""#,
         );
         tool(
             "mkdir",
@@ -421,6 +421,46 @@ mod tests {
                 "{sudo:?} {has_sudo}"
             );
             assert_eq!((answer.uid, answer.user.as_str()), (1000, "deploy"));
+        }
+    }
+
+    /// Asks with an `id` that says this.
+    async fn ask_as(ids: &str, state: &Path) -> Answer {
+        let tools = tempfile::tempdir().unwrap();
+        let id = tools.path().join("id");
+        std::fs::write(&id, format!("#!/bin/sh\necho '{ids}'\n")).unwrap();
+        chmod(&id, 0o755);
+        let look = script(about(state, None, &Arch::ALL));
+        let script = format!("PATH={}:$PATH; {look}", tools.path().display());
+        let output = Transport::Here
+            .run(&script, b"", Duration::from_secs(10))
+            .await;
+        parse(&String::from_utf8(output.unwrap().stdout).unwrap())
+    }
+
+    /// Only root can give a directory to a group, so this is silent for anybody else.
+    #[tokio::test]
+    async fn a_group_of_the_users_own_may_write_and_one_that_is_shared_may_not() {
+        for (ids, name, ready) in [
+            (
+                "uid=1000(deploy) gid=4242(deploy) groups=9(x)",
+                "deploy",
+                true,
+            ),
+            ("uid=1000(deploy) gid=4242(domain users)", "deploy", false),
+            ("uid=1000(deploy) gid=42424(deploy)", "deploy", false),
+            ("uid=1000 gid=4242(deploy)", "1000", false),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let bin = state_in(dir.path()).join("bin");
+            if std::os::unix::fs::chown(&bin, None, Some(4_242)).is_err() {
+                return;
+            }
+            chmod(&bin, 0o775);
+            let answer = ask_as(ids, bin.parent().unwrap()).await;
+            assert_eq!((answer.uid, &*answer.user), (1000, name), "{ids}");
+            let found = matches!(answer.place, Place::Ready(_));
+            assert_eq!(found, ready, "{ids}: {:?}", answer.place);
         }
     }
 
