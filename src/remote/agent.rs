@@ -173,7 +173,7 @@ async fn look(
         archs: &archs,
         names: &names,
     });
-    let output = transport.run(&script, b"", LOOK).await?;
+    let output = transport.run_first(&script, LOOK).await?;
     let answer = probe::parse(&String::from_utf8_lossy(&output.stdout));
     if answer.system.is_empty() {
         return Err(refused("the server's shell does not answer", &output));

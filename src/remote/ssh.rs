@@ -1,17 +1,17 @@
 //! One SSH connection that everything shares, and that leaves nothing behind.
 //!
 //! The system's `ssh` makes the connection as our own child: it holds a session whose input is a
-//! pipe of ours, so it ends when we do, however we end. Commands run over its control socket. This
-//! file refuses to know what is run.
+//! pipe of ours, so it ends when we do, however we end. That session can carry one command, the
+//! first; the others run over the control socket. This file refuses to know what is run.
 
 use std::fmt::Write;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openssh::Session;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines, Take};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -28,6 +28,10 @@ use crate::event::Failure;
 
 /// What the server's shell says once we are in.
 const GREETING: &str = "landfall-is-in";
+/// What it says behind the first command.
+const FIRST_DONE: &str = "landfall-has-run";
+/// How much the login's own session may say, in bytes.
+const SAID: u64 = 256 * 1024;
 /// How much of `ssh`'s own words is read.
 const LOG: u64 = 1024 * 1024;
 /// How long the login may take after the connection stands.
@@ -45,6 +49,7 @@ pub struct Connection {
 struct Inner {
     session: Arc<Session>,
     master: Master,
+    first: Mutex<Option<Said>>,
     dir: Mutex<Option<PrivateDir>>,
 }
 
@@ -52,9 +57,12 @@ struct Inner {
 #[derive(Debug)]
 struct Master(Mutex<Child>);
 
+/// What the login's own session says, line by line.
+type Said = Lines<BufReader<Take<ChildStdout>>>;
+
 /// What one attempt to connect ended with, if not with a connection.
 enum Attempt {
-    In(Child),
+    In(Child, Said),
     Refused(String),
     TooSlow,
 }
@@ -71,6 +79,25 @@ impl Connection {
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(&self.inner.session)
+    }
+
+    /// Runs the connection's first command, one line of the POSIX shell without input, in the
+    /// login's own session, which spares opening another: its status and what it printed,
+    /// complaints included. None if that session has been used already, or does not answer
+    /// within `deadline`.
+    pub async fn first(&self, script: &str, deadline: Duration) -> Option<(i32, String)> {
+        let mut said = locked(&self.inner.first).take()?;
+        let mut stdin = self.inner.master.child().stdin.take()?;
+        let asking = async {
+            let line = format!("({script}) < /dev/null 2>&1; echo {FIRST_DONE} $?\n");
+            stdin.write_all(line.as_bytes()).await.ok()?;
+            let (printed, status) = until(FIRST_DONE, &mut said).await.ok()?;
+            Some((status.parse().ok()?, printed))
+        };
+        let answer = timeout(deadline, asking).await.ok().flatten();
+        // The end of its input would be the end of the connection.
+        self.inner.master.child().stdin = Some(stdin);
+        answer
     }
 
     /// The process id of the local `ssh` that holds the connection; none once it has ended.
@@ -106,10 +133,7 @@ impl Connection {
 impl Inner {
     fn end(&self) {
         self.master.end();
-        self.dir
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        locked(&self.dir).take();
     }
 }
 
@@ -120,8 +144,8 @@ impl Drop for Inner {
 }
 
 impl Master {
-    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn child(&self) -> MutexGuard<'_, Child> {
+        locked(&self.0)
     }
 
     fn id(&self) -> Option<u32> {
@@ -145,6 +169,10 @@ impl Master {
             is_gone_within(&mut child, FAREWELL);
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_gone_within(child: &mut Child, patience: Duration) -> bool {
@@ -212,7 +240,7 @@ impl<'a> Opening<'a> {
             return Err(Error::Connect(self.show_keys().await));
         }
         let log = match self.attempt().await? {
-            Attempt::In(master) => return Ok(self.connected(master)),
+            Attempt::In(master, said) => return Ok(self.connected(master, said)),
             Attempt::TooSlow => return Err(Error::Connect(explain::too_slow(self.target))),
             Attempt::Refused(log) => log,
         };
@@ -221,7 +249,7 @@ impl<'a> Opening<'a> {
         }
         self.settle_host_keys().await?;
         match self.attempt().await? {
-            Attempt::In(master) => Ok(self.connected(master)),
+            Attempt::In(master, said) => Ok(self.connected(master, said)),
             Attempt::TooSlow => Err(Error::Connect(explain::too_slow(self.target))),
             Attempt::Refused(log) => Err(Error::Connect(self.explain(&log).await)),
         }
@@ -233,12 +261,16 @@ impl<'a> Opening<'a> {
         let hops = if self.target.jump.is_some() { 2 } else { 1 };
         let patience = (self.target.connect_timeout + LOGIN) * hops;
         let greeted = match child.stdout.take() {
-            Some(stdout) => timeout(patience, greeting(stdout)).await,
-            None => Ok(Greeting::Missing(String::new())),
+            Some(stdout) => {
+                let mut said = BufReader::new(stdout.take(SAID)).lines();
+                let greeted = timeout(patience, until(GREETING, &mut said)).await;
+                greeted.map(|greeted| greeted.map(|_| said))
+            }
+            None => Ok(Err(String::new())),
         };
         let noise = match greeted {
-            Ok(Greeting::Heard) => return Ok(Attempt::In(child)),
-            Ok(Greeting::Missing(noise)) => noise,
+            Ok(Ok(said)) => return Ok(Attempt::In(child, said)),
+            Ok(Err(noise)) => noise,
             Err(_) => return Ok(Attempt::TooSlow),
         };
         let _ = timeout(FAREWELL, child.wait()).await;
@@ -271,7 +303,7 @@ impl<'a> Opening<'a> {
             .arg("-S")
             .arg(self.dir.path("control"))
             .args(["-T", "--", self.target.bare_host()])
-            .arg(format!("echo {GREETING}; exec cat > /dev/null"))
+            .arg(format!("echo {GREETING}; exec sh"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -283,7 +315,7 @@ impl<'a> Opening<'a> {
     }
 
     /// What was needed only to get in goes at once; the control socket stays.
-    fn connected(self, master: Child) -> Connection {
+    fn connected(self, master: Child, said: Said) -> Connection {
         for name in ["key", "config", "known_hosts", presented::FINGERPRINTS] {
             self.dir.forget(name);
         }
@@ -292,6 +324,7 @@ impl<'a> Opening<'a> {
             inner: Arc::new(Inner {
                 session: Arc::new(Session::resume_mux(control, None)),
                 master: Master(Mutex::new(master)),
+                first: Mutex::new(Some(said)),
                 dir: Mutex::new(Some(self.dir)),
             }),
         }
@@ -339,22 +372,17 @@ impl<'a> Opening<'a> {
     }
 }
 
-enum Greeting {
-    Heard,
-    Missing(String),
-}
-
-/// Reads up to the greeting; what a login shell prints before it is noise.
-async fn greeting(stdout: ChildStdout) -> Greeting {
-    let mut lines = BufReader::new(stdout.take(64 * 1024)).lines();
-    let mut noise = String::new();
-    while let Ok(Some(line)) = lines.next_line().await {
-        if line.trim_end() == GREETING {
-            return Greeting::Heard;
+/// What is said up to a line that begins so, and the rest of that line; all that is said, if no
+/// such line comes. What a login shell prints before the greeting is noise.
+async fn until(mark: &str, said: &mut Said) -> Result<(String, String), String> {
+    let mut text = String::new();
+    while let Ok(Some(line)) = said.next_line().await {
+        if let Some(rest) = line.strip_prefix(mark) {
+            return Ok((text, rest.trim().to_owned()));
         }
-        noise = noise + &line + "\n";
+        text = text + &line + "\n";
     }
-    Greeting::Missing(noise)
+    Err(text)
 }
 
 /// The failure of a machine without an ssh client.

@@ -169,6 +169,23 @@ impl Transport {
         }
     }
 
+    /// Runs a command that takes no input as [`Transport::run`] does, in the login's own session if
+    /// it is the connection's first: its complaints are then among what it printed.
+    pub async fn run_first(&self, script: &str, deadline: Duration) -> Result<Output, Error> {
+        let first = match self.connection().await {
+            Some(connection) => connection.first(script, deadline).await,
+            None => None,
+        };
+        match first {
+            Some((status, printed)) => Ok(Output {
+                ended: Ended::Exited(status),
+                stdout: printed.clone().into_bytes(),
+                stderr: printed.into_bytes(),
+            }),
+            None => self.run(script, b"", deadline).await,
+        }
+    }
+
     /// Gives up a connection that no longer answers; the next command makes a new one.
     pub async fn hang_up(&self) {
         if let Self::There(there) = self

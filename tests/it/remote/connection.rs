@@ -153,6 +153,36 @@ async fn every_command_shares_one_login() {
 }
 
 #[tokio::test]
+async fn the_first_command_runs_in_the_logins_own_session_which_stays() {
+    let server = Sshd::start(&[]);
+    let there = Transport::there(server.pinned()).await.unwrap();
+    let first = there.run_first("cat; echo $$; echo no >&2; exit 3", SOON);
+    let first = first.await.unwrap();
+    assert_eq!(first.ended, Ended::Exited(3));
+    let said = first.complaints();
+    let [shell, "no"] = [&*said[0], &*said[1]] else {
+        panic!("{said:?}");
+    };
+    let stays = format!("kill -0 {shell}");
+    assert!(there.run(&stays, b"", SOON).await.unwrap().is_success());
+    let second = there.run_first("echo $$", SOON).await.unwrap();
+    assert_ne!(String::from_utf8(second.stdout).unwrap().trim(), shell);
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
+async fn a_first_command_that_says_nothing_is_not_waited_for_for_ever() {
+    let server = Sshd::start(&[]);
+    let there = Transport::there(server.pinned()).await.unwrap();
+    let connection = there.connection().await.unwrap();
+    let brief = Duration::from_millis(200);
+    assert_eq!(connection.first("sleep 5", brief).await, None);
+    let output = there.run_first("echo here", SOON).await.unwrap();
+    assert_eq!(output.stdout, b"here\n");
+    assert_eq!(server.logins(), 1);
+}
+
+#[tokio::test]
 async fn a_status_of_255_is_the_commands_own_and_a_dropped_connection_has_none() {
     let server = Sshd::start(&[]);
     let there = Transport::there(server.pinned()).await.unwrap();
