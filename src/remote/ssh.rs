@@ -2,7 +2,8 @@
 //!
 //! The system's `ssh` makes the connection as our own child: it holds a session whose input is a
 //! pipe of ours, so it ends when we do, however we end. That session can carry one command, the
-//! first; the others run over the control socket. This file refuses to know what is run.
+//! first, whose end it then awaits; the others run over the control socket. This file refuses to
+//! know what is run.
 
 use std::fmt::Write;
 use std::process::Stdio;
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use openssh::Session;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines, Take};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Take};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::config::{self, Files};
@@ -49,7 +51,7 @@ pub struct Connection {
 struct Inner {
     session: Arc<Session>,
     master: Master,
-    first: Mutex<Option<Said>>,
+    first: Mutex<Option<First>>,
     dir: Mutex<Option<PrivateDir>>,
 }
 
@@ -57,8 +59,15 @@ struct Inner {
 #[derive(Debug)]
 struct Master(Mutex<Child>);
 
-/// What the login's own session says, line by line.
-type Said = Lines<BufReader<Take<ChildStdout>>>;
+/// What the login's own session says.
+type Said = BufReader<Take<ChildStdout>>;
+
+/// The login's own session: it carries one command at most, and stays open.
+#[derive(Debug)]
+enum First {
+    Free(Said),
+    Used { _said: Said },
+}
 
 /// What one attempt to connect ended with, if not with a connection.
 enum Attempt {
@@ -83,21 +92,41 @@ impl Connection {
 
     /// Runs the connection's first command, one line of the POSIX shell without input, in the
     /// login's own session, which spares opening another: its status and what it printed,
-    /// complaints included. None if that session has been used already, or does not answer
-    /// within `deadline`.
-    pub async fn first(&self, script: &str, deadline: Duration) -> Option<(i32, String)> {
-        let mut said = locked(&self.inner.first).take()?;
-        let mut stdin = self.inner.master.child().stdin.take()?;
+    /// complaints included. None if that session has been used already, or has ended; an error
+    /// if the command takes longer than `deadline`.
+    pub async fn first(
+        &self,
+        script: &str,
+        deadline: Duration,
+    ) -> Result<Option<(i32, String)>, Elapsed> {
+        let Some((mut stdin, mut said)) = self.free() else {
+            return Ok(None);
+        };
         let asking = async {
-            let line = format!("({script}) < /dev/null 2>&1; echo {FIRST_DONE} $?\n");
+            let line = format!("({script}) < /dev/null 2>&1; printf '\\n{FIRST_DONE} %s\\n' $?\n");
             stdin.write_all(line.as_bytes()).await.ok()?;
-            let (printed, status) = until(FIRST_DONE, &mut said).await.ok()?;
+            let (mut printed, status) = until(FIRST_DONE, &mut said).await.ok()?;
+            printed.pop();
             Some((status.parse().ok()?, printed))
         };
-        let answer = timeout(deadline, asking).await.ok().flatten();
-        // The end of its input would be the end of the connection.
+        let answer = timeout(deadline, asking).await;
+        // The end of its input would be the end of the connection, and so may be an output that
+        // nobody takes.
         self.inner.master.child().stdin = Some(stdin);
+        *locked(&self.inner.first) = Some(First::Used { _said: said });
         answer
+    }
+
+    /// The login's own session, if it is still to be used.
+    fn free(&self) -> Option<(ChildStdin, Said)> {
+        let mut first = locked(&self.inner.first);
+        match first.take()? {
+            First::Free(said) => Some((self.inner.master.child().stdin.take()?, said)),
+            used @ First::Used { .. } => {
+                *first = Some(used);
+                None
+            }
+        }
     }
 
     /// The process id of the local `ssh` that holds the connection; none once it has ended.
@@ -262,9 +291,13 @@ impl<'a> Opening<'a> {
         let patience = (self.target.connect_timeout + LOGIN) * hops;
         let greeted = match child.stdout.take() {
             Some(stdout) => {
-                let mut said = BufReader::new(stdout.take(SAID)).lines();
+                let mut said = BufReader::new(stdout.take(SAID));
                 let greeted = timeout(patience, until(GREETING, &mut said)).await;
-                greeted.map(|greeted| greeted.map(|_| said))
+                greeted.map(|greeted| match greeted {
+                    Ok((_, rest)) if rest.is_empty() => Ok(said),
+                    Ok((noise, rest)) => Err(format!("{noise}{GREETING} {rest}\n")),
+                    Err(noise) => Err(noise),
+                })
             }
             None => Ok(Err(String::new())),
         };
@@ -324,7 +357,7 @@ impl<'a> Opening<'a> {
             inner: Arc::new(Inner {
                 session: Arc::new(Session::resume_mux(control, None)),
                 master: Master(Mutex::new(master)),
-                first: Mutex::new(Some(said)),
+                first: Mutex::new(Some(First::Free(said))),
                 dir: Mutex::new(Some(self.dir)),
             }),
         }
@@ -376,11 +409,14 @@ impl<'a> Opening<'a> {
 /// such line comes. What a login shell prints before the greeting is noise.
 async fn until(mark: &str, said: &mut Said) -> Result<(String, String), String> {
     let mut text = String::new();
-    while let Ok(Some(line)) = said.next_line().await {
-        if let Some(rest) = line.strip_prefix(mark) {
+    let mut line = Vec::new();
+    while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
+        let read = String::from_utf8_lossy(&line);
+        if let Some(rest) = read.strip_prefix(mark) {
             return Ok((text, rest.trim().to_owned()));
         }
-        text = text + &line + "\n";
+        text.push_str(&read);
+        line.clear();
     }
     Err(text)
 }

@@ -174,15 +174,16 @@ impl Transport {
     pub async fn run_first(&self, script: &str, deadline: Duration) -> Result<Output, Error> {
         let first = match self.connection().await {
             Some(connection) => connection.first(script, deadline).await,
-            None => None,
+            None => Ok(None),
         };
         match first {
-            Some((status, printed)) => Ok(Output {
+            Ok(Some((status, printed))) => Ok(Output {
                 ended: Ended::Exited(status),
                 stdout: printed.clone().into_bytes(),
                 stderr: printed.into_bytes(),
             }),
-            None => self.run(script, b"", deadline).await,
+            Ok(None) => self.run(script, b"", deadline).await,
+            Err(_) => Err(Error::Connect(self.too_slow(deadline))),
         }
     }
 

@@ -16,6 +16,8 @@ use crate::plan::Expect;
 const LOOK: Duration = Duration::from_millis(50);
 /// An answer that takes longer than this was an interruption to whoever asked.
 const SLOW: Duration = Duration::from_millis(200);
+/// A first answer that is older than this is asked for again before anything is measured.
+const OLD: Duration = Duration::from_secs(1);
 /// The longest silence after a question that nobody answered.
 const SILENCE: Duration = Duration::from_secs(3);
 
@@ -27,6 +29,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub struct Sampler {
     gaps: Rc<Cell<Gaps>>,
     switched: Rc<Notify>,
+    wanted: Rc<Notify>,
     first: Option<oneshot::Receiver<bool>>,
     task: JoinHandle<()>,
 }
@@ -74,23 +77,31 @@ impl Gaps {
 }
 
 impl Sampler {
-    /// Begins to ask.
+    /// Asks a first time, and no more before [`Sampler::is_answered`].
     #[must_use]
     pub fn start(url: String) -> Self {
         let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
-        let switched = Rc::new(Notify::new());
+        let (switched, wanted) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
         let (answered, first) = oneshot::channel();
-        let sampling = sample(url, Rc::clone(&gaps), Rc::clone(&switched), answered);
+        let sampling = Sampling {
+            url,
+            gaps: Rc::clone(&gaps),
+            switched: Rc::clone(&switched),
+            wanted: Rc::clone(&wanted),
+        };
         Self {
             gaps,
             switched,
+            wanted,
             first: Some(first),
-            task: tokio::task::spawn_local(sampling),
+            task: tokio::task::spawn_local(sampling.run(answered)),
         }
     }
 
-    /// Waits for the first answer; `false` when there is none, so that nothing can be interrupted.
+    /// Begins to measure, after a first answer that is not old; `false` when there is none, so
+    /// that nothing can be interrupted.
     pub async fn is_answered(&mut self) -> bool {
+        self.wanted.notify_one();
         match self.first.take() {
             Some(first) => first.await.unwrap_or(false),
             None => true,
@@ -121,26 +132,37 @@ impl Drop for Sampler {
     }
 }
 
-async fn sample(
+/// What the task has of its sampler.
+struct Sampling {
     url: String,
-    total: Rc<Cell<Gaps>>,
+    gaps: Rc<Cell<Gaps>>,
     switched: Rc<Notify>,
-    answered: oneshot::Sender<bool>,
-) {
-    let Ok(client) = http::client() else { return };
-    let first = http::ask(&client, &url, &Expect::default()).await;
-    total.set(Gaps::new(Instant::now()));
-    let _ = answered.send(first.is_ok());
-    loop {
+    wanted: Rc<Notify>,
+}
+
+impl Sampling {
+    async fn run(self, answered: oneshot::Sender<bool>) {
+        let Ok(client) = http::client() else { return };
+        let expect = Expect::default();
+        let mut first = http::ask(&client, &self.url, &expect).await;
         let at = Instant::now();
-        let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
-        let mut gaps = total.get();
-        gaps.asked(at, Instant::now(), answer.is_ok());
-        total.set(gaps);
-        if answer.is_err() {
-            let _ = tokio::time::timeout(SILENCE, switched.notified()).await;
+        self.wanted.notified().await;
+        if first.is_err() || at.elapsed() > OLD {
+            first = http::ask(&client, &self.url, &expect).await;
         }
-        tokio::time::sleep(LOOK).await;
+        self.gaps.set(Gaps::new(Instant::now()));
+        let _ = answered.send(first.is_ok());
+        loop {
+            let at = Instant::now();
+            let answer = http::ask_hedged(&client, &self.url, &expect).await;
+            let mut gaps = self.gaps.get();
+            gaps.asked(at, Instant::now(), answer.is_ok());
+            self.gaps.set(gaps);
+            if answer.is_err() {
+                let _ = tokio::time::timeout(SILENCE, self.switched.notified()).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -255,8 +255,8 @@ impl<'a, H: Host> Saga<'a, H> {
         .of(FailureKind::TimedOut)
     }
 
-    /// While the backup is made, sampling of `health_url` begins; the first step that can
-    /// interrupt the service waits for an answer.
+    /// From the first step that can interrupt the service, `health_url` is sampled; whether it
+    /// answers at all is asked while the backup is made.
     async fn watch_downtime(&self, step: Step) {
         let Some(url) = &self.plan.checks.health_url else {
             return;

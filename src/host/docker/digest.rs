@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use tokio::task::JoinHandle;
 
 use super::pull::{credentials, unpullable};
@@ -14,8 +15,11 @@ use crate::event::Failure;
 use crate::host::reference;
 use crate::host::{Login, Result};
 
+/// A digest, and the login that the registry told it to.
+pub(super) type Told = (String, Option<DockerCredentials>);
+
 /// A question that is on its way.
-type Asking = JoinHandle<Result<String>>;
+type Asking = JoinHandle<Result<Told>>;
 
 /// The questions that were asked ahead, by reference.
 pub(super) type Asked = Arc<Mutex<HashMap<String, Asking>>>;
@@ -31,7 +35,7 @@ impl Engine {
     }
 
     /// The digest that a tag has now: the answer that was asked for ahead, once, or a new one.
-    pub(super) async fn digest(&self, text: &str, login: Option<&Login>) -> Result<String> {
+    pub(super) async fn digest(&self, text: &str, login: Option<&Login>) -> Result<Told> {
         let ahead = self.asked().remove(text);
         if let Some(ahead) = ahead
             && let Ok(answer) = ahead.await
@@ -47,14 +51,18 @@ impl Engine {
 }
 
 /// Asks the registry through the engine.
-async fn ask(docker: Docker, text: String, login: Option<Login>) -> Result<String> {
+async fn ask(docker: Docker, text: String, login: Option<Login>) -> Result<Told> {
     let reference = reference::parse(&text);
     let name = format!("{}:{}", reference.written, reference.tag_or_latest());
     let credentials = credentials(&reference, login.as_ref());
     let answer = docker
-        .inspect_registry_image(&name, credentials)
+        .inspect_registry_image(&name, credentials.clone())
         .await
         .map_err(|e| unpullable(&text, &reference, &said(&e)))?;
-    let digest = answer.descriptor.digest;
-    digest.ok_or_else(|| Failure::new(format!("the registry gave no digest for `{text}`")))
+    match answer.descriptor.digest {
+        Some(digest) => Ok((digest, credentials)),
+        None => Err(Failure::new(format!(
+            "the registry gave no digest for `{text}`"
+        ))),
+    }
 }

@@ -25,15 +25,14 @@ impl Engine {
         telling: Telling<'_>,
     ) -> Result<Fetched> {
         let reference = reference::parse(text);
-        let digest = match &reference.digest {
-            Some(digest) => digest.clone(),
+        let (digest, credentials) = match &reference.digest {
+            Some(digest) => (digest.clone(), credentials(&reference, login)),
             None => self.digest(text, login).await?,
         };
         let by_digest = format!("{}@{digest}", reference.written);
         if self.image(&by_digest).await?.is_none() {
             (telling.new)(&by_digest)?;
             fault!("pull.asked");
-            let credentials = credentials(&reference, login);
             self.fetch(text, &reference, &digest, platform, credentials, telling)
                 .await?;
             fault!("pull.fetched");

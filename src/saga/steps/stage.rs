@@ -2,6 +2,7 @@
 //!
 //! Its act also writes down what runs, before anything can change. Its undo removes the stage.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::event::Failure;
@@ -15,12 +16,7 @@ use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    if let Goal::Deploy { images } = &run.plan.goal {
-        for image in images {
-            let login = run.login(image);
-            run.host.expect_pull(image, login.as_ref()).await?;
-        }
-    }
+    expect_pulls(run).await?;
     let stage = run.dir.stage();
     let dir = run.host.lay_stage(run.plan, run.private, run.dir).await?;
     let (config, every) = tokio::join!(run.host.config(&dir), every_profile(run, &dir));
@@ -39,6 +35,21 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     warn_of_policies(run, &wanted);
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::WANTED, &wanted)
+}
+
+/// Has the registries asked while Compose reads: each once, so that a wrong password is tried once.
+async fn expect_pulls<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let Goal::Deploy { images } = &run.plan.goal else {
+        return Ok(());
+    };
+    let mut asked = BTreeSet::new();
+    for image in images {
+        if asked.insert(reference::parse(image).registry().to_owned()) {
+            let login = run.login(image);
+            run.host.expect_pull(image, login.as_ref()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the stage.

@@ -171,15 +171,21 @@ async fn the_first_command_runs_in_the_logins_own_session_which_stays() {
 }
 
 #[tokio::test]
-async fn a_first_command_that_says_nothing_is_not_waited_for_for_ever() {
+async fn a_first_command_is_heard_whatever_it_prints_and_given_up_when_it_takes_too_long() {
     let server = Sshd::start(&[]);
     let there = Transport::there(server.pinned()).await.unwrap();
-    let connection = there.connection().await.unwrap();
+    let odd = there
+        .run_first("printf 'no end \\377'", SOON)
+        .await
+        .unwrap();
+    assert_eq!(String::from_utf8(odd.stdout).unwrap(), "no end \u{fffd}");
+    let there = Transport::there(server.pinned()).await.unwrap();
     let brief = Duration::from_millis(200);
-    assert_eq!(connection.first("sleep 5", brief).await, None);
+    let slow = there.run_first("sleep 5", brief).await.unwrap_err();
+    assert!(slow.to_string().contains("took more than"), "{slow}");
     let output = there.run_first("echo here", SOON).await.unwrap();
     assert_eq!(output.stdout, b"here\n");
-    assert_eq!(server.logins(), 1);
+    assert_eq!(server.logins(), 2);
 }
 
 #[tokio::test]
