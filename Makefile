@@ -5,7 +5,7 @@ LAB := tests/lab/lab
 # more than they compute, so there are more of them than the smallest machine has processors.
 SLOTS ?= one two three
 
-.PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint test
+.PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint compiled test
 
 setup:
 	$(LAB) setup
@@ -61,12 +61,22 @@ lab-down:
 lab-selftest: setup
 	tests/lab/selftest
 
-lint: setup
+lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
+compiled: lint
+	cargo test --workspace --no-run
+	cargo test --config tests/proof.toml --lib proof --no-run
+	cargo test --features faults --test faults --no-run
+
+# What is missing here is said first. Then compiling, which takes the processors, goes side by side
+# with the making of images, which takes the network and the disk.
 # The faults are drawn from one seed here, so that a red build can be seen again.
-test: lint judges lab-up proof
+test:
+	$(LAB) ready
+	$(MAKE) -j2 compiled judges lab-up
+	$(MAKE) proof
 	LANDFALL_LAB_SLOTS="$(SLOTS)" RUST_TEST_THREADS=$(words $(SLOTS)) cargo test --workspace
 	$(MAKE) faults RUNS=60 SEED=1 BUDGET=1200
