@@ -5,6 +5,7 @@
 mod digest;
 pub mod pull;
 pub mod read;
+mod registry;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -9,9 +9,9 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use tokio::task::JoinHandle;
 
-use super::pull::{credentials, unpullable};
-use super::{Engine, said};
 use crate::event::Failure;
+use crate::host::docker::registry::{credentials, unpullable};
+use crate::host::docker::{Engine, said};
 use crate::host::reference;
 use crate::host::{Login, Result};
 

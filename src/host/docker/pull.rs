@@ -1,4 +1,4 @@
-//! Pulls by digest: whose login, how far it has come, why it failed.
+//! Pulls by digest: how far a pull has come, and that it brought what was asked for.
 //!
 //! No reference changes its meaning here.
 
@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters as query;
-use docker_credential::DockerCredential;
 use futures_util::StreamExt;
 
 use crate::event::Failure;
+use crate::host::docker::registry::{credentials, unpullable};
 use crate::host::docker::{Engine, said};
-use crate::host::reference::{self, DOCKER_HUB, Reference};
+use crate::host::reference::{self, Reference};
 use crate::host::{Fetched, Login, Result, Telling};
 
 impl Engine {
@@ -99,83 +99,4 @@ impl Layers {
         let sum = |f: fn(&(u64, u64)) -> u64| self.0.values().map(f).sum();
         (sum(|l| l.0), sum(|l| l.1))
     }
-}
-
-/// The login of the run if it is for this registry, or the server's own.
-pub(super) fn credentials(
-    reference: &Reference,
-    login: Option<&Login>,
-) -> Option<DockerCredentials> {
-    if let Some(login) = login {
-        return Some(DockerCredentials {
-            username: Some(login.username.clone()),
-            password: Some(login.password.expose().to_owned()),
-            serveraddress: Some(reference.registry().to_owned()),
-            ..DockerCredentials::default()
-        });
-    }
-    let registry = match reference.registry() {
-        DOCKER_HUB => "https://index.docker.io/v1/",
-        other => other,
-    };
-    match docker_credential::get_credential(registry).ok()? {
-        DockerCredential::UsernamePassword(username, password) => Some(DockerCredentials {
-            username: Some(username),
-            password: Some(password),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-        DockerCredential::IdentityToken(token) => Some(DockerCredentials {
-            identitytoken: Some(token),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-    }
-}
-
-/// Why a pull failed, with what to do about it.
-pub(super) fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
-    let failure = Failure::new(format!("cannot pull `{text}`")).because(why);
-    let registry = reference.registry();
-    let low = why.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
-    if has(&[
-        "unauthorized",
-        "authentication required",
-        "denied",
-        "no basic auth",
-    ]) {
-        return failure
-            .hint(format!(
-                "check `registry_username` and `registry_password` for `{registry}`"
-            ))
-            .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
-    }
-    if has(&[
-        "manifest unknown",
-        "not found",
-        "name unknown",
-        "name_unknown",
-    ]) {
-        return failure.hint(format!(
-            "check the name and the tag, and that the build pushed it: `docker manifest inspect {text}`"
-        ));
-    }
-    if has(&["no space left"]) {
-        return failure
-            .hint("free disk space on the server: `docker system df`, `docker image prune`");
-    }
-    if has(&[
-        "connection refused",
-        "no such host",
-        "timeout",
-        "no route",
-        "unreachable",
-        "eof",
-    ]) {
-        return failure.hint(format!(
-            "check that the server reaches `{registry}`: `curl -sI https://{registry}/v2/`"
-        ));
-    }
-    failure
 }
