@@ -37,19 +37,24 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     run.dir.keep(name::WANTED, &wanted)
 }
 
-/// Has the registries asked while Compose reads: each once, so that a wrong password is tried once.
+/// Has the registries asked while Compose reads.
 async fn expect_pulls<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    let Goal::Deploy { images } = &run.plan.goal else {
-        return Ok(());
-    };
-    let mut asked = BTreeSet::new();
-    for image in images {
-        if asked.insert(reference::parse(image).registry().to_owned()) {
+    if let Goal::Deploy { images } = &run.plan.goal {
+        for image in first_of_each_registry(images) {
             let login = run.login(image);
             run.host.expect_pull(image, login.as_ref()).await?;
         }
     }
     Ok(())
+}
+
+/// A registry that refuses a password is not to be given it for several images at once.
+fn first_of_each_registry(images: &[String]) -> impl Iterator<Item = &String> {
+    let mut asked = BTreeSet::new();
+    let registry = |image: &String| reference::parse(image).registry().to_owned();
+    images
+        .iter()
+        .filter(move |image| asked.insert(registry(image)))
 }
 
 /// Removes the stage.
@@ -229,6 +234,14 @@ mod tests {
                 })
                 .collect(),
         }
+    }
+
+    #[test]
+    fn a_registry_is_asked_ahead_for_one_image_alone() {
+        let images = ["ghcr.io/a/web:1", "nginx:1", "ghcr.io/a/db:2", "redis"];
+        let images = images.map(str::to_owned);
+        let first: Vec<_> = first_of_each_registry(&images).collect();
+        assert_eq!(first, ["ghcr.io/a/web:1", "nginx:1"]);
     }
 
     #[test]
