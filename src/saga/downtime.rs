@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, oneshot};
+use reqwest::Client;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::host::http;
@@ -16,7 +17,7 @@ use crate::plan::Expect;
 const LOOK: Duration = Duration::from_millis(50);
 /// An answer that takes longer than this was an interruption to whoever asked.
 const SLOW: Duration = Duration::from_millis(200);
-/// A first answer that is older than this is asked for again before anything is measured.
+/// An answer that is older than this does not say that the URL answers now.
 const OLD: Duration = Duration::from_secs(1);
 /// The longest silence after a question that nobody answered.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -29,8 +30,6 @@ const SILENCE: Duration = Duration::from_secs(3);
 pub struct Sampler {
     gaps: Rc<Cell<Gaps>>,
     switched: Rc<Notify>,
-    wanted: Rc<Notify>,
-    first: Option<oneshot::Receiver<bool>>,
     task: JoinHandle<()>,
 }
 
@@ -77,35 +76,25 @@ impl Gaps {
 }
 
 impl Sampler {
-    /// Asks a first time, and no more before [`Sampler::is_answered`].
-    #[must_use]
-    pub fn start(url: String) -> Self {
-        let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
-        let (switched, wanted) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
-        let (answered, first) = oneshot::channel();
-        let sampling = Sampling {
-            url,
-            gaps: Rc::clone(&gaps),
-            switched: Rc::clone(&switched),
-            wanted: Rc::clone(&wanted),
+    /// Begins to ask; `None` when nothing answers there now, so that nothing can be interrupted.
+    pub async fn start(url: String, early: Option<Early>) -> Option<Self> {
+        let early = match early {
+            Some(Early(asking)) => asking.await.ok().flatten(),
+            None => None,
         };
-        Self {
+        let client = match early.filter(|(_, at)| at.elapsed() < OLD) {
+            Some((client, _)) => client,
+            None => answering(&url).await?,
+        };
+        let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
+        let switched = Rc::new(Notify::new());
+        let sampling = sample(client, url, Rc::clone(&gaps), Rc::clone(&switched));
+        let task = tokio::task::spawn_local(sampling);
+        Some(Self {
             gaps,
             switched,
-            wanted,
-            first: Some(first),
-            task: tokio::task::spawn_local(sampling.run(answered)),
-        }
-    }
-
-    /// Begins to measure, after a first answer that is not old; `false` when there is none, so
-    /// that nothing can be interrupted.
-    pub async fn is_answered(&mut self) -> bool {
-        self.wanted.notify_one();
-        match self.first.take() {
-            Some(first) => first.await.unwrap_or(false),
-            None => true,
-        }
+            task,
+        })
     }
 
     /// Says that the containers have been replaced.
@@ -113,16 +102,12 @@ impl Sampler {
         self.switched.notify_one();
     }
 
-    /// Ends the asking; milliseconds without an answer in all, a gap that is still open included,
-    /// or none where the first answer was never waited for: nothing was going to interrupt it.
+    /// Ends the asking; milliseconds without an answer in all, a gap that is still open included.
     #[must_use]
-    pub fn stop(self) -> Option<u64> {
-        if self.first.is_some() {
-            return None;
-        }
+    pub fn stop(self) -> u64 {
         let gaps = self.gaps.get();
         let total = gaps.closed + gaps.open(Instant::now());
-        Some(u64::try_from(total.as_millis()).unwrap_or(u64::MAX))
+        u64::try_from(total.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -132,42 +117,49 @@ impl Drop for Sampler {
     }
 }
 
-/// What the task has of its sampler.
-struct Sampling {
-    url: String,
-    gaps: Rc<Cell<Gaps>>,
-    switched: Rc<Notify>,
-    wanted: Rc<Notify>,
+/// One question that is asked while there is other work, for [`Sampler::start`] to build on.
+#[derive(Debug)]
+pub struct Early(JoinHandle<Option<(Client, Instant)>>);
+
+impl Early {
+    /// Asks once.
+    #[must_use]
+    pub fn ask(url: String) -> Self {
+        Self(tokio::task::spawn_local(async move {
+            let client = answering(&url).await?;
+            Some((client, Instant::now()))
+        }))
+    }
 }
 
-impl Sampling {
-    async fn run(self, answered: oneshot::Sender<bool>) {
-        let Ok(client) = http::client() else { return };
-        let expect = Expect::default();
-        let mut first = http::ask(&client, &self.url, &expect).await;
+/// A client whose question is answered.
+async fn answering(url: &str) -> Option<Client> {
+    let client = http::client().ok()?;
+    http::ask(&client, url, &Expect::default()).await.ok()?;
+    Some(client)
+}
+
+async fn sample(client: Client, url: String, total: Rc<Cell<Gaps>>, switched: Rc<Notify>) {
+    loop {
         let at = Instant::now();
-        self.wanted.notified().await;
-        if first.is_err() || at.elapsed() > OLD {
-            first = http::ask(&client, &self.url, &expect).await;
+        let answer = http::ask_hedged(&client, &url, &Expect::default()).await;
+        let mut gaps = total.get();
+        gaps.asked(at, Instant::now(), answer.is_ok());
+        total.set(gaps);
+        if answer.is_err() {
+            let _ = tokio::time::timeout(SILENCE, switched.notified()).await;
         }
-        self.gaps.set(Gaps::new(Instant::now()));
-        let _ = answered.send(first.is_ok());
-        loop {
-            let at = Instant::now();
-            let answer = http::ask_hedged(&client, &self.url, &expect).await;
-            let mut gaps = self.gaps.get();
-            gaps.asked(at, Instant::now(), answer.is_ok());
-            self.gaps.set(gaps);
-            if answer.is_err() {
-                let _ = tokio::time::timeout(SILENCE, self.switched.notified()).await;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     const fn ms(n: u64) -> Duration {
@@ -183,18 +175,38 @@ mod tests {
         gaps
     }
 
+    /// Answers so many questions, and refuses every other.
+    async fn answers(questions: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::task::spawn_local(async move {
+            for _ in 0..questions {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await;
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        url
+    }
+
     #[tokio::test(flavor = "current_thread")]
-    async fn nothing_is_told_of_what_did_not_answer_or_was_not_going_to_be_interrupted() {
-        let local = tokio::task::LocalSet::new();
-        let silent = "http://127.0.0.1:1/".to_owned();
-        local
-            .run_until(async {
-                let sampler = Sampler::start(silent.clone());
-                assert_eq!(sampler.stop(), None, "nobody waited for an answer");
-                let mut sampler = Sampler::start(silent);
-                assert!(!sampler.is_answered().await, "nothing listens there");
-            })
-            .await;
+    async fn a_fresh_early_answer_is_enough_and_a_missing_one_is_asked_for_again() {
+        let measured =
+            async |url: String, early: Option<Early>| Sampler::start(url, early).await.is_some();
+        let cases = async {
+            let url = answers(1).await;
+            let early = Early::ask(url.clone());
+            assert!(
+                measured(url.clone(), Some(early)).await,
+                "its one answer counts"
+            );
+            assert!(!measured(url, None).await, "there is no other");
+            let (silent, url) = (answers(0).await, answers(1).await);
+            let early = Early::ask(silent);
+            assert!(measured(url, Some(early)).await, "it answers by now");
+        };
+        tokio::task::LocalSet::new().run_until(cases).await;
     }
 
     #[test]

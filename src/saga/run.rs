@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Private};
-use crate::saga::downtime::Sampler;
+use crate::saga::downtime::{Early, Sampler};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
@@ -35,6 +35,7 @@ pub struct Saga<'a, H> {
     redactor: RefCell<Redactor>,
     deadline: Instant,
     lock: RefCell<Option<Lock>>,
+    early: RefCell<Option<Early>>,
     sampler: RefCell<Option<Sampler>>,
 }
 
@@ -110,6 +111,7 @@ impl<'a, H: Host> Saga<'a, H> {
             private,
             journal: RefCell::new(journal),
             lock: RefCell::new(lock),
+            early: RefCell::default(),
             sampler: RefCell::default(),
         }
     }
@@ -201,8 +203,8 @@ impl<'a, H: Host> Saga<'a, H> {
 
     async fn finish(&self, outcome: Outcome) -> Result<()> {
         let last = self.plan.steps().last().copied().unwrap_or(Step::Commit);
-        if let Some(ms) = self.sampler.take().and_then(Sampler::stop) {
-            self.tell(last, Note::Downtime { ms });
+        if let Some(sampler) = self.sampler.take() {
+            self.tell(last, Note::Downtime { ms: sampler.stop() });
         }
         let tell = |note| self.tell(last, note);
         fault!(here "tidy.before");
@@ -261,13 +263,13 @@ impl<'a, H: Host> Saga<'a, H> {
         let Some(url) = &self.plan.checks.health_url else {
             return;
         };
-        if !matches!(step, Step::Backup | Step::Files | Step::Restore) {
-            return;
+        if step == Step::Backup {
+            self.early.replace(Some(Early::ask(url.clone())));
         }
-        let going = self.sampler.take();
-        let mut sampler = going.unwrap_or_else(|| Sampler::start(url.clone()));
-        if step == Step::Backup || sampler.is_answered().await {
-            self.sampler.replace(Some(sampler));
+        if matches!(step, Step::Files | Step::Restore) && self.sampler.borrow().is_none() {
+            let early = self.early.take();
+            let sampler = Sampler::start(url.clone(), early).await;
+            self.sampler.replace(sampler);
         }
     }
 
