@@ -75,7 +75,7 @@ impl Webhook {
     }
 
     async fn post_twice(&self, message: &Value) -> Result<(), Failure> {
-        let client = self.client()?;
+        let client = client()?;
         let first = self.post_once(&client, message).await?;
         let Some(pause) = self.second_chance(&first) else {
             return verdict(first).await;
@@ -87,20 +87,6 @@ impl Webhook {
     async fn post_once(&self, client: &Client, message: &Value) -> Result<Response, Failure> {
         let request = client.post(self.address.expose().trim()).json(message);
         request.send().await.map_err(cannot_send)
-    }
-
-    fn client(&self) -> Result<Client, Failure> {
-        // A second installation is refused, which is as good as the first.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        Client::builder()
-            .timeout(self.deadline)
-            // A message is not handed on to wherever an answer points.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(cannot_send)
     }
 
     /// How long to wait before a second try, if one makes sense.
@@ -126,6 +112,20 @@ impl Webhook {
         }
         failure
     }
+}
+
+/// The client has no deadline of its own: of two clocks that end at once, either might speak first.
+fn client() -> Result<Client, Failure> {
+    // A second installation is refused, which is as good as the first.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::builder()
+        // A message is not handed on to wherever an answer points.
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(cannot_send)
 }
 
 async fn verdict(mut answer: Response) -> Result<(), Failure> {

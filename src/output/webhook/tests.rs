@@ -12,7 +12,8 @@ use super::*;
 const PATH: &str = "services/T000/B000/XyZsecretXyZ";
 
 /// A server that gives these answers, one a connection, and then returns what it was asked.
-/// An empty answer closes the connection; `hang` never answers.
+/// An empty answer closes the connection; `hang` never answers, and `stall` keeps this thread, the
+/// client's too, from looking at its clock in time.
 async fn server(answers: &'static [&'static str]) -> (Webhook, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/{PATH}\n", listener.local_addr().unwrap());
@@ -21,10 +22,15 @@ async fn server(answers: &'static [&'static str]) -> (Webhook, JoinHandle<Vec<St
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             asked.push(request(&mut stream).await);
-            if *answer == "hang" {
-                tokio::time::sleep(Duration::from_secs(5)).await;
+            match *answer {
+                "hang" => {}
+                "stall" => std::thread::sleep(Duration::from_millis(800)),
+                answer => {
+                    stream.write_all(answer.as_bytes()).await.ok();
+                    continue;
+                }
             }
-            stream.write_all(answer.as_bytes()).await.ok();
+            tokio::time::sleep(Duration::from_secs(5)).await;
         }
         asked
     });
@@ -59,7 +65,7 @@ const ELSEWHERE: &str = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/x\r\
 
 async fn fails(answers: &'static [&'static str]) -> String {
     let (mut webhook, _served) = server(answers).await;
-    if answers == ["hang"] {
+    if ["hang", "stall"].contains(&answers[0]) {
         webhook.deadline = Duration::from_millis(500);
     }
     let failure = webhook.post(&json!({"text": "x"})).await.unwrap_err();
@@ -103,6 +109,7 @@ async fn a_message_that_is_not_accepted_is_a_failure_that_hides_the_address() {
     insta::assert_snapshot!(fails(&[GONE]).await, @"the webhook answered 404 Not Found: no_service");
     insta::assert_snapshot!(fails(&[ELSEWHERE]).await, @"the webhook answered 302 Found");
     insta::assert_snapshot!(fails(&["hang"]).await, @"the webhook did not answer within 500 ms");
+    insta::assert_snapshot!(fails(&["stall"]).await, @"the webhook did not answer within 500 ms");
     let closed = fails(&[""]).await;
     assert!(closed.starts_with("the message cannot be sent"), "{closed}");
 }
