@@ -2,6 +2,8 @@
 //!
 //! It changes nothing on the server, and refuses to know what a record is for.
 
+use futures_util::future::try_join_all;
+
 use crate::archive::catalogue::Listed;
 use crate::archive::{Reference, Release, Running};
 use crate::event::{Failure, Note};
@@ -12,29 +14,17 @@ use crate::saga::steps::Run;
 
 /// Records what runs in a project, and what its references and the named ones mean.
 pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -> Result<Before> {
-    let containers = host.containers(project).await?;
+    let (containers, networks) = tokio::join!(host.containers(project), host.networks(project));
+    let (containers, networks) = (containers?, networks?);
     references.extend(containers.iter().map(|c| c.image.clone()));
-    references.sort();
-    references.dedup();
-    let mut meanings = Vec::new();
-    for reference in references {
-        if is_image_id(&reference) {
-            continue;
-        }
-        let image = host.image(&reference).await?;
-        meanings.push(Reference {
-            digest: image.as_ref().and_then(|i| digest_for(i, &reference)),
-            image_id: image.map(|i| i.id),
-            reference,
-        });
-    }
+    let meant = meanings(host, references);
+    let (services, meant) = tokio::join!(running(host, &containers), meant);
     let release = Release {
         project: project.to_owned(),
         compose_files: made_from(&containers),
-        services: running(host, &containers).await?,
-        references: meanings,
+        services: services?,
+        references: meant?,
     };
-    let networks = host.networks(project).await?;
     let (network_ids, networks) = networks.into_iter().map(|n| (n.id, n.name)).unzip();
     Ok(Before {
         release,
@@ -42,6 +32,23 @@ pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -
         networks,
         network_ids,
     })
+}
+
+/// What references mean, sorted; an image's ID means itself and is left out.
+async fn meanings<H: Host>(host: &H, mut references: Vec<String>) -> Result<Vec<Reference>> {
+    references.retain(|reference| !is_image_id(reference));
+    references.sort();
+    references.dedup();
+    let images = try_join_all(references.iter().map(|reference| host.image(reference))).await?;
+    let meant = references
+        .iter()
+        .zip(images)
+        .map(|(reference, image)| Reference {
+            digest: image.as_ref().and_then(|i| digest_for(i, reference)),
+            image_id: image.map(|i| i.id),
+            reference: reference.clone(),
+        });
+    Ok(meant.collect())
 }
 
 /// The compose files that all containers agree on.
@@ -76,28 +83,34 @@ pub fn digest_for(image: &Image, reference: &str) -> Option<String> {
 
 /// One entry a service, from its containers.
 pub async fn running<H: Host>(host: &H, containers: &[Container]) -> Result<Vec<Running>> {
-    let mut services: Vec<Running> = Vec::new();
+    let mut firsts: Vec<&Container> = Vec::new();
     for container in containers {
-        if let Some(known) = services.iter_mut().find(|s| s.service == container.service) {
-            known.replicas += 1;
-            known.well &= is_well(container);
-            known.running |= container.state.is_at_work();
-            continue;
+        if firsts.iter().all(|f| f.service != container.service) {
+            firsts.push(container);
         }
-        let image = host.image(&container.image_id).await?;
-        services.push(Running {
-            service: container.service.clone(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
-            digest: image.and_then(|i| digest_for(&i, &container.image)),
-            config_hash: container.config_hash.clone(),
-            replicas: 1,
-            well: is_well(container),
-            running: container.state.is_at_work(),
-        });
     }
+    let images = try_join_all(firsts.iter().map(|first| host.image(&first.image_id))).await?;
+    let entries = firsts.into_iter().zip(images);
+    let mut services: Vec<Running> = entries
+        .map(|(first, image)| entry(first, image.as_ref(), containers))
+        .collect();
     services.sort();
     Ok(services)
+}
+
+/// A service as its containers are, the first of them telling what it was made from.
+fn entry(first: &Container, image: Option<&Image>, containers: &[Container]) -> Running {
+    let own = || containers.iter().filter(|c| c.service == first.service);
+    Running {
+        service: first.service.clone(),
+        image: first.image.clone(),
+        image_id: first.image_id.clone(),
+        digest: image.and_then(|i| digest_for(i, &first.image)),
+        config_hash: first.config_hash.clone(),
+        replicas: own().map(|_| 1).sum(),
+        well: own().all(is_well),
+        running: own().any(|c| c.state.is_at_work()),
+    }
 }
 
 fn is_well(container: &Container) -> bool {
