@@ -15,8 +15,11 @@ use crate::plan::Expect;
 
 /// How often the URL is asked.
 const LOOK: Duration = Duration::from_millis(50);
-/// An answer that takes longer than this was an interruption to whoever asked.
+/// An answer that takes this much longer than three usual ones was an interruption to whoever asked.
 const SLOW: Duration = Duration::from_millis(200);
+/// How long a first answer is waited for: a URL that takes longer measures nothing, and a release
+/// that hangs is not to keep its successor waiting.
+const PROMPT: Duration = Duration::from_secs(2);
 /// An answer that is older than this does not say that the URL answers now.
 const OLD: Duration = Duration::from_secs(1);
 /// The longest silence after a question that nobody answered.
@@ -39,14 +42,17 @@ struct Gaps {
     closed: Duration,
     last_answer: Instant,
     missed: bool,
+    /// The shortest time that an answer took: what an application needs for its checks.
+    usual: Duration,
 }
 
 impl Gaps {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, usual: Duration) -> Self {
         Self {
             closed: Duration::ZERO,
             last_answer: now,
             missed: false,
+            usual,
         }
     }
 
@@ -56,7 +62,8 @@ impl Gaps {
             self.missed = true;
             return;
         }
-        if now - at > SLOW {
+        self.usual = self.usual.min(now - at);
+        if now - at > self.slow() {
             self.missed = true;
         }
         self.closed += self.open(now);
@@ -67,11 +74,15 @@ impl Gaps {
     /// How long nothing has answered, if that is an interruption.
     fn open(&self, now: Instant) -> Duration {
         let gap = now - self.last_answer;
-        if self.missed || gap > LOOK * 2 + SLOW {
+        if self.missed || gap > LOOK * 2 + self.slow() {
             gap
         } else {
             Duration::ZERO
         }
+    }
+
+    fn slow(&self) -> Duration {
+        SLOW + 3 * self.usual
     }
 }
 
@@ -82,13 +93,13 @@ impl Sampler {
             Some(Early(asking)) => asking.await.ok().flatten(),
             None => None,
         };
-        let client = match early.filter(|(_, at)| at.elapsed() < OLD) {
-            Some((client, _)) => client,
-            None => answering(&url).await?,
+        let first = match early.filter(|early| early.at.elapsed() < OLD) {
+            Some(early) => early,
+            None => Answered::by(&url).await?,
         };
-        let gaps = Rc::new(Cell::new(Gaps::new(Instant::now())));
+        let gaps = Rc::new(Cell::new(Gaps::new(Instant::now(), first.took)));
         let switched = Rc::new(Notify::new());
-        let sampling = sample(client, url, Rc::clone(&gaps), Rc::clone(&switched));
+        let sampling = sample(first.client, url, Rc::clone(&gaps), Rc::clone(&switched));
         let task = tokio::task::spawn_local(sampling);
         Some(Self {
             gaps,
@@ -119,24 +130,39 @@ impl Drop for Sampler {
 
 /// One question that is asked while there is other work, for [`Sampler::start`] to build on.
 #[derive(Debug)]
-pub struct Early(JoinHandle<Option<(Client, Instant)>>);
+pub struct Early(JoinHandle<Option<Answered>>);
 
 impl Early {
     /// Asks once.
     #[must_use]
     pub fn ask(url: String) -> Self {
-        Self(tokio::task::spawn_local(async move {
-            let client = answering(&url).await?;
-            Some((client, Instant::now()))
-        }))
+        Self(tokio::task::spawn_local(
+            async move { Answered::by(&url).await },
+        ))
     }
 }
 
-/// A client whose question is answered.
-async fn answering(url: &str) -> Option<Client> {
-    let client = http::client().ok()?;
-    http::ask(&client, url, &Expect::default()).await.ok()?;
-    Some(client)
+/// A question that was answered.
+#[derive(Debug)]
+struct Answered {
+    client: Client,
+    at: Instant,
+    took: Duration,
+}
+
+impl Answered {
+    /// Asks; `None` without a good answer in time.
+    async fn by(url: &str) -> Option<Self> {
+        let client = http::client().ok()?;
+        let (begun, expect) = (Instant::now(), Expect::default());
+        let asked = http::ask(&client, url, &expect);
+        tokio::time::timeout(PROMPT, asked).await.ok()?.ok()?;
+        Some(Self {
+            client,
+            at: Instant::now(),
+            took: begun.elapsed(),
+        })
+    }
 }
 
 async fn sample(client: Client, url: String, total: Rc<Cell<Gaps>>, switched: Rc<Notify>) {
@@ -168,7 +194,12 @@ mod tests {
 
     /// Questions as (asked, answered or given up) in milliseconds, and whether there was an answer.
     fn gaps(start: Instant, questions: &[(u64, u64, bool)]) -> Gaps {
-        let mut gaps = Gaps::new(start);
+        paced(start, Duration::ZERO, questions)
+    }
+
+    /// The same where an answer usually takes its time.
+    fn paced(start: Instant, usual: Duration, questions: &[(u64, u64, bool)]) -> Gaps {
+        let mut gaps = Gaps::new(start, usual);
         for &(at, now, answered) in questions {
             gaps.asked(start + ms(at), start + ms(now), answered);
         }
@@ -214,6 +245,26 @@ mod tests {
         let start = Instant::now();
         let gaps = gaps(start, &[(50, 55, true), (105, 250, true), (300, 310, true)]);
         assert_eq!(gaps.closed + gaps.open(start + ms(360)), Duration::ZERO);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_release_that_hangs_is_not_waited_for_and_measures_nothing() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let start = Sampler::start(url, None);
+        let started = tokio::time::timeout(2 * PROMPT, start).await;
+        assert!(started.unwrap().is_none(), "given up in time");
+    }
+
+    #[test]
+    fn an_application_that_is_always_slow_is_not_down_and_one_that_gets_slow_is() {
+        let start = Instant::now();
+        let slow = [(50, 450, true), (500, 900, true)];
+        assert_eq!(paced(start, ms(400), &slow).closed, Duration::ZERO);
+        let slower = [(50, 450, true), (500, 2000, true)];
+        assert_eq!(paced(start, ms(400), &slower).closed, ms(1550));
+        let quick_by_now = [(50, 55, true), (105, 400, true)];
+        assert_eq!(paced(start, ms(400), &quick_by_now).closed, ms(345));
     }
 
     #[test]
