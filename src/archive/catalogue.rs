@@ -52,6 +52,25 @@ pub struct Current<'a> {
     pub has_tree_of: &'a mut dyn FnMut(&Description) -> Result<bool, Failure>,
 }
 
+/// What `latest` comes to, where every backup could be held against what runs.
+#[derive(Debug, PartialEq)]
+pub enum Latest<'a> {
+    /// This one.
+    Backup(&'a Listed),
+    /// None, and why each was passed over.
+    Nothing(Failure),
+}
+
+impl<'a> Latest<'a> {
+    /// The backup, or the failure of whoever needs one.
+    pub fn needed(self) -> Result<&'a Listed, Failure> {
+        match self {
+            Self::Backup(listed) => Ok(listed),
+            Self::Nothing(why) => Err(why),
+        }
+    }
+}
+
 /// The backups of `deploy_dir` in `backup_dir`, newest first by their names. Foreign files are not
 /// listed; a directory that does not exist holds none.
 pub fn list(backup_dir: &Path, deploy_dir: &Path) -> Result<Vec<Listed>, Failure> {
@@ -168,23 +187,24 @@ fn choices(list: &[Listed]) -> String {
 }
 
 /// The newest backup that `latest` means: taken before a deployment, of a release that ran well,
-/// and not what is running. The failure tells why each was passed over.
-pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<&'a Listed, Failure> {
+/// and not what is running. It fails where that cannot be said.
+pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<Latest<'a>, Failure> {
     let mut passed_over = Vec::new();
     for listed in list {
         match objection(listed, current)? {
-            None => return Ok(listed),
+            None => return Ok(Latest::Backup(listed)),
             Some(why) => passed_over.push(format!("{}: {why}", listed.timestamp)),
         }
     }
     let mut failure = Failure::new("there is no good backup that differs from what is running");
-    if passed_over.is_empty() {
-        return Err(failure
+    Ok(Latest::Nothing(if passed_over.is_empty() {
+        failure
             .because("there is no backup at all")
-            .hint("deploy first: a deployment makes one"));
-    }
-    failure.because = passed_over;
-    Err(failure.hint("name one by `backup_timestamp`; `landfall backups` lists them"))
+            .hint("deploy first: a deployment makes one")
+    } else {
+        failure.because = passed_over;
+        failure.hint("name one by `backup_timestamp`; `landfall backups` lists them")
+    }))
 }
 
 /// What its own run and later ones brought since a backup was taken. Those that were taken back

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::archive::catalogue::Listed;
+use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
@@ -201,7 +201,7 @@ impl Host for Server {
         self.beside(move |_| verify(&archive)).await
     }
 
-    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
         site::latest(&self.site, listed, release)
     }
 

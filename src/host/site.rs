@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::archive::catalogue::{self, Listed};
+use crate::archive::catalogue::{self, Latest, Listed};
 use crate::archive::restore::{self as put_back, Data};
 use crate::archive::{Description, Release, retention, space, write};
 use crate::event::Failure;
@@ -280,7 +280,7 @@ pub fn backups(site: &Site) -> Result<Vec<Listed>> {
 
 /// The newest good backup that differs from what runs. What a restore of it would leave alone does
 /// not count: each is compared by its own data and its own globs.
-pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
     let whole = scope(site)?;
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {

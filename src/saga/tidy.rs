@@ -135,11 +135,11 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let now = record::of(run.host, &project, Vec::new());
     let (listed, now) = tokio::join!(run.host.backups(), now);
     let (listed, now) = (listed?, now?);
-    let needed = run.host.latest(&listed, &now.release).await;
-    let needed_ones: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
+    let needed = run.host.latest(&listed, &now.release).await?.needed();
+    let needed: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
     run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
-    let drop = retention::to_drop(&listed, keep, &needed_ones);
+    let drop = retention::to_drop(&listed, keep, &needed);
     let described = listed.iter().filter(|l| l.description.is_ok());
     let (dropping, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));
     let dropped = noted(run, &descriptions(&dropping))?;

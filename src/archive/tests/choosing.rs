@@ -124,7 +124,7 @@ fn chosen<'a>(list: &'a [Listed], running: &str) -> Result<&'a str, Failure> {
         release: &release(running),
         has_tree_of: &mut |_| Ok(true),
     };
-    latest(list, &mut current).map(|l| l.timestamp.as_str())
+    Ok(latest(list, &mut current)?.needed()?.timestamp.as_str())
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn latest_of(scene: &Scene) -> Result<String, Failure> {
     };
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
     let chosen = site::latest(&site, &all, &release("sha256:one"));
-    chosen.map(|l| l.timestamp.clone())
+    Ok(chosen?.needed()?.timestamp.clone())
 }
 
 #[test]

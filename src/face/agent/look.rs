@@ -9,8 +9,9 @@ use std::path::Path;
 use chrono::Utc;
 use serde_json::{Value, json};
 
+use crate::archive::catalogue::{self, Latest};
 use crate::archive::verify;
-use crate::archive::{Description, Release, catalogue};
+use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::face::errand::Errand;
 use crate::host::Host;
@@ -83,7 +84,8 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
         }
     };
     let listed = host.backups().await?;
-    let target = host.latest(&listed, &release).await.ok();
+    let target = host.latest(&listed, &release).await;
+    let target = target.and_then(Latest::needed).ok();
     let unfinished = runs::unfinished(state, "");
     let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
     let stuck = runs::stuck(state, site);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::world::COMPOSE;
-use crate::archive::catalogue::Listed;
+use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
@@ -91,7 +91,7 @@ impl Host for Fake {
         backups::check(description)
     }
 
-    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
         backups::latest(listed, release)
     }
 

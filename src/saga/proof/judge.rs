@@ -8,7 +8,8 @@ use super::danger::Kind;
 use super::explore::Trail;
 use super::life::{Struck, named_event};
 use super::scenes::Scene;
-use super::world::{Case, KEEPER, World};
+use super::world::{Backup, Case, KEEPER, World};
+use crate::archive::Purpose;
 use crate::event::{Event, Outcome, Record, Status};
 use crate::host::State;
 use crate::saga::journal::parse_line;
@@ -223,6 +224,7 @@ fn has_kept_backups(scene: &Scene, world: &World, trail: &Trail) -> Result<(), S
     if gone && world.backups.len() < keep {
         return Err("a backup is gone that was to be kept".into());
     }
+    has_a_way_back(scene, world)?;
     let mut own = None;
     for backup in world.backups.values() {
         let (Some(description), Some(files)) = (&backup.description, &backup.files) else {
@@ -246,6 +248,24 @@ fn has_kept_backups(scene: &Scene, world: &World, trail: &Trail) -> Result<(), S
         if !image.is_some_and(|i| i.tags.iter().any(|t| t.starts_with(&prefix))) {
             return Err(format!("nothing keeps {} for the backup", service.image_id));
         }
+    }
+    Ok(())
+}
+
+/// Where a rollback had somewhere to go from what runs now, it still has.
+fn has_a_way_back(scene: &Scene, world: &World) -> Result<(), String> {
+    let runs: BTreeSet<&String> = world.containers.iter().map(|c| &c.image_id).collect();
+    let leads_elsewhere = |backup: &Backup| {
+        let described = backup.description.as_ref();
+        described.is_some_and(|d| {
+            let had: BTreeSet<&String> = d.release.services.iter().map(|s| &s.image_id).collect();
+            d.purpose == Purpose::Deploy && d.release.is_good() && had != runs
+        })
+    };
+    if scene.old.backups.values().any(leads_elsewhere)
+        && !world.backups.values().any(leads_elsewhere)
+    {
+        return Err("no backup is left that a rollback would go to".into());
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 19] = [
+    "rollback-retention",
     "rollback-fewer",
     "restarting-bad",
     "stopped-bad",
@@ -113,6 +114,7 @@ impl Scene {
             "retention" => retention(name, dir),
             "rollback" => rollback(name, dir, &one("1"), &one("2")),
             "rollback-fewer" => rollback(name, dir, &one("1"), &two("acme/web:2", "acme/job:1")),
+            "rollback-retention" => rollback_again(name, dir),
             "rollback-pruned" => pruned(rollback(name, dir, &one("1"), &one("2"))),
             _ => panic!("there is no scene `{name}`"),
         };
@@ -127,7 +129,7 @@ impl Scene {
             .old
             .backups
             .values()
-            .next()
+            .next_back()
             .filter(|_| self.is_rollback());
         if let Some(Backup {
             description: Some(description),
@@ -336,10 +338,27 @@ fn retention(name: &'static str, dir: &Path) -> Scene {
 
 /// A manual rollback to what ran before an upgrade.
 fn rollback(name: &'static str, dir: &Path, old: &str, new: &str) -> Scene {
-    let mut earlier = deploy(name, dir, old, new);
+    taken_back(deploy(name, dir, old, new))
+}
+
+/// A manual rollback whose safety copy takes the only place that there is for a backup: the one
+/// that another rollback would go to stays all the same.
+fn rollback_again(name: &'static str, dir: &Path) -> Scene {
+    let mut first = deploy(name, dir, &one("1"), &one("2"));
+    first.plan.id = "20251015_143025-c0ffee".into();
+    let mut second = deploy(name, dir, &one("2"), &one("3"));
+    second.old = left_by(first);
+    let mut scene = taken_back(second);
+    scene.plan.backups.keep = 1;
+    scene
+}
+
+/// The manual rollback of a deployment.
+fn taken_back(mut earlier: Scene) -> Scene {
     earlier.plan.id = "20251016_143025-c0ffee".into();
-    let registry = earlier.registry.clone();
-    let mut plan = plan(dir);
+    let (name, registry) = (earlier.name, earlier.registry.clone());
+    let mut plan = earlier.plan.clone();
+    plan.id = sample::deploy().id;
     plan.files.clear();
     plan.goal = Goal::Rollback {
         to: "latest".into(),

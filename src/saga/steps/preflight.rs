@@ -82,7 +82,7 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     let project = record::last_project(&listed)?;
     let before = record::of(run.host, &project, Vec::new()).await?;
     let chosen = if to == "latest" {
-        run.host.latest(&listed, &before.release).await?
+        run.host.latest(&listed, &before.release).await?.needed()?
     } else {
         catalogue::find(&listed, to)?
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::call::{act, effect, peek, scene, see};
-use crate::archive::catalogue::{self, Listed, Unusable};
+use crate::archive::catalogue::{self, Latest, Listed, Unusable};
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
 use crate::event::Failure;
 use crate::host::Result;
@@ -114,7 +114,7 @@ pub fn check(description: &Description) -> Result<()> {
     Err(Failure::new("the archive is gone"))
 }
 
-pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<&'l Listed> {
+pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
     let tree = see("latest", |w| tree(&w.files))?;
     let mut current = catalogue::Current {
         release,
