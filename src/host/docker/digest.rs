@@ -54,7 +54,7 @@ impl Engine {
 async fn ask(docker: Docker, text: String, login: Option<Login>) -> Result<Told> {
     let reference = reference::parse(&text);
     let name = format!("{}:{}", reference.written, reference.tag_or_latest());
-    let credentials = credentials(&reference, login.as_ref());
+    let credentials = credentials(&reference, login.as_ref()).await?;
     let answer = docker
         .inspect_registry_image(&name, credentials.clone())
         .await

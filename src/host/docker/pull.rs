@@ -26,7 +26,7 @@ impl Engine {
     ) -> Result<Fetched> {
         let reference = reference::parse(text);
         let (digest, credentials) = match &reference.digest {
-            Some(digest) => (digest.clone(), credentials(&reference, login)),
+            Some(digest) => (digest.clone(), credentials(&reference, login).await?),
             None => self.digest(text, login).await?,
         };
         let by_digest = format!("{}@{digest}", reference.written);

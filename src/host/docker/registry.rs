@@ -1,41 +1,87 @@
 //! A registry as the engine deals with it: whose login it is given, and why it gave nothing.
 //!
-//! It asks nothing itself.
+//! It asks no registry itself.
+
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use docker_credential::DockerCredential;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::event::Failure;
-use crate::host::Login;
+use crate::event::{Failure, FailureKind};
 use crate::host::reference::{DOCKER_HUB, Reference};
+use crate::host::{Login, Result};
+
+/// How long the server's own program for logins may take. One that asks a person for a passphrase,
+/// or a network that is not there, does not end.
+const HELPER: Duration = Duration::from_secs(30);
 
 /// The login of the run if it is for this registry, or the server's own.
-pub fn credentials(reference: &Reference, login: Option<&Login>) -> Option<DockerCredentials> {
+///
+/// # Errors
+/// When the program that keeps the server's logins does not answer.
+pub async fn credentials(
+    reference: &Reference,
+    login: Option<&Login>,
+) -> Result<Option<DockerCredentials>> {
     if let Some(login) = login {
-        return Some(DockerCredentials {
+        return Ok(Some(DockerCredentials {
             username: Some(login.username.clone()),
             password: Some(login.password.expose().to_owned()),
             serveraddress: Some(reference.registry().to_owned()),
             ..DockerCredentials::default()
-        });
+        }));
     }
     let registry = match reference.registry() {
         DOCKER_HUB => "https://index.docker.io/v1/",
         other => other,
     };
-    match docker_credential::get_credential(registry).ok()? {
-        DockerCredential::UsernamePassword(username, password) => Some(DockerCredentials {
+    let asked = registry.to_owned();
+    let kept = in_time(HELPER, move || {
+        docker_credential::get_credential(&asked).ok()
+    });
+    let kept = kept.await.map_err(|failure| {
+        failure.hint(format!(
+            "see on the server that `docker pull` of an image of `{registry}` asks for nothing"
+        ))
+    })?;
+    Ok(kept.map(|kept| own(registry, kept)))
+}
+
+/// What `config.json` or a helper has, as the engine wants it.
+fn own(registry: &str, kept: DockerCredential) -> DockerCredentials {
+    let empty = DockerCredentials {
+        serveraddress: Some(registry.to_owned()),
+        ..DockerCredentials::default()
+    };
+    match kept {
+        DockerCredential::UsernamePassword(username, password) => DockerCredentials {
             username: Some(username),
             password: Some(password),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
-        DockerCredential::IdentityToken(token) => Some(DockerCredentials {
+            ..empty
+        },
+        DockerCredential::IdentityToken(token) => DockerCredentials {
             identitytoken: Some(token),
-            serveraddress: Some(registry.to_owned()),
-            ..DockerCredentials::default()
-        }),
+            ..empty
+        },
     }
+}
+
+/// Asks on a thread of its own, which is left to itself where it does not come to an end: the
+/// runtime's own threads are waited for when a run is over.
+async fn in_time<T: Send + 'static>(
+    patience: Duration,
+    ask: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Result<Option<T>> {
+    let (answer, heard) = oneshot::channel();
+    std::thread::spawn(move || drop(answer.send(ask())));
+    let heard = timeout(patience, heard).await.map_err(|_| {
+        Failure::new("the server's credential helper does not answer")
+            .because(format!("it did not within {} s", patience.as_secs()))
+            .of(FailureKind::TimedOut)
+    })?;
+    Ok(heard.ok().flatten())
 }
 
 /// Why a pull failed, with what to do about it.
@@ -83,4 +129,23 @@ pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
         ));
     }
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_credential_helper_that_hangs_is_a_failure_and_one_that_knows_nothing_is_none() {
+        let (_end, never) = mpsc::channel::<()>();
+        let hangs = in_time(Duration::from_millis(50), move || never.recv().ok());
+        let failure = hangs.await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::TimedOut);
+        assert_eq!(in_time(HELPER, || None::<u8>).await.unwrap(), None);
+        assert_eq!(in_time(HELPER, || Some(1)).await.unwrap(), Some(1));
+    }
 }
