@@ -54,7 +54,7 @@ pub const OUTPUTS: &[Output] = &[
     output("duration_seconds", "How long the run took."),
     output(
         "downtime_seconds",
-        "How long `health_url` did not answer, measured on the server; empty without a `health_url`.",
+        "How long `health_url` did not answer, measured on the server; empty without a `health_url`, and where it did not answer before the switch.",
     ),
     output(
         "report",

@@ -42,7 +42,7 @@ struct Gaps {
     closed: Duration,
     last_answer: Instant,
     missed: bool,
-    /// The shortest time that an answer took: what an application needs for its checks.
+    /// What an application needs for its answers: the shortest time since they got slower last.
     usual: Duration,
 }
 
@@ -62,10 +62,11 @@ impl Gaps {
             self.missed = true;
             return;
         }
-        self.usual = self.usual.min(now - at);
-        if now - at > self.slow() {
-            self.missed = true;
-        }
+        let took = now - at;
+        let slow = took > self.slow();
+        self.missed |= slow;
+        // Once is an interruption; from then on it is how this application answers.
+        self.usual = if slow { took } else { self.usual.min(took) };
         self.closed += self.open(now);
         self.last_answer = now;
         self.missed = false;
@@ -89,14 +90,8 @@ impl Gaps {
 impl Sampler {
     /// Begins to ask; `None` when nothing answers there now, so that nothing can be interrupted.
     pub async fn start(url: String, early: Option<Early>) -> Option<Self> {
-        let early = match early {
-            Some(Early(asking)) => asking.await.ok().flatten(),
-            None => None,
-        };
-        let first = match early.filter(|early| early.at.elapsed() < OLD) {
-            Some(early) => early,
-            None => Answered::by(&url).await?,
-        };
+        let first = tokio::time::timeout(PROMPT, first(&url, early)).await;
+        let first = first.ok().flatten()?;
         let gaps = Rc::new(Cell::new(Gaps::new(Instant::now(), first.took)));
         let switched = Rc::new(Notify::new());
         let sampling = sample(first.client, url, Rc::clone(&gaps), Rc::clone(&switched));
@@ -142,6 +137,17 @@ impl Early {
     }
 }
 
+/// The early answer if it is fresh, or another.
+async fn first(url: &str, early: Option<Early>) -> Option<Answered> {
+    if let Some(Early(asking)) = early
+        && let Ok(Some(early)) = asking.await
+        && early.at.elapsed() < OLD
+    {
+        return Some(early);
+    }
+    Answered::by(url).await
+}
+
 /// A question that was answered.
 #[derive(Debug)]
 struct Answered {
@@ -151,12 +157,11 @@ struct Answered {
 }
 
 impl Answered {
-    /// Asks; `None` without a good answer in time.
+    /// Asks; `None` without a good answer.
     async fn by(url: &str) -> Option<Self> {
         let client = http::client().ok()?;
-        let (begun, expect) = (Instant::now(), Expect::default());
-        let asked = http::ask(&client, url, &expect);
-        tokio::time::timeout(PROMPT, asked).await.ok()?.ok()?;
+        let begun = Instant::now();
+        http::ask(&client, url, &Expect::default()).await.ok()?;
         Some(Self {
             client,
             at: Instant::now(),
@@ -251,9 +256,36 @@ mod tests {
     async fn a_release_that_hangs_is_not_waited_for_and_measures_nothing() {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        let start = Sampler::start(url, None);
-        let started = tokio::time::timeout(2 * PROMPT, start).await;
-        assert!(started.unwrap().is_none(), "given up in time");
+        let hangs = async {
+            let start = Sampler::start(url.clone(), Some(Early::ask(url)));
+            let started = tokio::time::timeout(PROMPT * 3 / 2, start).await;
+            assert!(started.unwrap().is_none(), "given up in time");
+        };
+        tokio::task::LocalSet::new().run_until(hangs).await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_early_answer_that_is_old_is_asked_for_again() {
+        let case = async {
+            let url = answers(1).await;
+            let mut answered = Answered::by(&url).await.unwrap();
+            answered.at -= OLD;
+            let early = Early(tokio::task::spawn_local(async { Some(answered) }));
+            assert!(Sampler::start(url, Some(early)).await.is_none());
+        };
+        tokio::task::LocalSet::new().run_until(case).await;
+    }
+
+    #[test]
+    fn a_release_that_answers_slower_than_the_one_before_it_is_down_once_and_not_for_good() {
+        let start = Instant::now();
+        let slower = [
+            (50, 55, true),
+            (105, 505, true),
+            (555, 955, true),
+            (1005, 1405, true),
+        ];
+        assert_eq!(paced(start, ms(5), &slower).closed, ms(450));
     }
 
     #[test]
