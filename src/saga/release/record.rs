@@ -14,16 +14,16 @@ use crate::saga::steps::Run;
 
 /// Records what runs in a project, and what its references and the named ones mean.
 pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -> Result<Before> {
-    let (containers, networks) = tokio::join!(host.containers(project), host.networks(project));
-    let (containers, networks) = (containers?, networks?);
+    let (containers, networks) =
+        tokio::try_join!(host.containers(project), host.networks(project))?;
     references.extend(containers.iter().map(|c| c.image.clone()));
     let meant = meanings(host, references);
-    let (services, meant) = tokio::join!(running(host, &containers), meant);
+    let (services, meant) = tokio::try_join!(running(host, &containers), meant)?;
     let release = Release {
         project: project.to_owned(),
         compose_files: made_from(&containers),
-        services: services?,
-        references: meant?,
+        services,
+        references: meant,
     };
     let (network_ids, networks) = networks.into_iter().map(|n| (n.id, n.name)).unzip();
     Ok(Before {
@@ -107,7 +107,7 @@ fn entry(first: &Container, image: Option<&Image>, containers: &[Container]) -> 
         image_id: first.image_id.clone(),
         digest: image.and_then(|i| digest_for(i, &first.image)),
         config_hash: first.config_hash.clone(),
-        replicas: own().map(|_| 1).sum(),
+        replicas: u32::try_from(own().count()).unwrap_or(u32::MAX),
         well: own().all(is_well),
         running: own().any(|c| c.state.is_at_work()),
     }
@@ -148,4 +148,38 @@ pub fn last_project(listed: &[Listed]) -> Result<String> {
             Failure::new("there is no backup to go back to")
                 .hint("the first backup is made by the first deployment over a running release")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Health;
+
+    #[test]
+    fn a_service_is_as_well_as_the_worst_of_its_containers_and_runs_with_any_of_them() {
+        let container = |service: &str, state| Container {
+            service: service.into(),
+            state,
+            ..Container::default()
+        };
+        let ill = Container {
+            health: Some(Health {
+                status: HealthStatus::Unhealthy,
+                command: Vec::new(),
+                interval: 30,
+                retries: 3,
+                last_output: String::new(),
+            }),
+            ..container("web", State::Running)
+        };
+        let all = [
+            container("web", State::Exited),
+            container("db", State::Running),
+            ill,
+        ];
+        let web = entry(&all[0], None, &all);
+        assert_eq!((web.replicas, web.well, web.running), (2, false, true));
+        let web = entry(&all[0], None, &all[..2]);
+        assert_eq!((web.replicas, web.well, web.running), (1, true, false));
+    }
 }

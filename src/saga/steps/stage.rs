@@ -48,13 +48,15 @@ async fn expect_pulls<H: Host>(run: &Run<'_, H>) -> Result<()> {
     Ok(())
 }
 
-/// A registry that refuses a password is not to be given it for several images at once.
+/// A registry that refuses a password is not to be given it for several images at once; what is
+/// named by its digest is not asked for.
 fn first_of_each_registry(images: &[String]) -> impl Iterator<Item = &String> {
     let mut asked = BTreeSet::new();
     let registry = |image: &String| reference::parse(image).registry().to_owned();
+    let is_tag = |image: &String| reference::parse(image).digest.is_none();
     images
         .iter()
-        .filter(move |image| asked.insert(registry(image)))
+        .filter(move |image| is_tag(image) && asked.insert(registry(image)))
 }
 
 /// Removes the stage.
@@ -238,7 +240,14 @@ mod tests {
 
     #[test]
     fn a_registry_is_asked_ahead_for_one_image_alone() {
-        let images = ["ghcr.io/a/web:1", "nginx:1", "ghcr.io/a/db:2", "redis"];
+        let pinned = format!("ghcr.io/a/job@sha256:{}", "0".repeat(64));
+        let images = [
+            &pinned,
+            "ghcr.io/a/web:1",
+            "nginx:1",
+            "ghcr.io/a/db:2",
+            "redis",
+        ];
         let images = images.map(str::to_owned);
         let first: Vec<_> = first_of_each_registry(&images).collect();
         assert_eq!(first, ["ghcr.io/a/web:1", "nginx:1"]);
