@@ -11,6 +11,7 @@ use super::payload::Payload;
 use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
 use super::run::Run;
 use super::rundir::Word;
+use super::shell::PLACE;
 use super::transport::{Ended, Output, Transport, quoted};
 use crate::error::Error;
 use crate::event::Failure;
@@ -281,7 +282,7 @@ async fn copy(
     let dir = dir.to_string_lossy();
     let name = binary.name();
     let mut words: Vec<&str> = role.iter().map(String::as_str).collect();
-    words.extend(["sh", "-c", PLACE, "sh", &*dir, &*name, &*binary.sha256]);
+    words.extend(["sh", "-c", &**PLACE, "sh", &*dir, &*name, &*binary.sha256]);
     words.extend(
         there
             .iter()
@@ -298,9 +299,6 @@ async fn copy(
             .hint(format!("see that `{dir}` has room: `df -h {dir}`")),
     ))
 }
-
-/// Takes an executable from standard input: directory, name, digest, names to remove.
-const PLACE: &str = r#"umask 077; cd "$1" || exit 1; name=$2; sum=$3; shift 3; new=.new-$$; trap "rm -f $new" EXIT; cat > $new || exit 1; set -- "$(sha256sum $new | cut -c1-64)" "$@"; if [ "$1" != "$sum" ]; then echo "the copy arrived damaged" >&2; exit 1; fi; shift; chmod 700 $new && { sync $new 2>/dev/null || :; } && mv -f $new "$name" || exit 1; for old; do rm -f -- "$old" ".seen-$old"; done"#;
 
 /// A failure with what the server complained of.
 pub(super) fn failure(what: &str, output: &Output) -> Failure {

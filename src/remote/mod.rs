@@ -18,6 +18,7 @@ pub mod probe;
 pub mod role;
 pub mod run;
 pub mod rundir;
+mod shell;
 pub mod ssh;
 pub mod target;
 pub mod transport;

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::binary::Arch;
+use super::shell::{LOOK, MAKE};
 use super::transport::quote;
 
 /// Whether commands on the server go through `sudo -n`.
@@ -105,18 +106,6 @@ impl Default for Place {
     }
 }
 
-/// What is done in the chosen role: make the directory, list it, and tell the executables' digests.
-/// State directory, directory not to be without, login user, their private group, role, names.
-///
-/// Whoever rules over the place rules over us: it is looked at before anything is made, so that
-/// nothing is made through a link, and once more after something was made. A group of the user's
-/// own is no other. A digest, the longest part, is kept beside its file and counts as long as the
-/// file's inode, size and times are the same; nobody can set the time of a file's last change.
-const MAKE: &str = r#"state=$1; user=$3; group=$4; role=$5; if [ -n "$2" ] && ! [ -d "$2" ]; then exit 9; fi; shift 5; odd() { set -- "$1" "$2" $(ls -ld "$2" 2>/dev/null); echo "unsafe $1 ${5:-nobody} $2"; exit 8; }; safe() { [ -e "$1" ] || [ -L "$1" ] || return 0; links=-d; if [ -L "$1" ]; then links="-d -dL"; fi; for links in $links; do set -- "$1" $(ls -ln $links "$1" 2>/dev/null); case $4 in 0|"$user") ;; *) odd stranger "$1" ;; esac; case $2 in l*) continue ;; esac; case $2 in ????????w[!tT]*) odd writable "$1" ;; ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;; esac; done; }; all() { if [ "$role" = root ]; then safe "$(dirname "$state")"; fi; safe "$state"; safe "$state/bin"; }; set -f; all; if ! [ -d "$state/bin" ]; then mkdir -p "$state/bin" && all || exit 1; fi; chmod 700 "$state" && test -w "$state/bin" && ls -tln "$state/bin" || exit 1; cd "$state/bin" || exit 1; for name; do if [ -e "$name" ]; then safe "$state/bin/$name"; now=$(stat -c "%i %s %y %z" "$name" 2>/dev/null); seen=; sum=; if [ -f ".seen-$name" ]; then { IFS= read -r sum; IFS= read -r seen; } < ".seen-$name"; fi; if [ -z "$now" ] || [ "$now" != "$seen" ]; then sum=$(sha256sum < "$name"); printf "%s\n%s\n" "$sum" "$now" > ".seen-$name"; fi; echo "sum $sum"; fi; done 2>/dev/null"#;
-
-/// The whole look, after the variables `state`, `without`, `mode`, `archs` and `names` are set.
-const LOOK: &str = r#"umask 077; LC_ALL=C; export LC_ALL; say() { printf "landfall: %s\n" "$*"; }; set -- $(uname -sm); system=$1; machine=$2; ids=$(id); uid=${ids#uid=}; uid=${uid%%[!0-9]*}; name=${ids%% *}; case $name in *"("*) name=${name#*"("}; name=${name%")"} ;; *) name=$uid ;; esac; ids=${ids#* gid=}; group=${ids%%[!0-9]*}; case $ids in "$group($name)"*) ;; *) group=none ;; esac; say system "$system"; say machine "$machine"; say user "$uid" "$name"; if [ "$system" != Linux ]; then exit 0; fi; case " $archs " in *" $machine "*) ;; *) exit 0 ;; esac; as=; role=user; need=no; made=; code=1; make() { made=$($as sh -c "$script" sh "$state" "$without" "$uid" "$group" "$role" $names 2>&1); code=$?; }; if [ "$mode" = always ]; then need=yes; fi; if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ "$uid" = 0 ]; then role=root; need=no; mode=never; fi; if [ $need = no ]; then make; if [ $code != 0 ] && [ "$mode" = auto ]; then need=yes; fi; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then say sudo yes; as="sudo -n --"; role=root; make; else say sudo no; if [ "$mode" = auto ] && [ -z "$made" ]; then make; fi; fi; fi; say place "$code"; printf "%s\n" "$made" | while IFS= read -r line; do say made "$line"; done"#;
-
 /// The script that asks.
 #[must_use]
 pub fn script(question: Question) -> String {
@@ -130,13 +119,14 @@ pub fn script(question: Question) -> String {
         .collect();
     let text = |path: &Path| quote(&path.to_string_lossy());
     format!(
-        "state={}; without={}; mode={}; archs={}; names={}; script={}; {LOOK}",
+        "state={}; without={}; mode={}; archs={}; names={}; script={}; {}",
         text(question.state),
         question.not_without.map_or_else(|| "''".to_owned(), text),
         question.sudo.word(),
         quote(&archs.join(" ")),
         quote(&question.names.join(" ")),
-        quote(MAKE),
+        quote(&MAKE),
+        *LOOK,
     )
 }
 

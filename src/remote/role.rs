@@ -5,18 +5,16 @@
 
 use super::agent::state_dir;
 use super::probe::Sudo;
+use super::shell::ROLE;
 use super::transport::quoted;
 use crate::plan::Site;
-
-/// State directory, deploy directory, whether sudo may be used, the script.
-const ROLE: &str = r#"as=; need=no; if [ "$3" = always ]; then need=yes; fi; if [ "$3" = auto ]; then if [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi; if [ -e "$1" ] && ! [ -O "$1" ]; then need=yes; fi; place=$1/bin; while ! [ -e "$place" ] && ! [ -L "$place" ]; do place=$(dirname "$place"); done; [ -d "$place" ] && [ -w "$place" ] && [ -d "$2" ] || need=yes; fi; if [ "$(id -u)" = 0 ]; then need=no; fi; if [ $need = yes ]; then if sudo -n true 2>/dev/null; then as="sudo -n --"; elif [ "$3" = always ]; then echo "sudo asks for a password, or refuses" >&2; exit 1; fi; fi; exec $as sh -c "$4""#;
 
 /// The line that carries out a script which only reads, as the user or through sudo.
 #[must_use]
 pub fn script(site: &Site, sudo: Sudo, script: &str) -> String {
     let state = state_dir(site);
     let (state, deploy) = (state.to_string_lossy(), site.deploy_dir.to_string_lossy());
-    let words = ["sh", "-c", ROLE, "sh", &*state, &*deploy];
+    let words = ["sh", "-c", &**ROLE, "sh", &*state, &*deploy];
     quoted(words.into_iter().chain([sudo.word(), script]))
 }
 

@@ -1,0 +1,68 @@
+//! The shell scripts that run on a server before an agent is there, each as the one line that every
+//! login shell takes.
+//!
+//! It refuses to know what they are given and what their answers mean.
+
+use std::sync::LazyLock;
+
+/// What a server is and as whom an agent would act; it runs [`MAKE`].
+pub static LOOK: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/look.sh")));
+/// Makes the place for executables.
+pub static MAKE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/make.sh")));
+/// Takes an executable.
+pub static PLACE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/place.sh")));
+/// Runs a script as whom the agent would act.
+pub static ROLE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/role.sh")));
+
+/// Joins the lines of a script whose lines all end as a line may; its comments have their own.
+fn one_line(script: &str) -> String {
+    let lines = script.lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    code.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::process::Command;
+
+    use super::*;
+
+    /// A line that ends in the middle of a list of commands would swallow the next as arguments.
+    #[test]
+    fn every_line_of_a_script_ends_where_another_may_follow() {
+        let ends = [";", ";;", "{", "then", "else", "do", "in"];
+        for script in [
+            include_str!("shell/look.sh"),
+            include_str!("shell/make.sh"),
+            include_str!("shell/place.sh"),
+            include_str!("shell/role.sh"),
+        ] {
+            let lines = script.lines().map(str::trim);
+            let code: Vec<_> = lines
+                .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                .collect();
+            let (_, all_but_last) = code.split_last().unwrap();
+            for line in all_but_last {
+                assert!(ends.iter().any(|end| line.ends_with(end)), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shell_can_read_every_script_as_one_line() {
+        for script in [&LOOK, &MAKE, &PLACE, &ROLE] {
+            assert!(!script.contains('\n'));
+            let read = Command::new("sh")
+                .args(["-nc", script.as_str()])
+                .output()
+                .unwrap();
+            assert!(
+                read.status.success(),
+                "{}",
+                String::from_utf8_lossy(&read.stderr)
+            );
+        }
+    }
+}
