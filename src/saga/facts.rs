@@ -88,9 +88,15 @@ impl RunDir {
             .map_err(|e| Failure::new(format!("cannot write down `{name}`")).because(e))
     }
 
+    /// Where a fact lies.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.json"))
+    }
+
     /// Reads a fact; `None` when the step that finds it never came so far.
     pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let path = self.0.join(format!("{name}.json"));
+        let path = self.fact(name);
         match disk::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
@@ -123,13 +129,13 @@ impl RunDir {
 
     /// Forgets a fact.
     pub fn forget(&self, name: &str) {
-        disk::remove(&self.0.join(format!("{name}.json")));
+        disk::remove(&self.fact(name));
     }
 
     fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
         fault!("facts.write.before", name);
         let text = serde_json::to_vec(fact)?;
-        disk::replace(&self.0.join(format!("{name}.json")), &text)?;
+        disk::replace(&self.fact(name), &text)?;
         fault!("facts.write.after", name);
         Ok(())
     }
@@ -224,6 +230,8 @@ pub mod name {
     pub const DROPPED: &str = "dropped";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
+    /// A compose file that names the images of a release where its own name others.
+    pub const IMAGES: &str = "landfall-images";
     /// The [`crate::saga::patience::Moment`] until which the runner's word counts.
     pub const DEADLINE: &str = "deadline";
 }

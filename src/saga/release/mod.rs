@@ -11,6 +11,7 @@ pub mod drift;
 pub mod joined;
 pub mod leftovers;
 pub mod mounts;
+pub mod named;
 pub mod networks;
 pub mod orphans;
 pub mod reassert;

@@ -11,7 +11,7 @@ use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
-use crate::saga::release::{aside, joined, leftovers, mounts, networks, record};
+use crate::saga::release::{aside, joined, leftovers, mounts, named, networks, record};
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -139,6 +139,11 @@ async fn bring_up<H: Host>(
     but: &[String],
 ) -> Result<Vec<Drifted>> {
     leftovers::mend(run, &release.project).await?;
+    // Where Compose cannot say, no image is named and they start in the order in which they are listed.
+    let config = host.config(&run.plan.site.deploy_dir).await;
+    let config = config.unwrap_or_default();
+    let named = with_names(run, release, &config);
+    let host = named.as_ref().unwrap_or(host);
     let (mut failed, mut drifted) = (Ok(()), Vec::new());
     for mut layer in layers(&release.services) {
         layer.retain(|s| !but.contains(&s.service));
@@ -161,8 +166,19 @@ async fn bring_up<H: Host>(
         // Half of a replacement is not to be started beside the whole one.
         let _ = leftovers::mend(run, &release.project).await;
     }
-    let started = start_what_ran(run, host, release).await;
+    let started = start_what_ran(run, host, release, &config).await;
     failed.and(started).map(|()| drifted)
+}
+
+/// The server where the files in place name other images than ran: with a file that names those.
+fn with_names<H: Host>(run: &Run<'_, H>, release: &Release, config: &Config) -> Option<H> {
+    match named::site(run.dir, &site_of(run, release), release, config) {
+        Ok(site) => site.map(|site| run.host.at(&site)),
+        Err(failure) => {
+            run.warn(format!("the old images cannot be named: {failure}"));
+            None
+        }
+    }
 }
 
 /// The services whose reference means their image again, and the first failure of the others.
@@ -279,7 +295,12 @@ fn unknown_service(failure: &Failure, services: &[String]) -> Option<String> {
 
 /// Starts what ran, each after what it depends on. What had ended stays ended: an old migration
 /// is not for a newer database.
-async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> Result<()> {
+async fn start_what_ran<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    config: &Config,
+) -> Result<()> {
     let containers = host.containers(&release.project).await?;
     let ran = |c: &&Container| {
         let mut services = release.services.iter();
@@ -289,10 +310,7 @@ async fn start_what_ran<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) 
     if idle.is_empty() {
         return Ok(());
     }
-    // Where Compose cannot say, they start in the order in which they are listed.
-    let config = host.config(&run.plan.site.deploy_dir).await;
-    let config = config.unwrap_or_default();
-    let order = start_order(&config);
+    let order = start_order(config);
     // A container cannot start before one whose network it shares.
     let place = |c: &&Container| order.iter().position(|name| *name == c.service);
     idle.sort_by_key(|c| (!c.joins.is_empty(), place(c)));

@@ -10,6 +10,7 @@ use crate::event::{Failure, Note};
 use crate::host::reference;
 use crate::host::{Container, HealthStatus, Host, Image, Result, State};
 use crate::saga::facts::Before;
+use crate::saga::release::named;
 use crate::saga::steps::Run;
 
 /// Records what runs in a project, and what its references and the named ones mean.
@@ -53,9 +54,14 @@ async fn meanings<H: Host>(host: &H, mut references: Vec<String>) -> Result<Vec<
 
 /// The compose files that all containers agree on.
 fn made_from(containers: &[Container]) -> Vec<String> {
-    let mut files = containers.iter().map(|c| &c.compose_files);
-    let first = files.next().cloned().unwrap_or_default();
-    if !files.all(|other| *other == first) {
+    let theirs = |c: &Container| {
+        let mut files = c.compose_files.clone();
+        files.retain(|file| !named::is_ours(file));
+        files
+    };
+    let mut files = containers.iter().map(theirs);
+    let first = files.next().unwrap_or_default();
+    if !files.all(|other| other == first) {
         return Vec::new();
     }
     let texts = first.iter().map(|file| file.to_string_lossy().into_owned());
