@@ -54,6 +54,10 @@ mod tests {
     fn the_shell_can_read_every_script_as_one_line() {
         for script in [&LOOK, &MAKE, &PLACE, &ROLE] {
             assert!(!script.contains('\n'));
+            assert!(
+                !script.contains('\''),
+                "fish reads another word than was quoted twice"
+            );
             let read = Command::new("sh")
                 .args(["-nc", script.as_str()])
                 .output()

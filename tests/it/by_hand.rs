@@ -42,25 +42,35 @@ fn an_env_file_that_was_edited_without_an_up_is_no_failed_way_back() {
     assert_eq!(app.tree(), tree);
 }
 
+/// The variables that choose a version.
+fn of_shell(version: &str) -> String {
+    format!("TAG={version}\nIMAGE={}\n", compose::beacon(version))
+}
+
 /// A release of v1 whose tag nobody can find in any file: it was a variable of somebody's shell.
 #[track_caller]
 fn named_by_a_shell(image: &str) -> App {
     let app = App::empty();
     app.furnish(&compose::web(image));
-    let first = app.deploy().image("").input("env_file", "TAG=v1\n").run();
-    first.ends("deployed", 0);
-    app.by_hand("rm .env; TAG=v1 docker compose up -d --force-recreate --pull never");
+    let first = app.deploy().image("").input("env_file", &of_shell("v1"));
+    first.run().ends("deployed", 0);
+    let up = "docker compose up -d --force-recreate --pull never";
+    app.by_hand(&format!("mv .env /tmp/env; set -a; . /tmp/env; {up}"));
     assert_eq!(app.version().as_deref(), Some("v1"));
     app
 }
 
 #[test]
 fn a_release_whose_tag_was_a_variable_of_somebodys_shell_comes_back_exactly() {
-    for tag in ["${TAG}", "${TAG:-exits-at-start}"] {
-        let app = named_by_a_shell(&compose::beacon(tag));
+    for image in [
+        compose::beacon("${TAG}"),
+        compose::beacon("${TAG:-exits-at-start}"),
+        "${IMAGE}".to_owned(),
+    ] {
+        let app = named_by_a_shell(&image);
         let before = app.release();
         let broken = app.deploy().image("");
-        let broken = broken.input("env_file", "TAG=exits-at-start\n").run();
+        let broken = broken.input("env_file", &of_shell("exits-at-start")).run();
         broken.ends("rolled_back", 1);
         assert!(!broken.log.contains("no longer said"), "{}", broken.log);
         app.is_again(&before);
@@ -73,14 +83,14 @@ fn a_release_whose_tag_was_a_variable_of_somebodys_shell_comes_back_exactly() {
 fn a_release_whose_tag_was_a_variable_of_somebodys_shell_can_be_gone_back_to() {
     let app = named_by_a_shell(&compose::beacon("${TAG}"));
     let before = app.release();
-    let next = app.deploy().image("").input("env_file", "TAG=v2\n").run();
-    next.ends("deployed", 0);
+    let next = app.deploy().image("").input("env_file", &of_shell("v2"));
+    next.run().ends("deployed", 0);
     app.rollback().run().ends("restored", 0);
     assert_eq!(app.version().as_deref(), Some("v1"));
     app.is_again(&before);
     // What the containers were made from names no file that has gone by now.
-    let next = app.deploy().image("").input("env_file", "TAG=v2\n").run();
-    next.ends("deployed", 0);
+    let next = app.deploy().image("").input("env_file", &of_shell("v2"));
+    next.run().ends("deployed", 0);
     assert_eq!(app.version().as_deref(), Some("v2"));
 }
 

@@ -75,7 +75,9 @@ async fn in_time<T: Send + 'static>(
     ask: impl FnOnce() -> Option<T> + Send + 'static,
 ) -> Result<Option<T>> {
     let (answer, heard) = oneshot::channel();
-    std::thread::spawn(move || drop(answer.send(ask())));
+    std::thread::Builder::new()
+        .spawn(move || drop(answer.send(ask())))
+        .map_err(|e| Failure::new("the server's credential helper cannot be asked").because(e))?;
     let heard = timeout(patience, heard).await.map_err(|_| {
         Failure::new("the server's credential helper does not answer")
             .because(format!("it did not within {} s", patience.as_secs()))

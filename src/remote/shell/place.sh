@@ -7,7 +7,9 @@ name=$2;
 sum=$3;
 shift 3;
 new=.new-$$;
-trap 'rm -f "$new"' EXIT;
+# The name is known by now. A single quote would be quoted once more than fish understands.
+# shellcheck disable=SC2064
+trap "rm -f $new" EXIT;
 cat > $new || exit 1;
 set -- "$(sha256sum $new | cut -c1-64)" "$@";
 if [ "$1" != "$sum" ]; then

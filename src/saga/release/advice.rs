@@ -22,9 +22,14 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
         "once the cause is gone, have the way back tried again: `{}`",
         command(&plan.site, "recover")
     ));
-    let Some(before) = before else {
+    let Some(mut before) = before else {
         return failure;
     };
+    let ours = dir.fact(name::IMAGES);
+    if ours.is_file() && !before.release.compose_files.is_empty() {
+        let ours = ours.to_string_lossy().into_owned();
+        before.release.compose_files.push(ours);
+    }
     let tool = Tool::of(dir);
     let hints = if changed {
         commands(&plan.site, &before.release, backup.as_ref(), tool)

@@ -27,10 +27,16 @@ struct Named {
 }
 
 /// A site whose compose files name what ran; none where those in place do, or where Compose is left
-/// to find them.
-pub fn site(dir: &RunDir, site: &Site, release: &Release, config: &Config) -> Result<Option<Site>> {
-    let names = names(release, config);
+/// to find them. `files` is what those in place say, if Compose can make anything of them.
+pub fn site(
+    dir: &RunDir,
+    site: &Site,
+    release: &Release,
+    files: Option<&Config>,
+) -> Result<Option<Site>> {
+    let names = names(release, files);
     if names.services.is_empty() || site.compose_files.is_empty() {
+        dir.forget(name::IMAGES);
         return Ok(None);
     }
     dir.keep(name::IMAGES, &names)?;
@@ -47,18 +53,50 @@ pub fn is_ours(file: &Path) -> bool {
     file.file_stem().is_some_and(|stem| stem == name::IMAGES)
 }
 
-fn names(release: &Release, config: &Config) -> Names {
-    let image = |of: &Running| config.service(&of.service).and_then(|s| s.image.clone());
-    let is_named = |of: &&Running| image(of).is_none_or(|image| image == of.image);
-    let odd = release.services.iter().filter(|of| !is_named(of));
-    let odd = odd.filter(|of| !of.image.is_empty() && !record::is_image_id(&of.image));
-    let named = odd.map(|of| {
-        let image = of.image.clone();
-        (of.service.clone(), Named { image })
+fn names(release: &Release, files: Option<&Config>) -> Names {
+    let has_a_name = |of: &&Running| !of.image.is_empty() && !record::is_image_id(&of.image);
+    let services = release.services.iter().filter(has_a_name);
+    let odd: Vec<&Running> = services
+        .filter(|of| files.is_none_or(|files| !is_named(of, &release.project, files)))
+        .collect();
+    let own = odd.iter().map(|of| (of.service.clone(), &of.image));
+    let others = files.map(|files| alike(release, files, &odd));
+    let all = own.chain(others.into_iter().flatten());
+    let named = all.map(|(service, image)| {
+        let image = image.clone();
+        (service, Named { image })
     });
     Names {
         services: named.collect(),
     }
+}
+
+/// Says whether the files name the image that a service ran, or do not have the service.
+fn is_named(of: &Running, project: &str, files: &Config) -> bool {
+    let Some(service) = files.service(&of.service) else {
+        return true;
+    };
+    match &service.image {
+        Some(image) => *image == of.image,
+        // What is built without a name has Compose's.
+        None => ["-", "_"]
+            .map(|sign| format!("{project}{sign}{}", of.service))
+            .contains(&of.image),
+    }
+}
+
+/// Services that had no container any more and are of an image that is named for another: Compose
+/// makes what a service depends on as well.
+fn alike<'r>(release: &Release, files: &Config, odd: &[&'r Running]) -> Vec<(String, &'r String)> {
+    let ran = |name: &str| release.services.iter().any(|of| of.service == name);
+    let gone = files.services.iter().filter(|s| !ran(&s.name));
+    let image = |name: &str| files.service(name).and_then(|s| s.image.as_ref());
+    gone.filter_map(|s| {
+        let written = s.image.as_ref()?;
+        let like = odd.iter().find(|of| image(&of.service) == Some(written))?;
+        Some((s.name.clone(), &like.image))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -76,6 +114,7 @@ mod tests {
             ..Running::default()
         };
         Release {
+            project: "mcp".into(),
             services: services.iter().map(running).collect(),
             ..Release::default()
         }
@@ -93,12 +132,17 @@ mod tests {
         }
     }
 
+    fn told(release: &Release, files: Option<&Config>) -> String {
+        serde_json::to_string(&names(release, files)).unwrap()
+    }
+
     #[test]
     fn only_services_whose_files_name_another_image_are_named() {
         let ran = release(&[
             ("web", "acme/app:1.2"),
             ("job", "acme/app:1.2"),
             ("site", "mcp-site"),
+            ("tool", "acme/tool:3"),
             ("db", "sha256:0123"),
             ("gone", "acme/gone:1"),
         ]);
@@ -106,10 +150,27 @@ mod tests {
             ("web", Some("acme/app:")),
             ("job", Some("acme/app:1.2")),
             ("site", None),
+            ("tool", None),
             ("db", Some("postgres")),
         ]);
-        let text = serde_json::to_string(&names(&ran, &files)).unwrap();
-        insta::assert_snapshot!(text, @r#"{"services":{"web":{"image":"acme/app:1.2"}}}"#);
+        insta::assert_snapshot!(told(&ran, Some(&files)), @r#"{"services":{"tool":{"image":"acme/tool:3"},"web":{"image":"acme/app:1.2"}}}"#);
+    }
+
+    #[test]
+    fn a_migration_whose_container_is_gone_is_named_like_the_service_that_waits_for_it() {
+        let ran = release(&[("web", "acme/app:1.2")]);
+        let files = config(&[
+            ("web", Some("acme/app:")),
+            ("migrate", Some("acme/app:")),
+            ("cache", Some("redis")),
+        ]);
+        insta::assert_snapshot!(told(&ran, Some(&files)), @r#"{"services":{"migrate":{"image":"acme/app:1.2"},"web":{"image":"acme/app:1.2"}}}"#);
+    }
+
+    #[test]
+    fn where_compose_makes_nothing_of_the_files_all_that_ran_is_named() {
+        let ran = release(&[("web", "acme/app:1.2"), ("db", "sha256:0123")]);
+        insta::assert_snapshot!(told(&ran, None), @r#"{"services":{"web":{"image":"acme/app:1.2"}}}"#);
     }
 
     #[test]
@@ -123,13 +184,15 @@ mod tests {
             release(&[("web", "acme/app:1.2")]),
             config(&[("web", Some("acme/app:latest"))]),
         );
-        let named = site(&dir, &own, &ran, &files).unwrap().unwrap();
+        let named = site(&dir, &own, &ran, Some(&files)).unwrap().unwrap();
         let [theirs, ours] = &named.compose_files[..] else {
             panic!("{:?}", named.compose_files);
         };
-        assert!(Path::new(ours).is_file());
-        assert!(is_ours(Path::new(ours)) && !is_ours(Path::new(theirs)));
+        let ours = Path::new(ours);
+        assert!(ours.is_file());
+        assert!(is_ours(ours) && !is_ours(Path::new(theirs)));
         let same = config(&[("web", Some("acme/app:1.2"))]);
-        assert_eq!(site(&dir, &own, &ran, &same).unwrap(), None);
+        assert_eq!(site(&dir, &own, &ran, Some(&same)).unwrap(), None);
+        assert!(!ours.exists(), "nobody is told of it any more");
     }
 }
