@@ -10,10 +10,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::archive::{Release, Running};
-use crate::host::{Config, Result};
+use crate::host::{Config, Host, Result};
 use crate::plan::Site;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::record;
+use crate::saga::steps::Run;
 
 /// A compose file that names images and nothing else.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,9 +27,35 @@ struct Named {
     image: String,
 }
 
+/// What the files in place say, and the same server with a file that names what ran, where those name
+/// something else. Where Compose takes that file no more than theirs, there is nothing to go by.
+pub async fn files<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    theirs: &Site,
+    release: &Release,
+) -> (Config, Option<H>) {
+    let dir = &run.plan.site.deploy_dir;
+    let read = host.config(dir).await;
+    let named = match site(run.dir, theirs, release, read.as_ref().ok()) {
+        Ok(None) => return (read.unwrap_or_default(), None),
+        Ok(Some(site)) => {
+            let host = run.host.at(&site);
+            host.config(dir).await.map(|config| (config, Some(host)))
+        }
+        Err(failure) => Err(failure),
+    };
+    named.unwrap_or_else(|failure| {
+        run.warn(format!(
+            "Compose cannot be told which images ran: {failure}"
+        ));
+        (read.unwrap_or_default(), None)
+    })
+}
+
 /// A site whose compose files name what ran; none where those in place do, or where Compose is left
 /// to find them. `files` is what those in place say, if Compose can make anything of them.
-pub fn site(
+fn site(
     dir: &RunDir,
     site: &Site,
     release: &Release,

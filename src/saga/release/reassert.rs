@@ -139,7 +139,8 @@ async fn bring_up<H: Host>(
     but: &[String],
 ) -> Result<Vec<Drifted>> {
     leftovers::mend(run, &release.project).await?;
-    let (config, named) = read_files(run, host, release).await;
+    let site = site_of(run, release);
+    let (config, named) = named::files(run, host, &site, release).await;
     let host = named.as_ref().unwrap_or(host);
     let (mut failed, mut drifted) = (Ok(()), Vec::new());
     for mut layer in layers(&release.services) {
@@ -165,29 +166,6 @@ async fn bring_up<H: Host>(
     }
     let started = start_what_ran(run, host, release, &config).await;
     failed.and(started).map(|()| drifted)
-}
-
-/// What the files in place say, and the same server with a file that names what ran, where those name
-/// something else. Where Compose can make nothing of them, services start in the order in which
-/// they are listed.
-async fn read_files<H: Host>(run: &Run<'_, H>, host: &H, release: &Release) -> (Config, Option<H>) {
-    let dir = &run.plan.site.deploy_dir;
-    let read = host.config(dir).await;
-    let site = site_of(run, release);
-    let named = match named::site(run.dir, &site, release, read.as_ref().ok()) {
-        Ok(None) => return (read.unwrap_or_default(), None),
-        Ok(Some(site)) => {
-            let host = run.host.at(&site);
-            host.config(dir).await.map(|config| (config, Some(host)))
-        }
-        Err(failure) => Err(failure),
-    };
-    named.unwrap_or_else(|failure| {
-        run.warn(format!(
-            "Compose cannot be told which images ran: {failure}"
-        ));
-        (read.unwrap_or_default(), None)
-    })
 }
 
 /// The services whose reference means their image again, and the first failure of the others.
