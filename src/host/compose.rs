@@ -221,6 +221,12 @@ fn names(value: &Value) -> Vec<String> {
         .collect()
 }
 
+/// What Compose 2 and Compose 1 call an image that is built without a name.
+#[must_use]
+pub fn built_names(project: &str, service: &str) -> [String; 2] {
+    ["-", "_"].map(|sign| format!("{project}{sign}{service}"))
+}
+
 /// Names the variables that Compose would replace by nothing.
 fn unset_variables(stderr: &str) -> Vec<String> {
     let names: BTreeSet<String> = stderr

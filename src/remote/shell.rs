@@ -16,9 +16,14 @@ pub static ROLE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shel
 
 /// Joins the lines of a script whose lines all end as a line may; its comments have their own.
 fn one_line(script: &str) -> String {
+    code(script).join(" ")
+}
+
+/// The lines that the shell is given.
+fn code(script: &str) -> Vec<&str> {
     let lines = script.lines().map(str::trim);
     let code = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    code.collect::<Vec<_>>().join(" ")
+    code.collect()
 }
 
 #[cfg(test)]
@@ -39,10 +44,7 @@ mod tests {
             include_str!("shell/place.sh"),
             include_str!("shell/role.sh"),
         ] {
-            let lines = script.lines().map(str::trim);
-            let code: Vec<_> = lines
-                .filter(|l| !l.is_empty() && !l.starts_with('#'))
-                .collect();
+            let code = code(script);
             let (_, all_but_last) = code.split_last().unwrap();
             for line in all_but_last {
                 assert!(ends.iter().any(|end| line.ends_with(end)), "{line}");

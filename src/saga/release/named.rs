@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::archive::{Release, Running};
+use crate::host::compose::built_names;
 use crate::host::{Config, Host, Result};
 use crate::plan::Site;
 use crate::saga::facts::{RunDir, name};
@@ -105,10 +106,7 @@ fn is_named(of: &Running, project: &str, files: &Config) -> bool {
     };
     match &service.image {
         Some(image) => *image == of.image,
-        // What is built without a name has Compose's.
-        None => ["-", "_"]
-            .map(|sign| format!("{project}{sign}{}", of.service))
-            .contains(&of.image),
+        None => built_names(project, &of.service).contains(&of.image),
     }
 }
 

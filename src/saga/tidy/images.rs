@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::archive::{Description, Release};
 use crate::event::Outcome;
+use crate::host::compose::built_names;
 use crate::host::{Config, Host, Result, reference};
 use crate::saga::steps::Run;
 
@@ -72,10 +73,7 @@ async fn used<H: Host>(
 /// The references that a configuration uses; what is built without a name has Compose's.
 fn composed(config: &Config) -> Vec<String> {
     let services = config.services.iter();
-    let own = |name: &String| {
-        let project = &config.project;
-        vec![format!("{project}-{name}"), format!("{project}_{name}")]
-    };
+    let own = |name: &String| built_names(&config.project, name).to_vec();
     services
         .flat_map(|s| s.image.clone().map_or_else(|| own(&s.name), |i| vec![i]))
         .collect()
