@@ -92,9 +92,7 @@ fn a_rollback_made_by_hand_with_tar_works() {
     app.by_hand(&format!(
         "docker tag {v1} registry.lab:5000/beacon:latest; docker compose up -d --force-recreate"
     ));
-    crate::harness::poll::until("v1 to answer", crate::harness::poll::seconds(20), || {
-        (app.version().as_deref() == Some("v1")).then_some(())
-    });
+    app.comes_to_answer("v1");
     assert_eq!(app.config_seen().as_deref(), Some("lamp = white"));
 }
 

@@ -6,7 +6,7 @@
 use crate::harness::act::Act;
 use crate::harness::app::App;
 use crate::harness::compose;
-use crate::harness::poll::{seconds, until};
+use crate::harness::poll::seconds;
 use crate::harness::slot::Slot;
 
 /// The variant whose first process is systemd, with an application of a user's own.
@@ -77,9 +77,7 @@ fn a_power_cut_is_settled_by_the_boot_alone() {
         app.slot.lab("server", &["start"]);
         app.end_of_the_run(seconds(90));
         app.is_again(&before);
-        until("v1 to answer", seconds(20), || {
-            (app.version().as_deref() == Some("v1")).then_some(())
-        });
+        app.comes_to_answer("v1");
         app.nothing_to_settle();
         app.deploy().input("mode", "plan").run().ends("planned", 0);
     }

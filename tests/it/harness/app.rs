@@ -12,6 +12,7 @@ use super::compose;
 use super::done::Done;
 use super::http;
 use super::oracle::Release;
+use super::poll::{seconds, until};
 use super::slot::Slot;
 
 /// An application's directory on a slot.
@@ -170,6 +171,15 @@ impl App {
     /// Which version answers on port 8000.
     pub fn version(&self) -> Option<String> {
         self.version_on(8000)
+    }
+
+    /// Waits until a version answers on port 8000: Docker and Compose call a container started
+    /// before the application in it listens.
+    #[track_caller]
+    pub fn comes_to_answer(&self, version: &str) {
+        until(format!("{version} to answer"), seconds(20), || {
+            (self.version().as_deref() == Some(version)).then_some(())
+        });
     }
 
     /// Which version answers on another port.
