@@ -40,6 +40,7 @@ pub fn set_up(scene: &mut Scene) {
     assert!(start(&scene.app).wait().unwrap().success());
     scene.took = begun.elapsed();
     scene.new = Some(scene.app.release());
+    scene.app.comes_to_answer("v2");
     scene.answers[1] = answers(&scene.app);
 }
 
