@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use crate::host::{Container, Health, HealthStatus, State};
 
-/// How long a container without a healthcheck must have run before it counts as up.
+/// How long a container without a healthcheck must have run before it counts as up; longer once
+/// it has restarted, for what dies every few seconds runs in between.
 pub const SETTLED: Duration = Duration::from_millis(1500);
+const STEADY: Duration = Duration::from_secs(5);
+
+/// From this restart on it is a loop, whatever may still pass.
+const LOOP: i64 = 3;
 
 /// What one look at a container says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,22 +52,40 @@ fn is_untouched(container: &Container, was: &Container) -> bool {
 }
 
 /// Judges a container; `vouched` says that its healthcheck's own command has passed by exec.
+///
+/// A restart or two are no verdict: an application may only wait for its database like that.
 #[must_use]
 pub fn judge(container: &Container, vouched: Vouched) -> Verdict {
-    if container.restarts > 0 || container.state == State::Restarting {
-        return Verdict::Failed(format!(
-            "restarts again and again ({}, last exit code {})",
-            times(container.restarts),
-            container.exit_code
-        ));
+    if container.restarts >= LOOP {
+        return Verdict::Failed(format!("restarts again and again ({})", lives(container)));
     }
     match container.state {
         State::Running => judge_running(container, vouched),
         State::Exited => judge_exited(container),
         State::Created => Verdict::Pending("has not started yet".into()),
         State::Paused => Verdict::Pending("is paused".into()),
-        State::Restarting | State::Dead => Verdict::Failed("is beyond repair".into()),
+        State::Restarting => Verdict::Pending(format!("is restarting ({})", lives(container))),
+        State::Dead => Verdict::Failed("is beyond repair".into()),
     }
+}
+
+/// Judges a container whose own checks had passed, at so many restarts: another one is a failure.
+#[must_use]
+pub fn judge_steady(container: &Container, passed_at: i64) -> Option<Verdict> {
+    (container.restarts > passed_at).then(|| {
+        Verdict::Failed(format!(
+            "restarted after its checks had passed ({})",
+            lives(container)
+        ))
+    })
+}
+
+/// Says whether a healthcheck of its own has passed, which a mere while of running is not.
+#[must_use]
+pub fn has_proved_itself(container: &Container, vouched: Vouched) -> bool {
+    container.health.is_some()
+        && container.state == State::Running
+        && matches!(judge_running(container, vouched), Verdict::Passed(_))
 }
 
 /// Whether a healthcheck's command has been seen to pass.
@@ -83,24 +106,57 @@ fn judge_running(container: &Container, vouched: Vouched) -> Verdict {
         Some(health) if health.status == HealthStatus::Starting && vouched == Vouched::ByExec => {
             Verdict::Passed("running, and its healthcheck's command passes".into())
         }
-        Some(health) => Verdict::Pending(timing(health)),
+        Some(health) => Verdict::Pending(format!("{}{}", timing(health), after(container))),
     }
 }
 
 fn judge_uptime(container: &Container) -> Verdict {
     let up = Duration::from_millis(container.up_ms.unwrap_or(0));
-    if up >= SETTLED {
-        Verdict::Passed("running".into())
+    let needed = if container.restarts > 0 {
+        STEADY
     } else {
-        Verdict::Pending(format!("has run for {} ms only", up.as_millis()))
+        SETTLED
+    };
+    if up >= needed {
+        Verdict::Passed(format!("running{}", after(container)))
+    } else {
+        let up = up.as_millis();
+        Verdict::Pending(format!("has run for {up} ms only{}", after(container)))
     }
 }
 
 fn judge_exited(container: &Container) -> Verdict {
-    match container.exit_code {
-        0 if container.always_restarts => Verdict::Pending("exited and is to restart".into()),
-        0 => Verdict::Passed("ran once and exited with code 0".into()),
-        code => Verdict::Failed(format!("exited with code {code}{}", meaning(code))),
+    match (container.exit_code, container.restarts) {
+        (0, _) if container.always_restarts => Verdict::Pending("exited and is to restart".into()),
+        (0, 0) => Verdict::Passed("ran once and exited with code 0".into()),
+        (0, n) => Verdict::Passed(format!("exited with code 0 after it {}", times(n))),
+        (code, 0) => Verdict::Failed(format!("exited with code {code}{}", meaning(code))),
+        (code, n) => Verdict::Failed(format!(
+            "exited with code {code}{} after it {}",
+            meaning(code),
+            times(n)
+        )),
+    }
+}
+
+/// What a container that restarted has behind it, for the end of a sentence.
+fn after(container: &Container) -> String {
+    match container.restarts {
+        0 => String::new(),
+        _ => format!(", after it {}", lives(container)),
+    }
+}
+
+fn lives(container: &Container) -> String {
+    let code = container.exit_code;
+    let meaning = meaning(code);
+    match container.state {
+        // A container that runs has no exit code: Docker shows 0.
+        State::Running => times(container.restarts),
+        _ => format!(
+            "{}, last exit code {code}{meaning}",
+            times(container.restarts)
+        ),
     }
 }
 
@@ -137,6 +193,7 @@ fn timing(health: &Health) -> String {
 fn times(n: i64) -> String {
     match n {
         1 => "restarted once".into(),
+        2 => "restarted twice".into(),
         n => format!("restarted {n} times"),
     }
 }
@@ -186,20 +243,75 @@ mod tests {
     fn a_one_shot_passes_by_exit_code_and_fails_at_once() {
         assert_eq!(word(&exited(0), Vouched::No), "passed");
         assert_eq!(word(&exited(1), Vouched::No), "failed");
-        let restarted = Container {
-            restarts: 1,
-            ..running()
-        };
-        assert_eq!(word(&restarted, Vouched::No), "failed");
+    }
+
+    fn restarted(restarts: i64, container: Container) -> Container {
+        Container {
+            restarts,
+            ..container
+        }
     }
 
     #[test]
-    fn a_one_shot_that_needed_a_restart_has_failed_even_if_it_ended_well() {
-        let retried = Container {
-            restarts: 2,
-            ..exited(0)
+    fn a_one_shot_that_succeeded_at_its_second_try_has_passed() {
+        assert_eq!(word(&restarted(1, exited(0)), Vouched::No), "passed");
+        assert_eq!(word(&restarted(2, exited(0)), Vouched::No), "passed");
+        assert_eq!(word(&restarted(3, exited(0)), Vouched::No), "failed");
+        assert_eq!(
+            judge(&restarted(2, exited(4)), Vouched::No),
+            Verdict::Failed("exited with code 4 after it restarted twice".into())
+        );
+    }
+
+    #[test]
+    fn a_restart_or_two_are_hope_and_three_are_a_loop() {
+        let waits = |restarts| Container {
+            state: State::Restarting,
+            exit_code: 1,
+            ..restarted(restarts, Container::default())
         };
-        assert_eq!(word(&retried, Vouched::No), "failed");
+        assert_eq!(
+            judge(&waits(1), Vouched::No),
+            Verdict::Pending("is restarting (restarted once, last exit code 1)".into())
+        );
+        assert_eq!(
+            judge(&waits(3), Vouched::No),
+            Verdict::Failed(
+                "restarts again and again (restarted 3 times, last exit code 1)".into()
+            )
+        );
+        assert_eq!(word(&restarted(1, running()), Vouched::No), "passed");
+        assert_eq!(word(&restarted(3, running()), Vouched::No), "failed");
+    }
+
+    #[test]
+    fn what_has_restarted_must_run_longer_before_it_counts_as_up() {
+        let up = |restarts, up_ms| Container {
+            up_ms: Some(up_ms),
+            ..restarted(restarts, running())
+        };
+        assert_eq!(word(&up(0, 2_000), Vouched::No), "passed");
+        assert_eq!(word(&up(1, 2_000), Vouched::No), "pending");
+        assert_eq!(word(&up(1, 5_000), Vouched::No), "passed");
+    }
+
+    #[test]
+    fn a_restart_behind_its_passed_checks_is_a_failure() {
+        assert_eq!(judge_steady(&restarted(1, running()), 1), None);
+        assert!(matches!(
+            judge_steady(&restarted(2, running()), 1),
+            Some(Verdict::Failed(_))
+        ));
+    }
+
+    #[test]
+    fn only_a_healthcheck_proves_a_container_before_all_checks_pass() {
+        let healthy = with_health(HealthStatus::Healthy);
+        assert!(has_proved_itself(&healthy, Vouched::No));
+        let starting = with_health(HealthStatus::Starting);
+        assert!(has_proved_itself(&starting, Vouched::ByExec));
+        assert!(!has_proved_itself(&starting, Vouched::No));
+        assert!(!has_proved_itself(&running(), Vouched::No));
     }
 
     fn word_beside(container: &Container, was: &Container) -> &'static str {
@@ -223,11 +335,9 @@ mod tests {
             ..fresh(900)
         };
         assert_eq!(word_beside(&other, &fresh(200)), "pending");
-        let restarted = Container {
-            restarts: 1,
-            ..fresh(900)
-        };
-        assert_eq!(word_beside(&restarted, &fresh(200)), "failed");
+        let restarted = |n| restarted(n, fresh(900));
+        assert_eq!(word_beside(&restarted(1), &fresh(200)), "pending");
+        assert_eq!(word_beside(&restarted(3), &fresh(200)), "failed");
     }
 
     #[test]

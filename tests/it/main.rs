@@ -26,6 +26,7 @@ mod post;
 mod promises;
 mod refusal;
 mod remote;
+mod restarts;
 mod retention;
 mod rights;
 mod settle;

@@ -111,8 +111,12 @@ fn culprits(containers: &[Container], kind: FailureKind) -> Vec<(&Container, Str
     if failed.is_empty() { ailing } else { failed }
 }
 
-/// A healthcheck that has no word yet is to blame only when there was no more time.
+/// A healthcheck that has no word yet is to blame only when there was no more time; what had to
+/// restart did not serve whoever waited for it.
 fn is_ailing(container: &Container, kind: FailureKind) -> bool {
+    if container.restarts > 0 {
+        return true;
+    }
     container.health.as_ref().is_some_and(|h| match h.status {
         HealthStatus::Unhealthy => true,
         HealthStatus::Starting => kind == FailureKind::TimedOut,
@@ -223,6 +227,22 @@ mod tests {
         ];
         assert_eq!(named(&all, FailureKind::Failed), ["migrate"]);
         assert_eq!(named(&all[..2], FailureKind::Failed), ["db"]);
+    }
+
+    #[test]
+    fn a_container_that_had_to_restart_is_blamed_for_an_up_that_failed() {
+        let restarting = Container {
+            service: "db".into(),
+            state: State::Restarting,
+            restarts: 1,
+            exit_code: 1,
+            ..Container::default()
+        };
+        let all = [restarting];
+        assert_eq!(
+            culprits(&all, FailureKind::Failed)[0].1,
+            "service `db` is restarting (restarted once, last exit code 1)"
+        );
     }
 
     #[test]

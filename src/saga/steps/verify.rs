@@ -1,7 +1,8 @@
 //! Verify: judges every deployed service and makes the declared tests, until all pass at once.
 //!
-//! A service that cannot come up any more fails at once; everything else has until the deadline.
-//! After that the checks must go on passing for as long as `watch` says.
+//! A service that cannot come up any more fails at once; everything else has until the deadline,
+//! a restart or two included. Once its checks have passed, they must go on passing, without a
+//! restart, for as long as `watch` says.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::event::{Check, Failure, FailureKind, Note};
-use crate::host::judge::{Verdict, Vouched, judge_beside};
+use crate::host::judge::{Verdict, Vouched, has_proved_itself, judge_beside, judge_steady};
 use crate::host::{Container, Health, HealthStatus, Host, Result, State};
 use crate::plan::{Expect, Probe, SmokeTest};
 use crate::saga::release::witness;
@@ -50,6 +51,8 @@ struct Court<'a, H> {
     due: RefCell<BTreeMap<String, Due>>,
     hanging: RefCell<BTreeSet<String>>,
     guilty: RefCell<BTreeSet<String>>,
+    /// The containers whose checks have passed, and how often each had restarted by then.
+    proved: RefCell<BTreeMap<String, i64>>,
 }
 
 /// When a healthcheck's command is to be run by exec again, and the pause after that.
@@ -89,6 +92,7 @@ impl<'a, H: Host> Court<'a, H> {
             due: RefCell::default(),
             hanging: RefCell::default(),
             guilty: RefCell::default(),
+            proved: RefCell::default(),
         })
     }
 
@@ -145,7 +149,10 @@ impl<'a, H: Host> Court<'a, H> {
         }
         let tests = self.tests(&containers).await;
         Ok(match (services, tests) {
-            (Round::Passed, None) => Round::Passed,
+            (Round::Passed, None) => {
+                self.proved_by(&containers, |_| true);
+                Round::Passed
+            }
             (Round::Pending(what), _) | (_, Some(what)) => Round::Pending(what),
             (failed @ Round::Failed(_), None) => failed,
         })
@@ -157,8 +164,19 @@ impl<'a, H: Host> Court<'a, H> {
         self.run.since_before(containers)
     }
 
+    /// Notes those of whom it is true as proved, unless they were before.
+    fn proved_by(&self, containers: &[Container], is_true: impl Fn(&Container) -> bool) {
+        let mut proved = self.proved.borrow_mut();
+        for container in containers.iter().filter(|c| is_true(c)) {
+            proved
+                .entry(container.id.clone())
+                .or_insert(container.restarts);
+        }
+    }
+
     async fn judge_services(&self, containers: &[Container]) -> Round {
         self.ask_healthchecks(containers).await;
+        self.proved_by(containers, |c| has_proved_itself(c, self.vouched(c)));
         let mut pending = None;
         for service in &self.services {
             match self.judge_service(service, containers) {
@@ -184,13 +202,7 @@ impl<'a, H: Host> Court<'a, H> {
         }
         let mut worst = Verdict::Passed(String::new());
         for container in own {
-            let vouched = if self.vouched.borrow().contains(&container.id) {
-                Vouched::ByExec
-            } else {
-                Vouched::No
-            };
-            let before = self.before.iter().find(|b| b.id == container.id);
-            match (judge_beside(container, before, vouched), &worst) {
+            match (self.judge_container(container), &worst) {
                 (failed @ Verdict::Failed(_), _) => return failed,
                 (_, Verdict::Pending(_)) => {}
                 (verdict, _) => worst = verdict,
@@ -199,41 +211,56 @@ impl<'a, H: Host> Court<'a, H> {
         worst
     }
 
+    fn judge_container(&self, container: &Container) -> Verdict {
+        let proved = self.proved.borrow().get(&container.id).copied();
+        let fell = proved.and_then(|passed_at| judge_steady(container, passed_at));
+        let before = self.before.iter().find(|b| b.id == container.id);
+        fell.unwrap_or_else(|| judge_beside(container, before, self.vouched(container)))
+    }
+
+    fn vouched(&self, container: &Container) -> Vouched {
+        if self.vouched.borrow().contains(&container.id) {
+            Vouched::ByExec
+        } else {
+            Vouched::No
+        }
+    }
+
     /// Docker runs a healthcheck an interval late; its own command may be asked at once.
     async fn ask_healthchecks(&self, containers: &[Container]) {
         let starting = |h: &&Health| h.status == HealthStatus::Starting && !h.command.is_empty();
         let running = containers.iter().filter(|c| c.state == State::Running);
         let due = running
             .filter_map(|c| Some((c, c.health.as_ref().filter(starting)?)))
-            .filter(|(c, _)| self.is_due(&c.id));
-        join_all(due.map(|(c, health)| self.ask_healthcheck(&c.id, health))).await;
+            .filter(|(c, _)| self.is_due(c));
+        join_all(due.map(|(c, health)| self.ask_healthcheck(c, health))).await;
     }
 
     /// A command that hangs goes on in its container, so it is not asked a second time.
-    async fn ask_healthcheck(&self, container: &str, health: &Health) {
-        let asked = self.run.host.exec(container, &health.command);
+    async fn ask_healthcheck(&self, container: &Container, health: &Health) {
+        let asked = self.run.host.exec(&container.id, &health.command);
         match tokio::time::timeout(VOUCH_PATIENCE, asked).await {
             Ok(Ok((0, _))) => {
-                self.vouched.borrow_mut().insert(container.to_owned());
+                self.vouched.borrow_mut().insert(container.id.clone());
             }
             Ok(_) => {
                 let mut due = self.due.borrow_mut();
-                let again = Due::again(due.get(container));
-                due.insert(container.to_owned(), again);
+                let again = Due::again(due.get(&container.id));
+                due.insert(container.id.clone(), again);
             }
             Err(_) => {
-                self.hanging.borrow_mut().insert(container.to_owned());
+                self.hanging.borrow_mut().insert(life(container));
             }
         }
     }
 
-    fn is_due(&self, container: &str) -> bool {
-        let is_settled = self.vouched.borrow().contains(container);
-        if is_settled || self.hanging.borrow().contains(container) {
+    fn is_due(&self, container: &Container) -> bool {
+        let is_settled = self.vouched.borrow().contains(&container.id);
+        if is_settled || self.hanging.borrow().contains(&life(container)) {
             return false;
         }
         let due = self.due.borrow();
-        due.get(container)
+        due.get(&container.id)
             .is_none_or(|due| due.at <= Instant::now())
     }
 
@@ -313,10 +340,16 @@ impl<'a, H: Host> Court<'a, H> {
         });
     }
 
-    /// Tells what the guilty services printed last; without a culprit, what all of them did.
+    /// Tells what the guilty services printed last; without a culprit, those that restarted, and
+    /// if none did, what all of them printed.
     async fn tell_logs(&self, failure: &Failure) {
         self.tell_missing(failure);
         let guilty = self.guilty.borrow().clone();
+        let guilty = if guilty.is_empty() {
+            self.restarted().await
+        } else {
+            guilty
+        };
         let told = |c: &Container| {
             if guilty.is_empty() {
                 self.services.contains(&c.service)
@@ -325,6 +358,13 @@ impl<'a, H: Host> Court<'a, H> {
             }
         };
         witness::tell_logs(self.run, &self.project, told).await;
+    }
+
+    /// The services that died at least once and were given time.
+    async fn restarted(&self) -> BTreeSet<String> {
+        let containers = self.containers().await.unwrap_or_default().into_iter();
+        let own = containers.filter(|c| self.services.contains(&c.service));
+        own.filter(|c| c.restarts > 0).map(|c| c.service).collect()
     }
 
     /// Every check that never passed is told as failed, with what was last seen.
@@ -376,6 +416,11 @@ pub fn judged<H: Host>(run: &Run<'_, H>) -> Result<Vec<String>> {
         .map(|s| s.name)
         .filter(asked)
         .collect())
+}
+
+/// A container between two restarts: what hung in it ended with it.
+fn life(container: &Container) -> String {
+    format!("{} {}", container.id, container.restarts)
 }
 
 /// What an exec test says; its command may hold a secret, so it is not told.
