@@ -33,4 +33,5 @@ mod settle;
 mod sshd;
 mod stuck;
 mod variants;
+mod version_1;
 mod word;
