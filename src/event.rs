@@ -195,6 +195,10 @@ pub enum FailureKind {
     Locked,
     /// A person froze the directory.
     Frozen,
+    /// A directory's path leads elsewhere than when the run began. Nobody decides by it once the run
+    /// is over, and older programs do not know the word.
+    #[serde(rename = "failed", skip_deserializing)]
+    Moved,
 }
 
 impl Failure {

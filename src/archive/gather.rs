@@ -107,7 +107,7 @@ impl Gather<'_> {
                 (Part::Data, io::ErrorKind::PermissionDenied) => unread.push(path.to_owned()),
                 // A directory that is something else by now.
                 (Part::Data, io::ErrorKind::NotADirectory) => torn.push(path.to_owned()),
-                _ => return Err(unreadable(root, path, &error)),
+                _ => return Err(unreadable(root.path(), path, &error)),
             }
             Ok(())
         })?;
@@ -159,12 +159,17 @@ impl Gather<'_> {
                 return Ok(Fate::Archived);
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(unreadable(self.request.deploy_dir, found.path, &error));
+                return Err(unreadable(
+                    self.request.deploy_dir.path(),
+                    found.path,
+                    &error,
+                ));
             }
             // Gone, or a link by now.
             Err(_) => return Ok(Fate::Vanished),
         };
-        let failed = |error: io::Error| unreadable(self.request.deploy_dir, found.path, &error);
+        let failed =
+            |error: io::Error| unreadable(self.request.deploy_dir.path(), found.path, &error);
         let mark = Mark::of_file(&file).map_err(failed)?;
         if mark.kind != EntryKind::File {
             return Ok(Fate::Vanished);

@@ -17,7 +17,7 @@ use super::read::{broken, digest_of};
 use super::{Description, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::difference::Change;
-use crate::host::tree::{Act, Difference, Part, Scope, Snapshot, cannot, diff, name, put};
+use crate::host::tree::{Act, Difference, Home, Part, Scope, Snapshot, cannot, diff, name, put};
 
 /// What becomes of what containers write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Report {
 pub fn restore(
     archive: &Path,
     description: &Description,
-    deploy_dir: &Path,
+    deploy_dir: &Home,
     options: &Options,
 ) -> Result<Report, Failure> {
     let view = view(description, options.scope)?;
@@ -75,7 +75,7 @@ pub fn restore(
 /// What a restore would have to change, and the tree as it was seen. Data does not count.
 pub fn compare(
     description: &Description,
-    deploy_dir: &Path,
+    deploy_dir: &Home,
     options: &Options,
 ) -> Result<(Vec<Difference>, Snapshot), Failure> {
     let now = look(deploy_dir, options, &view(description, options.scope)?)?;
@@ -87,19 +87,20 @@ pub fn compare(
 
 /// Says whether a path is a directory that no restore removes, for what is not the release's is
 /// in it.
-fn stays(deploy_dir: &Path, path: &str, now: &Snapshot) -> bool {
+fn stays(deploy_dir: &Home, path: &str, now: &Snapshot) -> bool {
     let all = now.entries();
     let at = |path: &str| all.binary_search_by(|e| e.path.as_str().cmp(path));
     if !at(path).is_ok_and(|i| all[i].kind == EntryKind::Dir) {
         return false;
     }
-    let below = deploy_dir.join(name::to_path(path).unwrap_or_default());
-    let names = std::fs::read_dir(below).into_iter().flatten().flatten();
-    let mut paths = names.map(|n| name::join(path, &name::escape(n.file_name().as_bytes())));
+    let below = name::to_path(path).unwrap_or_default();
+    let names = deploy_dir.dir().descend(&below).and_then(|d| d.names());
+    let names = names.unwrap_or_default().into_iter();
+    let mut paths = names.map(|n| name::join(path, &name::escape(n.as_bytes())));
     paths.any(|path| at(&path).is_err() || stays(deploy_dir, &path, now))
 }
 
-fn look(deploy_dir: &Path, options: &Options, view: &Scope) -> Result<Snapshot, Failure> {
+fn look(deploy_dir: &Home, options: &Options, view: &Scope) -> Result<Snapshot, Failure> {
     match options.snapshot {
         Some(known) => known.retake(deploy_dir, view),
         None => Snapshot::take(deploy_dir, view),
@@ -109,14 +110,14 @@ fn look(deploy_dir: &Path, options: &Options, view: &Scope) -> Result<Snapshot, 
 fn reconcile(
     archive: &Path,
     description: &Description,
-    deploy_dir: &Path,
+    deploy_dir: &Home,
     options: &Options,
     view: &Scope,
 ) -> Result<Report, Failure> {
     tidy(deploy_dir, view)?;
     let now = look(deploy_dir, options, view)?;
     let plan = Plan::of(&description.tree, now.entries());
-    let mut site = Site::open(deploy_dir)?;
+    let mut site = Site::of(deploy_dir);
     site.report.untouched = plan.untouched;
     if !plan.is_empty() {
         let staged = stage::stage(archive, &plan, &site)?;
@@ -145,8 +146,8 @@ fn view(description: &Description, scope: &Scope) -> Result<Scope, Failure> {
 }
 
 /// Removes what an interrupted run left in the tree.
-fn tidy(deploy_dir: &Path, view: &Scope) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| cannot(Act::Remove, &deploy_dir.display(), &e);
+fn tidy(deploy_dir: &Home, view: &Scope) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| cannot(Act::Remove, &deploy_dir.path().display(), &e);
     stage::clear(deploy_dir).map_err(failed)?;
     for path in view.own().filter(|p| *p != ".") {
         put::sweep(deploy_dir, &name::to_path(path).unwrap_or_default()).map_err(failed)?;

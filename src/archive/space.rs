@@ -9,7 +9,7 @@ use crate::event::Failure;
 use crate::host::tree::scope::{Part, Scope};
 use crate::host::tree::snapshot::unread;
 use crate::host::tree::walk::{Found, walk};
-use crate::host::tree::{Act, cannot};
+use crate::host::tree::{Act, Home, cannot};
 
 /// What a tar entry takes besides its content: its header, its padding and a fair part of a name.
 const OVERHEAD: u64 = 1536;
@@ -25,7 +25,7 @@ pub struct Space {
 
 /// The most bytes that an archive of this tree can take, data included. Data that cannot be looked
 /// into counts as nothing.
-pub fn estimate(root: &Path, scope: &Scope) -> Result<u64, Failure> {
+pub fn estimate(root: &Home, scope: &Scope) -> Result<u64, Failure> {
     let mut total = 2 * OVERHEAD;
     for part in [Part::Release, Part::Data] {
         let mut visit = |found: &Found| {
@@ -37,7 +37,7 @@ pub fn estimate(root: &Path, scope: &Scope) -> Result<u64, Failure> {
             if part == Part::Data {
                 return Ok(());
             }
-            Err(unread(root, path, &error))
+            Err(unread(root.path(), path, &error))
         })?;
     }
     // Noise grows by a few bytes a block when it is compressed.
@@ -63,7 +63,7 @@ pub(crate) fn full_disk(error: &std::io::Error) -> bool {
 }
 
 /// The failure of a backup that found no room in `backup_dir`.
-pub(crate) fn full(deploy_dir: &Path, backup_dir: &Path, scope: &Scope) -> Failure {
+pub(crate) fn full(deploy_dir: &Home, backup_dir: &Path, scope: &Scope) -> Failure {
     let failure = Failure::new(format!(
         "there is no room for the backup in `{}`",
         backup_dir.display()

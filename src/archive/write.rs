@@ -20,13 +20,13 @@ use super::{
 };
 use crate::event::Failure;
 use crate::host::tree::dir::Dir;
-use crate::host::tree::{Act, Scope, Snapshot, cannot};
+use crate::host::tree::{Act, Home, Scope, Snapshot, cannot};
 use crate::plan::Origin;
 
 /// What a backup is to be made of.
 pub struct Request<'a> {
-    /// The directory to archive, absolute.
-    pub deploy_dir: &'a Path,
+    /// The directory to archive.
+    pub deploy_dir: &'a Home,
     /// Where to; created for its owner alone if it is missing.
     pub backup_dir: &'a Path,
     /// What belongs to the release, what is data and what is left out.
@@ -71,7 +71,7 @@ pub fn write(request: &Request) -> Result<Written, Failure> {
     let draft = Draft {
         request,
         dir,
-        base: naming::base(request.deploy_dir),
+        base: naming::base(request.deploy_dir.path()),
         timestamp: free_timestamp(request)?,
     };
     let written = match draft.attempt() {
@@ -107,7 +107,7 @@ fn make_backup_dir(path: &Path) -> Result<(), Failure> {
 
 /// The first second from the asked one on that names no file yet.
 fn free_timestamp(request: &Request) -> Result<String, Failure> {
-    let base = naming::base(request.deploy_dir);
+    let base = naming::base(request.deploy_dir.path());
     let taken = |stamp: &str| {
         [Role::Archive, Role::Description].iter().any(|role| {
             let path = request.backup_dir.join(naming::file(&base, stamp, *role));
@@ -201,7 +201,7 @@ impl Draft<'_> {
             created_at: self.request.at,
             deployment_id: self.request.deployment_id.to_owned(),
             purpose: self.request.purpose,
-            deploy_dir: self.request.deploy_dir.to_owned(),
+            deploy_dir: self.request.deploy_dir.path().to_owned(),
             release: self.request.release.clone(),
             archive,
             tree: gathered.snapshot.entries().to_vec(),

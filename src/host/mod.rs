@@ -8,6 +8,7 @@ pub mod cmd;
 pub mod compose;
 pub mod docker;
 pub mod foreign;
+pub mod ground;
 pub mod http;
 pub mod judge;
 pub mod real;
@@ -26,6 +27,7 @@ use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
+use crate::host::tree::Home;
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
@@ -307,6 +309,10 @@ pub trait Host: Sized {
     #[must_use]
     fn at(&self, site: &Site) -> Self;
 
+    /// Works from now on in this directory, which was opened and locked, wherever its path leads.
+    fn stand_on(&self, home: &Home);
+    /// Refuses where a path of the run leads elsewhere by now.
+    async fn confirm(&self) -> Result<()>;
     /// Makes sure that the deploy directory is there and can be written.
     async fn check_site(&self) -> Result<()>;
     /// Makes sure that there is room for a backup.

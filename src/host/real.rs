@@ -20,6 +20,8 @@ use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose};
+use crate::host::ground::Ground;
+use crate::host::tree::Home;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
@@ -40,6 +42,7 @@ pub struct Server {
     engine: OnceCell<docker::Engine>,
     compose: OnceCell<Compose>,
     files: Arc<Mutex<()>>,
+    ground: Arc<std::sync::Mutex<Option<Ground>>>,
 }
 
 impl Server {
@@ -51,7 +54,38 @@ impl Server {
             engine: OnceCell::new(),
             compose: OnceCell::new(),
             files: Arc::default(),
+            ground: Arc::default(),
         })
+    }
+
+    /// Where the run stands; before there is a lock, what the paths lead to now.
+    fn ground(&self) -> Result<Ground> {
+        if let Some(ground) = self.stands_on() {
+            return Ok(ground);
+        }
+        let shown = self.site.deploy_dir.display();
+        Ground::open(&self.site)
+            .map_err(|e| Failure::new(format!("cannot open `{shown}`")).because(e))
+    }
+
+    fn stands_on(&self) -> Option<Ground> {
+        let ground = self.ground.lock();
+        ground.map_or(None, |ground| ground.clone())
+    }
+
+    /// Lets a command that takes paths work, and sees to it that they lead where the run stands, right
+    /// before and right after.
+    async fn on_ground<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let Some(ground) = self.stands_on() else {
+            return work.await;
+        };
+        ground.confirm()?;
+        let done = work.await;
+        match (ground.confirm(), done) {
+            (Ok(()), done) => done,
+            (Err(moved), Ok(_)) => Err(moved),
+            (Err(moved), Err(failure)) => Err(moved.because(failure)),
+        }
     }
 
     async fn docker(&self) -> Result<&docker::Engine> {
@@ -112,7 +146,18 @@ impl Host for Server {
             engine: self.engine.clone(),
             compose: self.compose.clone(),
             files: self.files.clone(),
+            ground: self.ground.clone(),
         }
+    }
+
+    fn stand_on(&self, home: &Home) {
+        if let Ok(mut ground) = self.ground.lock() {
+            *ground = Some(Ground::of(home, &self.site));
+        }
+    }
+
+    async fn confirm(&self) -> Result<()> {
+        self.stands_on().map_or(Ok(()), |ground| ground.confirm())
     }
 
     async fn check_site(&self) -> Result<()> {
@@ -120,8 +165,8 @@ impl Host for Server {
     }
 
     async fn check_room(&self, exclude: &[String]) -> Result<()> {
-        let (site, exclude) = (self.site.clone(), exclude.to_vec());
-        self.beside(move |_| site::check_room(&site, &exclude))
+        let (ground, site, exclude) = (self.ground()?, self.site.clone(), exclude.to_vec());
+        self.beside(move |_| site::check_room(&ground, &site, &exclude))
             .await
     }
 
@@ -140,8 +185,9 @@ impl Host for Server {
     }
 
     async fn put_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
+        let ground = self.ground()?;
         let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
-        fault!(around "files.put" => self.beside(move |_| site::put_files(&plan, &private, &run)).await)
+        fault!(around "files.put" => self.beside(move |_| site::put_files(&ground, &plan, &private, &run)).await)
     }
 
     async fn backup(
@@ -150,6 +196,7 @@ impl Host for Server {
         order: &Order<'_>,
         run: &RunDir,
     ) -> Result<(Description, Vec<String>)> {
+        let ground = self.ground()?;
         let (plan, run, purpose) = (plan.clone(), run.clone(), order.purpose);
         let (release, parts) = (order.release.clone(), order.parts.clone());
         fault!(around "backup" => self.beside(move |abandoned| {
@@ -158,10 +205,10 @@ impl Host for Server {
                 release: &release,
                 parts: &parts,
             };
-            let made = site::backup(&plan, &order, &run)?;
+            let made = site::backup(&ground, &plan, &order, &run)?;
             // Nobody will ever note that it was made.
             if abandoned.get() {
-                site::drop_backup(&plan.site, &made.0.timestamp)?;
+                site::drop_backup(&ground, &plan.site, &made.0.timestamp)?;
             }
             Ok(made)
         })
@@ -169,8 +216,9 @@ impl Host for Server {
     }
 
     async fn clear_partial(&self, last_id: &str) -> Result<()> {
-        let (site, id) = (self.site.clone(), last_id.to_owned());
-        self.beside(move |_| site::clear_partial(&site, &id)).await
+        let (ground, site, id) = (self.ground()?, self.site.clone(), last_id.to_owned());
+        self.beside(move |_| site::clear_partial(&ground, &site, &id))
+            .await
     }
 
     fn archive_path(&self, description: &Description) -> PathBuf {
@@ -184,10 +232,11 @@ impl Host for Server {
         data: Data,
         run: &RunDir,
     ) -> Result<Vec<String>> {
+        let ground = self.ground()?;
         let (site, description) = (self.site.clone(), description.clone());
         let (parts, run) = (parts.clone(), run.clone());
         fault!(around "restore" => self
-            .beside(move |_| site::restore(&site, &description, &parts, data, &run))
+            .beside(move |_| site::restore(&ground, &site, &description, &parts, data, &run))
             .await)
     }
 
@@ -202,12 +251,13 @@ impl Host for Server {
     }
 
     async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
-        site::latest(&self.site, listed, release)
+        site::latest(&self.ground()?, &self.site, listed, release)
     }
 
     async fn drop_backup(&self, timestamp: &str) -> Result<()> {
+        let ground = self.ground()?;
         let (site, timestamp) = (self.site.clone(), timestamp.to_owned());
-        fault!(around "backup.drop" => self.beside(move |_| site::drop_backup(&site, &timestamp)).await)
+        fault!(around "backup.drop" => self.beside(move |_| site::drop_backup(&ground, &site, &timestamp)).await)
     }
 
     async fn references(&self, repository: &str) -> Result<Vec<String>> {
@@ -229,7 +279,7 @@ impl Host for Server {
     async fn config(&self, dir: &Path) -> Result<Config> {
         let compose = self.compose().await?;
         let cmd = compose.config(&self.site, dir).whole(CONFIG);
-        let output = fault!(around "compose.config" => cmd.run().await);
+        let output = fault!(around "compose.config" => self.on_ground(cmd.run()).await);
         let output = output.map_err(|f| compose::files::refuse(f, &self.site, dir))?;
         compose::read_config(&output, &self.site, compose.version)
     }
@@ -240,7 +290,7 @@ impl Host for Server {
             return Ok(None);
         }
         let cmd = compose.every_profile(&self.site, dir).whole(CONFIG);
-        let output = cmd.run().await;
+        let output = self.on_ground(cmd.run()).await;
         let output = output.map_err(|f| compose::files::refuse(f, &self.site, dir))?;
         compose::read_config(&output, &self.site, compose.version).map(Some)
     }
@@ -287,7 +337,7 @@ impl Host for Server {
 
     async fn build(&self, project: &str, services: &[String], lines: Lines<'_>) -> Result<()> {
         let cmd = self.compose().await?.build(&self.site, project, services);
-        cmd.run_telling(lines).await.map(|_| ())
+        self.on_ground(cmd.run_telling(lines)).await.map(|_| ())
     }
 
     async fn up(
@@ -299,13 +349,13 @@ impl Host for Server {
     ) -> Result<()> {
         let compose = self.compose().await?;
         let cmd = compose.up(&self.site, project, services, recreate);
-        fault!(around "compose.up" => cmd.run_telling(lines).await.map(|_| ()))
+        fault!(around "compose.up" => self.on_ground(cmd.run_telling(lines)).await.map(|_| ()))
     }
 
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()> {
         let compose = self.compose().await?;
         let cmd = compose.create(&self.site, project, making);
-        fault!(around "compose.create" => cmd.run_telling(lines).await.map(|_| ()))
+        fault!(around "compose.create" => self.on_ground(cmd.run_telling(lines)).await.map(|_| ()))
     }
 
     async fn start(&self, containers: &[String]) -> Result<()> {
@@ -321,16 +371,16 @@ impl Host for Server {
     ) -> Result<()> {
         let compose = self.compose().await?;
         let cmd = compose.start(&self.site, project, service, replicas);
-        fault!(around "start" => cmd.run_telling(lines).await.map(|_| ()))
+        fault!(around "start" => self.on_ground(cmd.run_telling(lines)).await.map(|_| ()))
     }
 
     async fn make_way(&self, paths: &[String]) -> Result<()> {
-        site::make_way(&self.site, paths);
+        site::make_way(&self.ground()?, paths);
         Ok(())
     }
 
     async fn remove_empty(&self, paths: &[String]) -> Result<()> {
-        site::remove_empty(&self.site, paths);
+        site::remove_empty(&self.ground()?, paths);
         Ok(())
     }
 
@@ -371,7 +421,7 @@ impl Host for Server {
         for (name, value) in env {
             cmd = cmd.env(name, value);
         }
-        cmd.run_telling(lines).await.map(|_| ())
+        self.on_ground(cmd.run_telling(lines)).await.map(|_| ())
     }
 
     async fn http(&self, url: &str, expect: &Expect) -> Result<String> {

@@ -4,7 +4,6 @@
 
 use std::fs::{self, File};
 use std::io::Cursor;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
@@ -14,7 +13,8 @@ use crate::archive::restore::{self as put_back, Data};
 use crate::archive::{Description, Release, retention, space, write};
 use crate::event::Failure;
 use crate::host::Result;
-use crate::host::tree::{self, NewFile, Put, Scope, Snapshot};
+use crate::host::ground::Ground;
+use crate::host::tree::{self, Home, NewFile, Put, Scope, Snapshot};
 use crate::plan::{Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
@@ -49,13 +49,13 @@ pub fn check(site: &Site) -> Result<()> {
 }
 
 /// Makes sure that a backup fits.
-pub fn check_room(site: &Site, exclude: &[String]) -> Result<()> {
-    let scope = scope(site)?.excluding(exclude)?;
-    let needed = space::estimate(&site.deploy_dir, &scope)?;
+pub fn check_room(ground: &Ground, site: &Site, exclude: &[String]) -> Result<()> {
+    let scope = ground.scope(&site.backup_dir)?.excluding(exclude)?;
+    let needed = space::estimate(ground.deploy(), &scope)?;
     if space::free_space(&site.backup_dir)?.bytes >= needed {
         return Ok(());
     }
-    Err(space::full(&site.deploy_dir, &site.backup_dir, &scope))
+    Err(space::full(ground.deploy(), &site.backup_dir, &scope))
 }
 
 /// Makes sure that an image of about this many bytes fits where Docker keeps images.
@@ -100,21 +100,33 @@ pub fn strike_stage(run: &RunDir) -> Result<()> {
 }
 
 /// Puts the files of the plan in place; those that differ from what was there.
-pub fn put_files(plan: &Plan, private: &Private, run: &RunDir) -> Result<Vec<String>> {
-    let dir = &plan.site.deploy_dir;
-    let home = fs::metadata(dir)?;
+pub fn put_files(
+    ground: &Ground,
+    plan: &Plan,
+    private: &Private,
+    run: &RunDir,
+) -> Result<Vec<String>> {
+    let home = ground.deploy();
+    let own = home.dir().mark()?;
     let mut changed = Vec::new();
     for file in &mut contents(plan, private, run)? {
-        let owner = match fs::symlink_metadata(dir.join(&file.path)) {
-            Ok(_) => None,
-            Err(_) => Some((home.uid(), home.gid())),
-        };
+        let owner = (!is_there(home, &file.path)).then_some((own.uid, own.gid));
         let content = file.bytes.as_mut();
-        if tree::put_file(dir, &file.path, content, file.mode, owner)? != Put::Untouched {
+        if tree::put_file(home, &file.path, content, file.mode, owner)? != Put::Untouched {
             changed.push(file.path.clone());
         }
     }
     Ok(changed)
+}
+
+/// Says whether there is something at a path below a directory, be it a link.
+fn is_there(home: &Home, path: &str) -> bool {
+    let path = Path::new(path);
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    let found = home.dir().descend(parent).and_then(|dir| dir.look(name));
+    found.is_ok_and(|mark| mark.is_some())
 }
 
 /// A file of the plan with its content.
@@ -210,17 +222,18 @@ impl std::io::Seek for Part {
     }
 }
 
-/// The whole of a deploy directory but for what is Landfall's own.
-fn scope(site: &Site) -> Result<Scope> {
-    Scope::of(&site.deploy_dir, &site.backup_dir)
-}
-
 /// Archives the deploy directory.
-pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<(Description, Vec<String>)> {
+pub fn backup(
+    ground: &Ground,
+    plan: &Plan,
+    order: &Order<'_>,
+    run: &RunDir,
+) -> Result<(Description, Vec<String>)> {
     let site = &plan.site;
-    let scope = parts_of(site, order.parts)?.excluding(&plan.backups.exclude)?;
+    ground.confirm_backups()?;
+    let scope = parts_of(ground, site, order.parts)?.excluding(&plan.backups.exclude)?;
     let written = write::write(&write::Request {
-        deploy_dir: &site.deploy_dir,
+        deploy_dir: ground.deploy(),
         backup_dir: &site.backup_dir,
         scope: &scope,
         deployment_id: &plan.id,
@@ -240,12 +253,14 @@ pub fn backup(plan: &Plan, order: &Order<'_>, run: &RunDir) -> Result<(Descripti
 }
 
 /// Removes what dead runs left half-written in the backup directory.
-pub fn clear_partial(site: &Site, last_id: &str) -> Result<()> {
+pub fn clear_partial(ground: &Ground, site: &Site, last_id: &str) -> Result<()> {
+    ground.confirm_backups()?;
     retention::clear_partial(&site.backup_dir, &site.deploy_dir, last_id).map(|_| ())
 }
 
 /// Reconciles the deploy directory to a backup; the paths that differed.
 pub fn restore(
+    ground: &Ground,
     site: &Site,
     description: &Description,
     parts: &Parts,
@@ -253,7 +268,7 @@ pub fn restore(
     run: &RunDir,
 ) -> Result<Vec<String>> {
     let archive = site.backup_dir.join(&description.archive.file);
-    let scope = parts_of(site, parts)?
+    let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)
         .excluding(&description.exclude)?;
     let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
@@ -262,15 +277,16 @@ pub fn restore(
         scope: &scope,
         snapshot: snapshot.as_ref(),
     };
-    let report = put_back::restore(&archive, description, &site.deploy_dir, &options)?;
+    let report = put_back::restore(&archive, description, ground.deploy(), &options)?;
     let mut changed = report.replaced;
     changed.extend(report.removed);
     Ok(changed)
 }
 
 /// Which paths belong to containers, and which to the release all the same.
-fn parts_of(site: &Site, parts: &Parts) -> Result<Scope> {
-    Ok(scope(site)?.with_data(&parts.data).with_own(&parts.own))
+fn parts_of(ground: &Ground, site: &Site, parts: &Parts) -> Result<Scope> {
+    let scope = ground.scope(&site.backup_dir)?;
+    Ok(scope.with_data(&parts.data).with_own(&parts.own))
 }
 
 /// The backups there are, newest first.
@@ -280,8 +296,13 @@ pub fn backups(site: &Site) -> Result<Vec<Listed>> {
 
 /// The newest good backup that differs from what runs. What a restore of it would leave alone does
 /// not count: each is compared by its own data and its own globs.
-pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
-    let whole = scope(site)?;
+pub fn latest<'l>(
+    ground: &Ground,
+    site: &Site,
+    listed: &'l [Listed],
+    release: &Release,
+) -> Result<Latest<'l>> {
+    let whole = ground.scope(&site.backup_dir)?;
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {
         let brought = catalogue::brought_since(listed, description);
@@ -291,7 +312,7 @@ pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Resul
             scope: &scope,
             snapshot: seen.as_ref(),
         };
-        let (differences, now) = put_back::compare(description, &site.deploy_dir, &options)?;
+        let (differences, now) = put_back::compare(description, ground.deploy(), &options)?;
         seen = Some(now);
         Ok(differences.is_empty())
     };
@@ -303,15 +324,16 @@ pub fn latest<'l>(site: &Site, listed: &'l [Listed], release: &Release) -> Resul
 }
 
 /// Removes a backup.
-pub fn drop_backup(site: &Site, timestamp: &str) -> Result<()> {
+pub fn drop_backup(ground: &Ground, site: &Site, timestamp: &str) -> Result<()> {
+    ground.confirm_backups()?;
     retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }
 
 /// Makes the directories that paths lie in, for the owner of the deploy directory where this
 /// process may give them away; one that cannot be made is left to the engine.
-pub fn make_way(site: &Site, paths: &[String]) {
-    let dir = &site.deploy_dir;
-    let owner = fs::metadata(dir).ok().map(|home| (home.uid(), home.gid()));
+pub fn make_way(ground: &Ground, paths: &[String]) {
+    let dir = ground.deploy();
+    let owner = dir.dir().mark().ok().map(|home| (home.uid, home.gid));
     for parent in paths.iter().filter_map(|path| Path::new(path).parent()) {
         if tree::make_dir(dir, parent, owner).is_err() {
             let _ = tree::make_dir(dir, parent, None);
@@ -320,8 +342,8 @@ pub fn make_way(site: &Site, paths: &[String]) {
 }
 
 /// Removes directories that are empty; what is not stays, and so does what lies behind a link.
-pub fn remove_empty(site: &Site, paths: &[String]) {
+pub fn remove_empty(ground: &Ground, paths: &[String]) {
     for path in paths {
-        let _ = tree::remove_empty(&site.deploy_dir, Path::new(path));
+        let _ = tree::remove_empty(ground.deploy(), Path::new(path));
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod difference;
 pub mod dir;
+pub mod home;
 pub mod mirror;
 pub mod name;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 pub use difference::{Difference, diff};
-use dir::Dir;
+pub use home::Home;
 pub use mirror::{NewFile, mirror, remove_mirror};
 pub use put::{Put, make_dir, put_file};
 pub use scope::{Part, Scope};
@@ -40,17 +41,17 @@ pub struct Tree;
 impl Tree {
     /// Lists what the release answers for below `root`, sorted by path, every file with its
     /// SHA-256. Links are named, never followed; data and what is left out are not listed.
-    pub fn read(root: &Path, scope: &Scope) -> Result<Vec<Entry>, Failure> {
+    pub fn read(root: &Home, scope: &Scope) -> Result<Vec<Entry>, Failure> {
         Ok(Snapshot::take(root, scope)?.into_entries())
     }
 }
 
 /// Removes a directory below `root` if it is empty; what lies behind a link is refused.
-pub fn remove_empty(root: &Path, path: &Path) -> io::Result<()> {
+pub fn remove_empty(root: &Home, path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(());
     };
-    Dir::open(root)?.descend(parent)?.remove_dir(name)
+    root.dir().descend(parent)?.remove_dir(name)
 }
 
 /// What was tried on a path.

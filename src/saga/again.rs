@@ -20,7 +20,8 @@ use crate::saga::{journal, lock, run, runs, settle};
 /// for a person who has removed the cause.
 pub async fn by_hand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
     let holder = || runs::holder(state, "");
-    let _lock = lock::take(&site.deploy_dir, settle::LOCK, holder, |_| {}).await?;
+    let lock = lock::take(&site.deploy_dir, settle::LOCK, holder, |_| {}).await?;
+    host.stand_on(lock.home());
     let mut outcomes = settle::take_up(host, state, "", site, &|_| {}).await?;
     if !outcomes.iter().any(|o| matches!(o, Outcome::Stuck { .. })) {
         outcomes.extend(back(host, state, site, &|_| {}).await?);

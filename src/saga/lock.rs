@@ -3,16 +3,20 @@
 //! The lock is on the directory's own inode, so it holds whatever backup directory or user each
 //! deployment names, and it dies with its holder. The file refuses to know what is done under it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Failure, FailureKind};
 use crate::host::Result;
+use crate::host::tree::Home;
+use crate::host::tree::home::Leads;
 
 /// How often a waiting deployment looks.
 const LOOK: Duration = Duration::from_millis(100);
@@ -23,7 +27,22 @@ pub const STRANGER: &str = "somebody whose journal lies in another backup direct
 /// The held lock; dropping it lets the next one in.
 #[derive(Debug)]
 pub struct Lock {
-    _dir: File,
+    home: Home,
+}
+
+impl Lock {
+    /// The directory that was opened and locked: the one that the run works in.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Others may hold the directory open for longer.
+        let _ = flock(self.home.dir(), FlockOperation::Unlock);
+    }
 }
 
 /// Takes the lock of a deploy directory, waiting for another deployment at most `timeout`.
@@ -58,17 +77,17 @@ pub async fn take(
 pub fn try_take(deploy_dir: &Path) -> Result<Option<Lock>> {
     fault!("lock.take.before");
     let shown = deploy_dir.display();
-    let dir = File::open(deploy_dir)
+    let home = Home::open(deploy_dir)
         .map_err(|e| Failure::new(format!("cannot open `{shown}` to lock it")).because(e))?;
-    match dir.try_lock() {
+    match flock(home.dir(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
             fault!("lock.take.after");
-            Ok(Some(Lock { _dir: dir }))
+            let lock = Lock { home };
+            // What was renamed while it was being locked is not the one to lock.
+            Ok((lock.home.leads() == Leads::Here).then_some(lock))
         }
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(e)) => {
-            Err(Failure::new(format!("cannot lock `{shown}`")).because(e))
-        }
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(e) => Err(Failure::new(format!("cannot lock `{shown}`")).because(e)),
     }
 }
 

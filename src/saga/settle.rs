@@ -35,7 +35,8 @@ pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
 /// Settles every unfinished run of a deploy directory, under the lock.
 pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
     let holder = || runs::holder(state, "");
-    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    let lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    host.stand_on(lock.home());
     take_up(host, state, "", site, &|_| {}).await
 }
 
@@ -45,7 +46,8 @@ pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<
         return Ok(Vec::new());
     }
     let holder = || runs::holder(state, "");
-    let _lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    let lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
+    host.stand_on(lock.home());
     let lines: RefCell<Vec<String>> = RefCell::default();
     let tell = |text| lines.borrow_mut().push(text);
     take_up(host, state, "", site, &tell).await?;

@@ -9,7 +9,7 @@ use landfall::archive::catalogue::{self, Listed};
 use landfall::archive::restore::{self, Data, Options};
 use landfall::archive::verify::verify;
 use landfall::event::{Event, Outcome, Record, Step};
-use landfall::host::tree::Scope;
+use landfall::host::tree::{Home, Scope};
 use landfall::output::summary;
 use landfall::remote::wire::{Line, Tail};
 use landfall::report::Report;
@@ -210,8 +210,8 @@ fn the_backups_of_version_1_are_listed_in_the_order_of_their_stamps_and_are_whol
 
 #[test]
 fn a_backup_of_version_1_is_restored() {
-    let (home, listed) = backups();
-    let (oldest, deploy_dir) = (listed.last().unwrap(), home.path().join("app"));
+    let (temp, listed) = backups();
+    let (oldest, deploy_dir) = (listed.last().unwrap(), temp.path().join("app"));
     let description = oldest.description.as_ref().unwrap();
     let scope = Scope::default();
     let options = Options {
@@ -219,7 +219,8 @@ fn a_backup_of_version_1_is_restored() {
         scope: &scope,
         snapshot: None,
     };
-    let restored = restore::restore(&oldest.archive, description, &deploy_dir, &options).unwrap();
+    let home = Home::open(&deploy_dir).unwrap();
+    let restored = restore::restore(&oldest.archive, description, &home, &options).unwrap();
     assert!(restored.replaced.contains(&"compose.yaml".to_owned()));
     let read = |path: &str| fs::read_to_string(deploy_dir.join(path)).unwrap();
     assert_eq!(read("link"), "lamp = v1\n");

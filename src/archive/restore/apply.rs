@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::Report;
 use super::plan::Plan;
@@ -14,28 +13,25 @@ use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::put::temporary;
-use crate::host::tree::{Act, below, cannot, name};
+use crate::host::tree::{Act, Home, below, cannot, name};
 
 /// A tree that is being restored.
 pub(crate) struct Site {
     /// Where it is.
-    pub root: PathBuf,
+    pub root: Home,
     /// What has been done to it.
     pub report: Report,
-    top: Dir,
     /// Directories whose names changed.
     touched: BTreeSet<String>,
 }
 
 impl Site {
-    pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
-        let top = Dir::open(root).map_err(|e| cannot(Act::Write, &root.display(), &e))?;
-        Ok(Self {
-            root: root.to_owned(),
+    pub(crate) fn of(root: &Home) -> Self {
+        Self {
+            root: root.clone(),
             report: Report::default(),
-            top,
             touched: BTreeSet::new(),
-        })
+        }
     }
 
     /// Carries out a plan whose files have been staged.
@@ -88,10 +84,11 @@ impl Site {
 
     /// Makes the directory in which files wait.
     pub(crate) fn make_staging(&self, name: &OsStr) -> io::Result<Dir> {
-        open_up(&self.top)?;
-        self.top.remove_all(name)?;
-        self.top.make_dir(name, 0o700)?;
-        self.top.enter(name)
+        let top = self.root.dir();
+        open_up(top)?;
+        top.remove_all(name)?;
+        top.make_dir(name, 0o700)?;
+        top.enter(name)
     }
 
     /// Runs one change and tells its failure with the path that it was about.
@@ -101,13 +98,15 @@ impl Site {
         path: &str,
         change: impl FnOnce(&mut Self) -> io::Result<T>,
     ) -> Result<T, Failure> {
-        change(self).map_err(|e| cannot(act, &below(&self.root, path), &e))
+        change(self).map_err(|e| cannot(act, &below(self.root.path(), path), &e))
     }
 
     /// Opens the directory at a path.
     pub(crate) fn enter(&self, path: &str) -> io::Result<Dir> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-        self.top.descend(&name::to_path(path).ok_or_else(invalid)?)
+        self.root
+            .dir()
+            .descend(&name::to_path(path).ok_or_else(invalid)?)
     }
 
     /// Opens the directory that an entry lies in, for changes, and gives the entry's name there.
@@ -135,7 +134,7 @@ impl Site {
         } else if then.is_none() {
             &mut self.report.kept
         } else {
-            let shown = self.root.join(&entry.path);
+            let shown = self.root.path().join(&entry.path);
             let what = format!(
                 "`{}` cannot become what it was in the backup",
                 shown.display()

@@ -193,7 +193,7 @@ fn remove_others(
         Ok(())
     };
     walk(&root, view, Part::Data, &mut visit, &mut |path, error| {
-        Err(unread(&root, path, &error))
+        Err(unread(root.path(), path, &error))
     })?;
     for (path, kind) in others.iter().rev() {
         let gone = site.doing(Act::Remove, path, |s| remove(s, path, *kind))?;

@@ -16,7 +16,7 @@ use crate::archive::read::{Item, Then, broken, read_through};
 use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir};
-use crate::host::tree::{Act, BUFFER, cannot, hex};
+use crate::host::tree::{Act, BUFFER, Home, cannot, hex};
 
 /// The directory at the top of the tree in which files wait.
 const STAGING: &str = ".landfall-tmp-restore";
@@ -30,8 +30,8 @@ pub(crate) struct Staged<'a> {
 }
 
 /// Removes what waits in the tree.
-pub(crate) fn clear(deploy_dir: &Path) -> io::Result<()> {
-    Dir::open(deploy_dir)?.remove_all(OsStr::new(STAGING))
+pub(crate) fn clear(deploy_dir: &Home) -> io::Result<()> {
+    deploy_dir.dir().remove_all(OsStr::new(STAGING))
 }
 
 /// Unpacks the files of a plan with their final permissions and owners.
@@ -46,7 +46,7 @@ pub(crate) fn stage<'a>(
             names: HashMap::new(),
         });
     }
-    let at = site.root.join(STAGING);
+    let at = site.root.path().join(STAGING);
     let failed = |e: io::Error| cannot(Act::Write, &at.display(), &e);
     let dir = site.make_staging(OsStr::new(STAGING)).map_err(failed)?;
     let mut waiting: HashMap<&str, &Entry> =

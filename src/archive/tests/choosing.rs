@@ -5,6 +5,7 @@ use std::fs;
 use super::*;
 use crate::archive::catalogue::{Current, Listed, Unusable, brought_since, find, latest, list};
 use crate::archive::retention::{clear_partial, drop, to_drop};
+use crate::host::ground::Ground;
 use crate::host::site;
 use crate::plan::{Site, sample};
 
@@ -200,7 +201,12 @@ fn latest_of(scene: &Scene) -> Result<String, Failure> {
         ..sample::deploy().site
     };
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
-    let chosen = site::latest(&site, &all, &release("sha256:one"));
+    let chosen = site::latest(
+        &Ground::open(&site).unwrap(),
+        &site,
+        &all,
+        &release("sha256:one"),
+    );
     Ok(chosen?.needed()?.timestamp.clone())
 }
 

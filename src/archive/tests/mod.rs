@@ -17,7 +17,7 @@ use super::write::{Request, Written, write};
 use super::{Description, Entry, Purpose, Release, Running};
 use crate::event::Failure;
 use crate::host::tree::odd::{self, lay};
-use crate::host::tree::{Scope, Tree};
+use crate::host::tree::{Home, Scope, Tree};
 use crate::plan::Origin;
 
 /// A deploy directory with its backup directory beside it.
@@ -74,6 +74,11 @@ impl Scene {
         self.home.path().join("mcp")
     }
 
+    /// The deploy directory, opened.
+    fn opened(&self) -> Home {
+        Home::open(&self.deploy()).unwrap()
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         self.deploy().join(path)
     }
@@ -87,12 +92,12 @@ impl Scene {
     }
 
     fn tree(&self) -> Vec<Entry> {
-        Tree::read(&self.deploy(), &self.scope).unwrap()
+        Tree::read(&self.opened(), &self.scope).unwrap()
     }
 
     /// Everything that is there, data and excluded paths too.
     fn everything(&self) -> Vec<Entry> {
-        Tree::read(&self.deploy(), &Scope::default()).unwrap()
+        Tree::read(&self.opened(), &Scope::default()).unwrap()
     }
 
     #[track_caller]
@@ -102,7 +107,7 @@ impl Scene {
 
     fn try_back_up(&self, progress: &dyn Fn(u64)) -> Result<Written, Failure> {
         write(&Request {
-            deploy_dir: &self.deploy(),
+            deploy_dir: &self.opened(),
             backup_dir: &self.backups(),
             scope: &self.scope,
             deployment_id: "20251017_143025-abcdef",
@@ -131,7 +136,7 @@ impl Scene {
             scope: &self.scope,
             snapshot: None,
         };
-        restore(archive, description, &self.deploy(), &options)
+        restore(archive, description, &self.opened(), &options)
     }
 
     /// The names in the backup directory.

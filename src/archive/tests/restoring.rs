@@ -98,7 +98,7 @@ fn a_second_restore_does_nothing() {
     let changed = restore(
         &written.archive,
         &written.description,
-        &scene.deploy(),
+        &scene.opened(),
         &options,
     );
     faults::after(None);

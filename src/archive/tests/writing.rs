@@ -60,7 +60,7 @@ fn gnu_tar_unpacks_a_backup_to_the_same_tree() {
         .arg(&written.archive)
         .arg("-C")
         .arg(&by_hand));
-    let unpacked = Tree::read(&by_hand, &Scope::default()).unwrap();
+    let unpacked = Tree::read(&Home::open(&by_hand).unwrap(), &Scope::default()).unwrap();
     assert_eq!(diff(&before, &unpacked), []);
     let time = |path: PathBuf| fs::metadata(path).unwrap().modified().unwrap();
     let seconds = |path: PathBuf| {
@@ -153,7 +153,7 @@ fn what_is_excluded_and_what_landfall_keeps_inside_is_not_archived() {
         .unwrap()
         .with_own([".env"]);
     let request = Request {
-        deploy_dir: &scene.deploy(),
+        deploy_dir: &scene.opened(),
         backup_dir: &inside,
         scope: &scope,
         deployment_id: "id",
@@ -290,7 +290,7 @@ fn a_second_run_over_a_tree_that_rests_makes_the_same_manifest_from_the_snapshot
     let written = scene.back_up();
     let again = written
         .snapshot
-        .retake(&scene.deploy(), &scene.scope)
+        .retake(&scene.opened(), &scene.scope)
         .unwrap();
     assert_eq!(again.entries(), written.description.tree);
 }
@@ -330,7 +330,7 @@ fn a_full_disk_is_told_with_what_is_needed_and_leaves_nothing_behind() {
     };
     // Only root may mount; without it the estimate alone is shown.
     if !is_root() || !mount(&["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs"]) {
-        assert!(space::estimate(&scene.deploy(), &scene.scope).unwrap() > 3_000_000);
+        assert!(space::estimate(&scene.opened(), &scene.scope).unwrap() > 3_000_000);
         return;
     }
     let done = scene.try_back_up(&|_| ());
@@ -354,7 +354,7 @@ fn a_full_disk_is_told_with_what_is_needed_and_leaves_nothing_behind() {
 #[test]
 fn the_estimate_is_enough() {
     let scene = Scene::odd();
-    let estimate = space::estimate(&scene.deploy(), &scene.scope).unwrap();
+    let estimate = space::estimate(&scene.opened(), &scene.scope).unwrap();
     let bytes = scene.back_up().description.archive.bytes;
     assert!(bytes <= estimate, "{bytes} {estimate}");
     assert!(estimate < bytes * 2, "{bytes} {estimate}");

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::dir::{self, Dir};
+use super::home::Home;
 use super::put::{Content, Put, put_file};
 use super::{Act, cannot};
 use crate::archive::EntryKind;
@@ -41,9 +42,10 @@ pub fn mirror(
     let stage = levels(deploy_dir, top).map_err(failed)?;
     let staged = stage_root.join(deploy_dir.strip_prefix("/").unwrap_or(deploy_dir));
     fill(&stage, deploy_dir, None).map_err(failed)?;
+    let home = Home::open(&staged).map_err(failed)?;
     for file in new_files {
         open_way(&stage, deploy_dir, file.path)?;
-        put_over(&staged, file)?;
+        put_over(&home, file)?;
     }
     Ok(staged)
 }
@@ -119,7 +121,7 @@ fn open_level(at: &Dir, each: &OsStr, original: &Path) -> io::Result<Dir> {
     Ok(made)
 }
 
-fn put_over(staged: &Path, file: &mut NewFile<'_>) -> Result<Put, Failure> {
+fn put_over(staged: &Home, file: &mut NewFile<'_>) -> Result<Put, Failure> {
     put_file(staged, file.path, file.content, file.mode, None)
 }
 

@@ -12,6 +12,7 @@ use rustix::process::{getegid, geteuid};
 use sha2::{Digest, Sha256};
 
 use super::dir::{self, Dir, Mark};
+use super::home::Home;
 use super::{Act, BUFFER, cannot, hex, name};
 use crate::archive::EntryKind;
 use crate::event::Failure;
@@ -38,17 +39,17 @@ pub enum Put {
 /// Missing directories are made with mode 0755. A file that is replaced keeps its owner; `owner`
 /// (user, group) is for what is new, and none means this process.
 pub fn put_file(
-    root: &Path,
+    root: &Home,
     rel: &str,
     content: &mut dyn Content,
     mode: u32,
     owner: Option<(u32, u32)>,
 ) -> Result<Put, Failure> {
-    let shown = root.join(rel);
+    let shown = root.path().join(rel);
     let failed = |error: io::Error| cannot(Act::Write, &shown.display(), &error);
     let (parents, last) = apart(Path::new(rel)).map_err(failed)?;
-    let top = Dir::open(root).map_err(failed)?;
-    let parent = make_way(&top, &parents, owner).map_err(|error| on_the_way(root, &error))?;
+    let way = make_way(root.dir(), &parents, owner);
+    let parent = way.map_err(|error| on_the_way(root.path(), &error))?;
     let spot = Spot {
         dir: &parent,
         name: last,
@@ -60,21 +61,21 @@ pub fn put_file(
 
 /// Makes the directory at `rel` below `root` where it is missing, and those on the way to it, with
 /// mode 0755. `owner` (user, group) is theirs, and none means this process.
-pub fn make_dir(root: &Path, rel: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
-    let failed = |error: io::Error| cannot(Act::Write, &root.join(rel).display(), &error);
+pub fn make_dir(root: &Home, rel: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
+    let failed = |error: io::Error| cannot(Act::Write, &root.path().join(rel).display(), &error);
     let names = dir::names(rel).map_err(failed)?;
-    let top = Dir::open(root).map_err(failed)?;
-    let made = make_way(&top, &names, owner);
-    made.map(|_| ()).map_err(|error| on_the_way(root, &error))
+    let made = make_way(root.dir(), &names, owner);
+    made.map(|_| ())
+        .map_err(|error| on_the_way(root.path(), &error))
 }
 
 /// Removes what an interrupted [`put_file`] of this path left beside it.
-pub fn sweep(root: &Path, rel: &Path) -> io::Result<()> {
+pub fn sweep(root: &Home, rel: &Path) -> io::Result<()> {
     let Ok((parents, last)) = apart(rel) else {
         return Ok(());
     };
     let parents: PathBuf = parents.iter().collect();
-    match Dir::open(root)?.descend(&parents) {
+    match root.dir().descend(&parents) {
         Ok(dir) => dir.remove_all(&temporary(last)),
         // No such directory, or a link instead of one: nothing of ours is there.
         Err(_) => Ok(()),

@@ -41,19 +41,23 @@ impl Scope {
     /// The whole of a deploy directory but for what Landfall keeps in it: its backup directory, if
     /// that lies inside, and `.landfall`.
     pub fn of(deploy_dir: &Path, backup_dir: &Path) -> Result<Self, Failure> {
+        Self::around(&resolved(deploy_dir), &resolved(backup_dir))
+    }
+
+    /// The same for paths without links.
+    pub fn around(deploy: &Path, backup: &Path) -> Result<Self, Failure> {
         let mut scope = Self {
             left: vec![OWN_NAME.to_owned()],
             ..Self::default()
         };
-        let (deploy, backup) = (resolved(deploy_dir), resolved(backup_dir));
         if deploy == backup {
             return Err(Failure::new(format!(
                 "backup directory `{}` is the deploy directory itself",
-                backup_dir.display()
+                backup.display()
             ))
             .hint("give `backup_dir` a directory of its own"));
         }
-        if let Ok(inside) = backup.strip_prefix(&deploy) {
+        if let Ok(inside) = backup.strip_prefix(deploy) {
             scope.left.push(name::escape(inside.as_os_str().as_bytes()));
         }
         Ok(scope)

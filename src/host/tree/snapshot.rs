@@ -11,6 +11,7 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::dir::{Dir, Mark};
+use super::home::Home;
 use super::scope::{Part, Scope};
 use super::walk::{Found, walk};
 use super::{Act, below, cannot, digest, name};
@@ -34,12 +35,12 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Looks at a tree and reads every file in it.
-    pub fn take(root: &Path, scope: &Scope) -> Result<Self, Failure> {
+    pub fn take(root: &Home, scope: &Scope) -> Result<Self, Failure> {
         look(root, scope, &HashMap::new())
     }
 
     /// Looks at the tree again and reads only the files that moved since.
-    pub fn retake(&self, root: &Path, scope: &Scope) -> Result<Self, Failure> {
+    pub fn retake(&self, root: &Home, scope: &Scope) -> Result<Self, Failure> {
         look(root, scope, &self.settled())
     }
 
@@ -88,7 +89,7 @@ pub(crate) fn now_ns() -> i64 {
 }
 
 fn look(
-    root: &Path,
+    root: &Home,
     scope: &Scope,
     settled: &HashMap<&str, (&Mark, &str)>,
 ) -> Result<Snapshot, Failure> {
@@ -98,7 +99,7 @@ fn look(
         match entry_of(found, settled) {
             Ok(Some(pair)) => seen.push(pair),
             Ok(None) => {}
-            Err(error) => return Err(unread(root, found.path, &error)),
+            Err(error) => return Err(unread(root.path(), found.path, &error)),
         }
         Ok(())
     };
@@ -107,7 +108,7 @@ fn look(
         scope,
         Part::Release,
         &mut visit,
-        &mut |path, error| Err(unread(root, path, &error)),
+        &mut |path, error| Err(unread(root.path(), path, &error)),
     )?;
     Ok(Snapshot::of(taken_ns, seen))
 }

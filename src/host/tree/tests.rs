@@ -12,7 +12,11 @@ use super::*;
 use crate::archive::EntryKind;
 
 fn put(root: &Path, rel: &str, text: &str, mode: u32) -> Result<Put, Failure> {
-    put_file(root, rel, &mut Cursor::new(text), mode, None)
+    put_file(&opened(root), rel, &mut Cursor::new(text), mode, None)
+}
+
+fn opened(root: &Path) -> Home {
+    Home::open(root).unwrap()
 }
 
 fn whole() -> Scope {
@@ -23,7 +27,7 @@ fn whole() -> Scope {
 fn a_manifest_names_everything_and_follows_nothing() {
     let temp = tempfile::tempdir().unwrap();
     odd::plant(temp.path());
-    let tree = Tree::read(temp.path(), &whole()).unwrap();
+    let tree = Tree::read(&opened(temp.path()), &whole()).unwrap();
     assert!(tree.is_sorted_by(|a, b| a.path < b.path));
     let find = |path: &str| tree.iter().find(|e| e.path == path).unwrap();
     assert_eq!(find(".").kind, EntryKind::Dir);
@@ -61,7 +65,7 @@ fn data_is_not_listed_but_what_the_release_owns_in_it_is() {
         .excluding(["*.log"])
         .unwrap();
     let paths = |scope| {
-        let tree = Tree::read(temp.path(), scope).unwrap();
+        let tree = Tree::read(&opened(temp.path()), scope).unwrap();
         tree.into_iter().map(|e| e.path).collect::<Vec<_>>()
     };
     assert_eq!(paths(&scope), [".", "compose.yaml", "data/x/y", "logs"]);
@@ -73,7 +77,7 @@ fn data_is_not_listed_but_what_the_release_owns_in_it_is() {
 fn a_later_look_reads_only_what_moved() {
     let temp = tempfile::tempdir().unwrap();
     lay(temp.path(), &[("same", "1"), ("moved", "2"), ("gone", "3")]);
-    let first = Snapshot::take(temp.path(), &whole()).unwrap();
+    let first = Snapshot::take(&opened(temp.path()), &whole()).unwrap();
     let text = serde_json::to_string(&first).unwrap();
     // As if taken a minute later, and with another digest, to see which are believed.
     let mut aged: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -92,7 +96,7 @@ fn a_later_look_reads_only_what_moved() {
         let found = snapshot.entries().iter().find(|e| e.path == path);
         found.map(|e| e.sha256.clone().unwrap())
     };
-    let later = aged.retake(temp.path(), &whole()).unwrap();
+    let later = aged.retake(&opened(temp.path()), &whole()).unwrap();
     assert_eq!(sha(&later, "same").unwrap(), "remembered");
     assert_eq!(sha(&later, "moved").unwrap().len(), 64);
     assert_eq!(sha(&later, "new").unwrap().len(), 64);
@@ -100,7 +104,7 @@ fn a_later_look_reads_only_what_moved() {
     // A snapshot as young as the files themselves is not believed.
     let young = text.replace(&sha(&first, "same").unwrap(), "remembered");
     let young: Snapshot = serde_json::from_str(&young).unwrap();
-    let later = young.retake(temp.path(), &whole()).unwrap();
+    let later = young.retake(&opened(temp.path()), &whole()).unwrap();
     assert_eq!(sha(&later, "same").unwrap().len(), 64);
 }
 
@@ -155,7 +159,7 @@ fn a_replaced_file_keeps_its_owner() {
     }
     let before = fs::metadata(&path).unwrap();
     put_file(
-        temp.path(),
+        &opened(temp.path()),
         "f",
         &mut Cursor::new("new"),
         0o600,
@@ -171,7 +175,7 @@ fn a_replaced_file_keeps_its_owner() {
 fn a_new_file_gets_the_owner_that_was_named() {
     let temp = tempfile::tempdir().unwrap();
     let done = put_file(
-        temp.path(),
+        &opened(temp.path()),
         "d/f",
         &mut Cursor::new("x"),
         0o600,
@@ -240,7 +244,7 @@ fn a_put_that_dies_anywhere_leaves_the_old_file_or_the_new_one() {
         let done = put(temp.path(), "f", "new", 0o644);
         dir::faults::after(None);
         assert_eq!(read(), if done.is_ok() { "new" } else { "old" });
-        put::sweep(temp.path(), Path::new("f")).unwrap();
+        put::sweep(&opened(temp.path()), Path::new("f")).unwrap();
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
         if done.is_ok() {
             assert!(k >= 3, "the seam does not count: {k}");
@@ -294,7 +298,7 @@ fn an_empty_directory_is_removed_but_never_one_behind_a_link() {
         "link",
         "../outside/empty",
     ] {
-        let _ = remove_empty(&root, Path::new(path));
+        let _ = remove_empty(&opened(&root), Path::new(path));
     }
     assert!(!root.join("var").exists());
     assert!(root.join("full/file").exists() && root.join("link").is_symlink());

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::dir::{Dir, Mark};
+use super::home::Home;
 use super::name;
 use super::scope::{Part, Scope};
 use crate::archive::EntryKind;
@@ -27,15 +28,15 @@ pub struct Found<'a> {
 /// Visits every path of `part` below `root`. What cannot be looked at goes to `refused`, which may
 /// let the walk go on without it.
 pub fn walk<E>(
-    root: &Path,
+    root: &Home,
     scope: &Scope,
     part: Part,
     visit: &mut dyn FnMut(&Found) -> Result<(), E>,
     refused: &mut dyn FnMut(&str, io::Error) -> Result<(), E>,
 ) -> Result<(), E> {
-    let opened = Dir::open(root).and_then(|dir| Ok((dir.mark()?, dir)));
-    let (mark, dir) = match opened {
-        Ok(both) => both,
+    let dir = root.dir();
+    let mark = match dir.mark() {
+        Ok(mark) => mark,
         Err(error) => return refused(".", error),
     };
     let mut walk = Walk {
@@ -46,13 +47,13 @@ pub fn walk<E>(
     };
     if scope.root() == part {
         (walk.visit)(&Found {
-            dir: &dir,
+            dir,
             name: OsStr::new("."),
             path: ".",
             mark,
         })?;
     }
-    walk.inside(&dir, ".", Path::new(""), scope.root())
+    walk.inside(dir, ".", Path::new(""), scope.root())
 }
 
 struct Walk<'a, E> {

@@ -18,6 +18,7 @@ use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::compose::Version;
+use crate::host::tree::Home;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
     Result, Telling, Volumes, Writer,
@@ -34,6 +35,12 @@ pub struct Fake;
 impl Host for Fake {
     fn at(&self, _: &Site) -> Self {
         Self
+    }
+
+    fn stand_on(&self, _: &Home) {}
+
+    async fn confirm(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn check_site(&self) -> Result<()> {

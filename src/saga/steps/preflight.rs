@@ -48,6 +48,7 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
         },
     )
     .await?;
+    run.host.stand_on(lock.home());
     run.lock.replace(Some(lock));
     Ok(())
 }

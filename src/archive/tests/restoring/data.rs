@@ -158,7 +158,7 @@ fn a_backup_directory_inside_is_never_removed() {
     restore(
         &written.archive,
         &written.description,
-        &scene.deploy(),
+        &scene.opened(),
         &options,
     )
     .unwrap();
