@@ -40,16 +40,19 @@ pub enum Verdict {
     Hung,
     /// Somebody was told what is not so.
     Lied,
+    /// What is not this deployment's is not as it was.
+    Trespassed,
 }
 
 impl Verdict {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Old,
         Self::New,
         Self::Mixed,
         Self::Down,
         Self::Hung,
         Self::Lied,
+        Self::Trespassed,
     ];
 
     /// Says whether the promise was kept.
@@ -67,6 +70,7 @@ impl fmt::Display for Verdict {
             Self::Down => "DOWN",
             Self::Hung => "HUNG",
             Self::Lied => "LIED",
+            Self::Trespassed => "TRESPASSED",
         })
     }
 }
@@ -165,6 +169,13 @@ pub fn journal(scene: &Scene, played: &Played, struck: i64) -> (Option<String>, 
     (told, back)
 }
 
+/// What was done to others: neighbours, and the company in the application's own directories.
+pub fn trespasses(scene: &Scene) -> Vec<String> {
+    let mut wrong = scene.app.slot.trespasses();
+    wrong.extend(scene.app.trespasses_on_company());
+    wrong
+}
+
 /// When a record was made.
 fn at(record: &Value) -> Option<i64> {
     let at = record["at"]
@@ -175,7 +186,8 @@ fn at(record: &Value) -> Option<i64> {
 
 /// What is left on the server that no finished run leaves.
 pub fn litter(scene: &Scene) -> Vec<String> {
-    let script = "cd /srv/app-backups; ls -A | grep -v '^.landfall$' || true; echo --
+    let script = "cd /srv/app-backups
+        find . -mindepth 1 -maxdepth 1 -not -name .landfall -not -type p -printf '%f\\n'; echo --
         cd .landfall/runs 2>/dev/null || exit 0
         for run in *; do ls -A $run | sed 's/^/run: /'; done";
     let text = scene.app.slot.sh(script);

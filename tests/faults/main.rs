@@ -236,7 +236,7 @@ fn struck(asked: &Asked, scene: &mut Scene, cell: &Cell, seed: u64, tally: &Mute
     let (verdict, text) = (entry.verdict, cell.to_string());
     let took = begun.elapsed().as_secs_f64();
     let gap = entry.gap.as_secs_f64();
-    println!("{verdict:<5} {text:<64} gap {gap:>5.2} s, {took:>5.1} s");
+    println!("{verdict:<10} {text:<64} gap {gap:>5.2} s, {took:>5.1} s");
     tally.lock().unwrap().entries.push(entry);
     scene.reset(if verdict == Verdict::Old {
         Standing::Old
@@ -258,15 +258,17 @@ fn judged(
     let (recorded, back) = judge::journal(scene, &played, struck);
     let told = [&played.told, &recorded];
     let lies = told.into_iter().flatten().any(|s| judge::is_lie(s, world));
+    let trespasses = judge::trespasses(scene);
     let verdict = match &played.hung {
         Some(_) => Verdict::Hung,
         None if lies => Verdict::Lied,
+        None if !trespasses.is_empty() => Verdict::Trespassed,
         None => world,
     };
     if !verdict.is_kept() {
         let log = keep_log(cell, &played.log);
         detail = format!(
-            "world {world}, told {:?}, recorded {recorded:?}, hung {:?}, log {log}\n      {detail}",
+            "world {world}, told {:?}, recorded {recorded:?}, hung {:?}, trespasses {trespasses:#?}, log {log}\n      {detail}",
             played.told, played.hung
         );
     }
@@ -310,7 +312,7 @@ fn one_by_hand(scene: &mut Scene, seed: u64, tally: &Mutex<Tally>) {
             tally.lock().unwrap().unstruck += 1;
             continue;
         };
-        println!("{verdict:<5} {cell:<64} gap {:>5.2} s", gap.as_secs_f64());
+        println!("{verdict:<10} {cell:<64} gap {:>5.2} s", gap.as_secs_f64());
         let (back, detail) = (None, String::new());
         let entry = Entry {
             verdict,

@@ -28,7 +28,7 @@ const REFERENCES: &str = "references() {
 
 /// Keeps the old release, to be put back from.
 const KEEP: &str = "mkdir -p /var/lib/golden
-    tar -C /srv -cpf /var/lib/golden/tree.tar app
+    tar -C /srv -cpf /var/lib/golden/tree.tar --exclude app/log app
     tar -C /srv -cpf /var/lib/golden/backups.tar --exclude .landfall/bin --exclude .landfall/faults app-backups
     references > /var/lib/golden/references";
 
@@ -45,11 +45,11 @@ const NAME: &str = "references > /tmp/now
     comm -23 /tmp/now /var/lib/golden/references | cut -d' ' -f1 | xargs -r -n 1 docker rmi >/dev/null 2>&1 || true
     comm -13 /tmp/now /var/lib/golden/references | grep -v @ | while read -r name id; do docker tag $id $name; done";
 
-/// Ends what hangs, removes what runs and puts the tree back.
+/// Ends what hangs, removes what runs and puts the tree back; neighbours and company stay.
 const CLEAN: &str = "pkill -KILL -f 'landfall-[0-9a-f]* agent' || true
-    docker ps -aq | xargs -r docker rm -f >/dev/null
-    docker network ls -q --filter type=custom | xargs -r docker network rm >/dev/null
-    find /srv/app -mindepth 1 -delete
+    docker ps -a --format '{{.Label \"landfall.neighbour\"}} {{.ID}}' | sed -n 's/^ //p' | xargs -r docker rm -f >/dev/null
+    docker network ls --filter type=custom --format '{{.Name}}' | grep -vxFf /opt/.neighbours | xargs -r docker network rm >/dev/null
+    find /srv/app -mindepth 1 -not -path '/srv/app/log*' -delete
     tar -C /srv -xpf /var/lib/golden/tree.tar";
 
 /// Whether the old release stands.
@@ -156,6 +156,8 @@ impl Scene {
             self.app.by_hand("docker compose up -d --pull never 2>&1");
         }
         self.await_the_old();
+        self.app.company_comes_again();
+        self.app.slot.meet_the_neighbours();
     }
 
     /// Waits until the old release stands.

@@ -66,7 +66,7 @@ impl Tally {
             ..
         } in self.broken_promises()
         {
-            println!("{verdict:<6} make faults CELL='{cell}'   # seed {seed}");
+            println!("{verdict:<10} make faults CELL='{cell}'   # seed {seed}");
             println!("      {detail}");
         }
     }

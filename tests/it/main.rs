@@ -21,6 +21,7 @@ mod features;
 mod harness;
 mod inputs;
 mod misbehaviour;
+mod neighbours;
 mod patience;
 mod post;
 mod promises;

@@ -145,6 +145,7 @@ impl<'a> Act<'a> {
     /// Starts it.
     #[track_caller]
     pub fn start(self) -> Started<'a> {
+        self.app.company_among_backups();
         if self
             .inputs
             .get("pre_deploy")

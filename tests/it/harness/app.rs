@@ -4,6 +4,7 @@
 //! know what should come of a deployment.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub struct App {
     pub dir: String,
     /// What every run of Landfall has printed.
     pub logs: RefCell<Vec<String>>,
+    /// Who shares the directory, and what is known of each one's files.
+    pub company: RefCell<BTreeMap<&'static str, BTreeMap<String, String>>>,
 }
 
 impl App {
@@ -64,7 +67,9 @@ impl App {
             user: user.to_owned(),
             dir: dir.to_owned(),
             logs: RefCell::default(),
+            company: RefCell::default(),
         }
+        .with_company()
     }
 
     /// A compose file, a configuration file and a data directory.
@@ -200,6 +205,12 @@ impl Drop for App {
     )]
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            let wrong = self.trespasses_on_company();
+            assert!(
+                wrong.is_empty(),
+                "TRESPASSED below {}: {wrong:#?}",
+                self.dir
+            );
             return;
         }
         for (number, log) in self.logs.borrow().iter().enumerate() {

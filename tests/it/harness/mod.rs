@@ -5,10 +5,12 @@
 
 pub mod act;
 pub mod app;
+pub mod company;
 pub mod compose;
 pub mod done;
 pub mod http;
 pub mod inside;
+pub mod neighbours;
 pub mod oracle;
 pub mod poll;
 pub mod runner;

@@ -46,7 +46,8 @@ pub struct Untouched {
 }
 
 impl App {
-    /// All containers on the server, by service; those of nobody under an empty name.
+    /// All containers on the server but the neighbours', by service; those of nobody under an empty
+    /// name.
     #[track_caller]
     pub fn containers(&self) -> BTreeMap<String, Vec<Seen>> {
         // One that goes between the two looks is no fault of anybody's.
@@ -62,7 +63,7 @@ impl App {
             text => serde_json::from_str(text).unwrap(),
         };
         let mut services: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-        for one in &all {
+        for one in all.iter().filter(|one| !is_a_neighbours(one)) {
             services
                 .entry(label(one, "service"))
                 .or_default()
@@ -146,13 +147,16 @@ impl App {
     /// The deploy directory without `data`: path to kind, mode, owner, group, target, checksum.
     #[track_caller]
     pub fn tree(&self) -> BTreeMap<String, String> {
-        listing(&self.slot.sh(&list(&self.dir, "-path ./data -prune -o")))
+        listing(&self.slot.sh(&list(
+            &self.dir,
+            "-path ./data -prune -o -path ./log -prune -o",
+        )))
     }
 
-    /// The whole deploy directory.
+    /// The whole deploy directory, but for the company's corner.
     #[track_caller]
     pub fn whole_tree(&self) -> BTreeMap<String, String> {
-        listing(&self.slot.sh(&list(&self.dir, "")))
+        listing(&self.slot.sh(&list(&self.dir, "-path ./log -prune -o")))
     }
 
     /// A file of the deploy directory.
@@ -172,7 +176,10 @@ impl App {
     /// Names of files in the backup directory, sorted; Landfall's own corner aside.
     #[track_caller]
     pub fn backup_files(&self) -> Vec<String> {
-        let script = format!("ls {} 2>/dev/null || true", self.backups());
+        let script = format!(
+            "cd {} 2>/dev/null && find . -maxdepth 1 -not -name '.*' -not -type p -printf '%f\\n' || true",
+            self.backups()
+        );
         self.lines(&script).into_iter().collect()
     }
 
@@ -253,6 +260,10 @@ fn label(container: &Value, name: &str) -> String {
         .as_str()
         .unwrap_or_default()
         .to_owned()
+}
+
+fn is_a_neighbours(container: &Value) -> bool {
+    container["Config"]["Labels"]["landfall.neighbour"].is_string()
 }
 
 fn seen(container: &Value) -> Seen {

@@ -3,6 +3,7 @@
 //! A slot is leased through a lock on a file, so that threads of this process and other processes
 //! on the machine keep out of each other's way. It refuses to know what is deployed there.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
@@ -10,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
 
 use super::inside::Inside;
+use super::neighbours::Neighbours;
 use super::poll::{seconds, until};
 
 /// The laboratory's front door.
@@ -22,11 +24,16 @@ const PATIENCE: u64 = 25 * 60;
 /// Slots that this process has brought up.
 static UP: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// A leased slot, empty at the beginning; dropping it lets the next test in.
+/// A leased slot, empty at the beginning but for its neighbours; dropping it looks whether they are
+/// as they were, and lets the next test in.
 pub struct Slot {
     name: String,
     env: BTreeMap<String, String>,
     inside: Inside,
+    /// The neighbours as they have to stay.
+    pub neighbours: RefCell<Option<Neighbours>>,
+    /// What else has to stay so, by names that the engine knows.
+    pub guarded: RefCell<BTreeSet<String>>,
     _lock: File,
 }
 
@@ -61,12 +68,16 @@ impl Slot {
         let env = env.lines().filter_map(|line| line.split_once('='));
         let env: BTreeMap<String, String> =
             env.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Self {
+        let slot = Self {
             name: name.to_owned(),
             inside: Inside::new(&env["LAB_SERVER"], name),
             env,
+            neighbours: RefCell::default(),
+            guarded: RefCell::default(),
             _lock: lock,
-        }
+        };
+        slot.meet_the_neighbours();
+        slot
     }
 
     /// A fact of `lab env`, without its `LAB_`.
@@ -155,6 +166,25 @@ impl Slot {
     pub fn reaches_registry(&self) -> bool {
         let ask = "curl -s -o /dev/null --max-time 2 http://registry.lab:5000/v2/";
         self.try_sh_as("root", ask, b"").status.success()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        // A scene may leave the server or its engine off; who lives there is asked at home.
+        if !self
+            .try_sh_as("root", "docker version", b"")
+            .status
+            .success()
+        {
+            self.lab("server", &["start"]);
+            self.lab("dockerd", &["start"]);
+        }
+        let wrong = self.trespasses();
+        assert!(wrong.is_empty(), "TRESPASSED on {}: {wrong:#?}", self.name);
     }
 }
 

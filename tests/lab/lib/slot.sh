@@ -234,7 +234,7 @@ lab_reset() {
     slot_must_exist "${1:-}"
     hold_lock "slot-$1"
     docker start "$(slot_server "$1")" >/dev/null
-    docker exec "$(slot_server "$1")" lab-reset
+    neighbours_and_nothing_else "$1"
     registry_answers "$1" 2>/dev/null || lab_registry "$1" start
 }
 
