@@ -15,6 +15,7 @@ use tar::{Archive, EntryType, Header};
 use super::pipe::{Inlet, Outlet, pipe};
 use super::{ArchiveFact, Entry, EntryKind};
 use crate::event::Failure;
+use crate::host::foreign::{self, Links};
 use crate::host::tree::{Act, BUFFER, cannot, dir, hex, name};
 
 /// No file system takes a longer path.
@@ -42,7 +43,8 @@ pub(crate) fn read_through(
     archive: &Path,
     visit: &mut dyn FnMut(&mut Item) -> Result<Then, Failure>,
 ) -> Result<Option<ArchiveFact>, Failure> {
-    let file = File::open(archive).map_err(|e| cannot(Act::Read, &archive.display(), &e))?;
+    let file = foreign::open(archive, Links::Refused)
+        .map_err(|e| cannot(Act::Read, &archive.display(), &e))?;
     let (inlet, outlet) = pipe();
     let (unpacked, seen) = thread::scope(|threads| {
         let unpacking = threads.spawn(|| unpack(file, inlet));
@@ -67,7 +69,7 @@ pub(crate) fn read_through(
 
 /// The size and hex SHA-256 of the archive as a file.
 pub(crate) fn digest_of(archive: &Path) -> Result<(u64, String), Failure> {
-    File::open(archive)
+    foreign::open(archive, Links::Refused)
         .and_then(crate::host::tree::digest)
         .map_err(|e| cannot(Act::Read, &archive.display(), &e))
 }

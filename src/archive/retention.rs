@@ -5,8 +5,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 
+use super::EntryKind;
 use super::catalogue::{Listed, Unusable, names};
 use super::naming::{self, Role};
 use crate::event::Failure;
@@ -46,13 +48,21 @@ pub fn drop<S: AsRef<str>>(
     for role in [Role::Description, Role::Archive] {
         for timestamp in timestamps {
             let name = naming::file(&base, timestamp.as_ref(), role);
-            dir.remove(OsStr::new(&name))
+            remove_file(&dir, OsStr::new(&name))
                 .map_err(|e| cannot(Act::Remove, &backup_dir.join(&name).display(), &e))?;
         }
         dir.sync()
             .map_err(|e| cannot(Act::Write, &backup_dir.display(), &e))?;
     }
     Ok(())
+}
+
+/// A directory under a backup's name is somebody else's.
+fn remove_file(dir: &Dir, name: &OsStr) -> io::Result<()> {
+    match dir.look(name)? {
+        Some(mark) if mark.kind == EntryKind::Dir => Ok(()),
+        _ => dir.remove(name),
+    }
 }
 
 /// Removes the half-written files of runs up to `last_id`, and says which.
@@ -82,7 +92,7 @@ pub fn clear_partial(
     left.dedup();
     let dir = open(backup_dir)?;
     for name in &left {
-        dir.remove(OsStr::new(name))
+        remove_file(&dir, OsStr::new(name))
             .map_err(|e| cannot(Act::Remove, &backup_dir.join(name).display(), &e))?;
     }
     Ok(left)

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use super::read::{Item, Then, file_name, read_through};
 use super::{DESCRIPTION_VERSION, Description, Entry, EntryKind};
 use crate::event::Failure;
+use crate::host::foreign;
 use crate::host::tree::difference::aspects;
 use crate::host::tree::{Act, cannot, digest, name};
 
+/// The longest description that is read, in bytes.
+const MOST: u64 = 256 * 1024 * 1024;
 /// How many mismatches a failure names.
 const NAMED: usize = 50;
 
@@ -53,7 +56,7 @@ pub fn description_path(archive_path: &Path) -> Option<PathBuf> {
 
 /// Reads a description and refuses a format that this build does not know.
 pub fn read_description(path: &Path) -> Result<Description, Failure> {
-    let text = std::fs::read(path).map_err(|e| cannot(Act::Read, &path.display(), &e))?;
+    let text = foreign::read(path, MOST).map_err(|e| cannot(Act::Read, &path.display(), &e))?;
     let damaged = |error: serde_json::Error| {
         Failure::new(format!("description `{}` is damaged", path.display())).because(error)
     };

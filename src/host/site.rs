@@ -13,6 +13,7 @@ use crate::archive::restore::{self as put_back, Data};
 use crate::archive::{Description, Release, retention, space, write};
 use crate::event::Failure;
 use crate::host::Result;
+use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
 use crate::host::tree::{self, Home, NewFile, Put, Scope, Snapshot};
 use crate::plan::{Plan, Private, Site};
@@ -157,7 +158,8 @@ fn unpack(plan: &Plan, run: &RunDir, contents: &mut Vec<Content>) -> Result<()> 
     let cannot = |e: std::io::Error| {
         Failure::new("the files that came with the plan cannot be read").because(e)
     };
-    let mut archive = tar::Archive::new(File::open(run.files()).map_err(cannot)?);
+    let mut archive =
+        tar::Archive::new(foreign::open(&run.files(), Links::Refused).map_err(cannot)?);
     for entry in archive.entries().map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let path = entry.path().map_err(cannot)?.to_string_lossy().into_owned();
@@ -187,7 +189,7 @@ struct Part {
 
 impl Part {
     fn new(path: &Path, start: u64, len: u64) -> std::io::Result<Self> {
-        let file = File::open(path)?;
+        let file = foreign::open(path, Links::Refused)?;
         Ok(Self {
             file,
             start,

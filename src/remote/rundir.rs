@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::event::Failure;
+use crate::host::foreign::{self, Links};
 
+/// The longest reason that is heard with a word, in bytes.
+const WORD: u64 = 1024 * 1024;
 /// How often a lock that a passer-by may hold for a moment is tried again.
 const TRIES: u32 = 100;
 
@@ -105,9 +108,7 @@ impl RunDir {
 
     /// Opens a file of mode 0600 for appending.
     pub fn append(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
-        options.open(self.path().join(name))
+        foreign::append(&self.path().join(name))
     }
 
     /// Makes an empty file of mode 0600 that was not there.
@@ -140,7 +141,7 @@ impl RunDir {
     /// Says whether an agent is at work on the run.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        File::open(self.path().join("alive"))
+        foreign::open(&self.path().join("alive"), Links::Refused)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     }
 
@@ -156,7 +157,8 @@ impl RunDir {
     /// The reason left with a word, if the word was said.
     #[must_use]
     pub fn heard(&self, word: Word) -> Option<String> {
-        fs::read_to_string(self.word_path(word)).ok()
+        let said = foreign::read(&self.word_path(word), WORD).ok()?;
+        String::from_utf8(said).ok()
     }
 
     fn word_path(&self, word: Word) -> PathBuf {
@@ -168,6 +170,7 @@ impl RunDir {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::host::foreign::odd;
 
     fn run() -> (tempfile::TempDir, RunDir) {
         let state = tempfile::tempdir().unwrap();
@@ -200,5 +203,29 @@ mod tests {
         run.say(Word::Deny, "api answers 500").unwrap();
         assert_eq!(run.heard(Word::Deny).as_deref(), Some("api answers 500"));
         assert_eq!(run.heard(Word::Cancel), None);
+    }
+
+    #[test]
+    fn whatever_lies_in_a_runs_directory_holds_nobody() {
+        let (_state, run) = run();
+        let path = |name: &str| run.path().join(name);
+        for what in odd::ALL {
+            let is_file = what == "sparse file";
+            odd::put(what, &path("alive"));
+            let this = run.clone();
+            assert!(!odd::ends(what, move || this.is_alive()), "{what}");
+            let this = run.clone();
+            assert_eq!(odd::ends(what, move || this.claim()).is_ok(), is_file);
+            odd::put(what, &path("starting"));
+            let this = run.clone();
+            assert_eq!(odd::ends(what, move || this.lock_start()).is_ok(), is_file);
+            odd::put(what, &path("word-cancel"));
+            let this = run.clone();
+            assert_eq!(odd::ends(what, move || this.heard(Word::Cancel)), None);
+            odd::put(what, &path("journal"));
+            let mut tail = crate::remote::wire::Tail::new(run.journal());
+            let read = odd::ends(what, move || tail.more());
+            assert!(read.is_err() || read.unwrap().is_empty(), "{what}");
+        }
     }
 }

@@ -3,13 +3,13 @@
 //! Towards the agent: the plan, its secrets, the length of a tar stream, the stream. Towards the
 //! runner: one JSON object a line. It refuses to know connections.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Failure, Record};
+use crate::host::foreign::{self, Links};
 
 /// One line towards the runner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl Tail {
     /// The next records, about [`AT_ONCE`] bytes of them, none once all have been read; a torn one
     /// is left for later.
     pub fn more(&mut self) -> io::Result<Vec<Record>> {
-        let mut file = match File::open(&self.path) {
+        let mut file = match foreign::open(&self.path, Links::Refused) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),

@@ -12,8 +12,13 @@ use chrono::{DateTime, Utc};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
+use crate::host::foreign::{self, Links};
+
 #[cfg(test)]
 use crate::saga::proof::disk as imagined;
+
+/// The longest file that is read whole, in bytes: the tree of a million files takes as much.
+const MOST: u64 = 512 * 1024 * 1024;
 
 /// The clock that records are stamped with.
 #[must_use]
@@ -31,7 +36,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     if imagined::has(path) {
         return imagined::read(path);
     }
-    fs::read(path)
+    foreign::read(path, MOST)
 }
 
 /// At most this many bytes of a file's end.
@@ -40,11 +45,11 @@ pub fn read_end(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if imagined::has(path) {
         return imagined::read(path);
     }
-    let mut file = File::open(path)?;
+    let mut file = foreign::open(path, Links::Refused)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
     let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
+    file.take(most).read_to_end(&mut end)?;
     Ok(end)
 }
 
@@ -89,7 +94,10 @@ pub fn reserve(path: &Path, bytes: u64) -> io::Result<()> {
     if imagined::has(path) {
         return Ok(());
     }
-    let file = File::create(path)?;
+    remove(path);
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(0o600);
+    let file = options.open(path)?;
     match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         reserved => Ok(reserved?),
@@ -122,7 +130,7 @@ pub fn claim(path: &Path) -> Option<Claim> {
     if imagined::has(path) {
         return Some(Claim(None));
     }
-    let file = File::options().append(true).create(true).open(path).ok()?;
+    let file = foreign::append(path).ok()?;
     file.try_lock().ok().map(|()| Claim(Some(file)))
 }
 
@@ -133,7 +141,7 @@ pub fn is_claimed(path: &Path) -> bool {
     if imagined::has(path) {
         return false;
     }
-    File::open(path)
+    foreign::open(path, Links::Refused)
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
@@ -161,8 +169,7 @@ impl Tape {
             imagined::open(path, length)?;
             return Ok(Self(On::Imagined(path.to_owned())));
         }
-        let mut options = OpenOptions::new();
-        let file = options.create(true).append(true).mode(0o600).open(path)?;
+        let file = foreign::append(path)?;
         file.set_len(length)?;
         file.sync_data()?;
         sync_parent(path)?;
@@ -217,5 +224,40 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::host::foreign::odd;
+
+    #[test]
+    fn whatever_lies_under_a_files_name_holds_no_run() {
+        let dir = tempfile::tempdir().unwrap();
+        for what in odd::ALL {
+            let path = dir.path().join("file");
+            let put = || {
+                odd::put(what, &path);
+                path.clone()
+            };
+            let at = put();
+            odd::ends(what, move || read(&at)).unwrap_err();
+            let at = put();
+            let end = odd::ends(what, move || read_end(&at, 64));
+            assert!(end.is_err() || end.unwrap().len() == 64, "{what}");
+            let at = put();
+            assert!(!odd::ends(what, move || is_claimed(&at)), "{what}");
+            let at = put();
+            let claimed = odd::ends(what, move || claim(&at)).is_some();
+            assert_eq!(claimed, what == "sparse file", "{what}");
+            let at = put();
+            let tape = odd::ends(what, move || Tape::open(&at, 0));
+            assert_eq!(tape.is_ok(), what == "sparse file", "{what}");
+            let at = put();
+            odd::ends(what, move || reserve(&at, 4096)).unwrap();
+        }
     }
 }

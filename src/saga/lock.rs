@@ -14,12 +14,15 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Failure, FailureKind};
-use crate::host::Result;
 use crate::host::tree::Home;
 use crate::host::tree::home::Leads;
+use crate::host::{Result, foreign};
 
 /// How often a waiting deployment looks.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The longest note of a freeze, in bytes.
+const NOTE: u64 = 64 * 1024;
 
 /// What is said of a holder that no journal of ours knows; the kernel may know more.
 pub const STRANGER: &str = "somebody whose journal lies in another backup directory";
@@ -201,7 +204,7 @@ pub fn thaw(state: &Path) -> Result<Option<Freeze>> {
 
 /// The freeze in force, if any.
 pub fn frozen(state: &Path) -> Result<Option<Freeze>> {
-    match fs::read(freeze_file(state)) {
+    match foreign::read(&freeze_file(state), NOTE) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or(Freeze {
             message: "the note of the freeze cannot be read".into(),
             by: "somebody".into(),
@@ -232,6 +235,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::host::foreign::odd;
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_held_directory_refuses_after_the_timeout_and_names_the_holder() {
@@ -251,6 +255,17 @@ mod tests {
         assert_eq!(*told.borrow(), ["run 7 by ana"]);
         drop(held);
         assert!(try_take(dir.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_lies_in_place_of_a_freeze_refuses_and_holds_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        for what in odd::ALL {
+            odd::put(what, &freeze_file(dir.path()));
+            let state = dir.path().to_owned();
+            let failure = odd::ends(what, move || refuse_frozen(&state)).unwrap_err();
+            assert!(failure.what.contains("freeze"), "{what}: {failure}");
+        }
     }
 
     #[test]

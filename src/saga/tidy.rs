@@ -4,13 +4,13 @@
 
 mod images;
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::{Description, retention};
 use crate::event::Outcome;
+use crate::host::foreign::{self, Links};
 use crate::host::{Host, Result};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::{aside, record};
@@ -125,7 +125,7 @@ pub fn unbegun(dir: &RunDir) {
 /// Says whether a run may be about to begin: its launcher holds this lock from when the files are
 /// in place until the agent lives.
 fn is_starting(dir: &RunDir) -> bool {
-    let starting = File::open(dir.path().join("starting"));
+    let starting = foreign::open(&dir.path().join("starting"), Links::Refused);
     starting.map_or(true, |lock| lock.try_lock().is_err())
 }
 
@@ -200,7 +200,7 @@ fn is_over(state: &Path, id: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::fs;
+    use std::fs::{self, File};
 
     use super::*;
     use crate::plan::sample;

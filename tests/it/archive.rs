@@ -161,3 +161,25 @@ fn a_damaged_backup_is_told_from_a_whole_one_and_never_restored() {
     app.is_again(&before);
     assert_eq!(app.container("web"), web);
 }
+
+#[test]
+fn pipes_sockets_and_links_under_the_names_of_backups_hold_neither_a_deployment_nor_a_look() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let at = format!("{}/app-backup-", app.backups());
+    app.slot.sh_as(
+        "deploy",
+        &format!(
+            "mkfifo {at}20990101_000000.json {at}20200101_000000.json {at}20200101_000000.tar.gz
+            ln -s /dev/zero {at}20200102_000000.json
+            truncate -s 3G {at}20200103_000000.json
+            mkdir {at}20200104_000000.json"
+        ),
+        b"",
+    );
+    app.deploy().run().ends("deployed", 0);
+    app.cli(&["backups"]).run().exits(0);
+    app.cli(&["verify", "all"]).run();
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+}

@@ -5,6 +5,8 @@ use std::fs;
 use super::*;
 use crate::archive::catalogue::{Current, Listed, Unusable, brought_since, find, latest, list};
 use crate::archive::retention::{clear_partial, drop, to_drop};
+use crate::archive::verify::verify;
+use crate::host::foreign::odd;
 use crate::host::ground::Ground;
 use crate::host::site;
 use crate::plan::{Site, sample};
@@ -328,4 +330,30 @@ fn an_archive_that_got_its_name_before_its_description_did_is_cleared_too() {
         clear_partial(&scene.backups(), &scene.deploy(), "20251016_000000-aaaaaa").unwrap();
     assert_eq!(cleared, [archive, partial]);
     assert_eq!(scene.kept().len(), 2);
+}
+
+#[test]
+fn whatever_lies_under_a_backups_name_holds_nobody_and_is_no_backup() {
+    for (what, end) in odd::ALL
+        .iter()
+        .flat_map(|what| [(*what, ".json"), (*what, ".tar.gz")])
+    {
+        let scene = Scene::with(&[("compose.yaml", "")]);
+        let written = scene.back_up();
+        let stamp = written.description.timestamp.clone();
+        odd::put(
+            what,
+            &scene.backups().join(format!("mcp-backup-{stamp}{end}")),
+        );
+        let (backups, deploy) = (scene.backups(), scene.deploy());
+        let all = odd::ends(what, move || list(&backups, &deploy)).unwrap();
+        assert!(all[0].description.is_err(), "{what}{end}: {all:?}");
+        let archive = written.archive.clone();
+        odd::ends(what, move || verify(&archive)).unwrap_err();
+        let sound = scene.back_up();
+        drop(&scene.backups(), &scene.deploy(), &[&stamp]).unwrap();
+        let left = scene.kept().len();
+        assert_eq!(left, if what == "directory" { 3 } else { 2 }, "{what}{end}");
+        verify(&sound.archive).unwrap();
+    }
 }

@@ -2,13 +2,13 @@
 //!
 //! It refuses to know what records mean, the last one aside.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::print;
 use crate::event::Failure;
+use crate::host::foreign::{self, Links};
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::lines_of;
 use crate::remote::wire::{Line, Tail, is_last};
@@ -86,7 +86,7 @@ pub fn last_words(dir: &RunDir) -> Vec<String> {
 }
 
 fn end_of_log(dir: &RunDir) -> io::Result<Vec<u8>> {
-    let mut log = File::open(dir.log())?;
+    let mut log = foreign::open(&dir.log(), Links::Refused)?;
     let from = log.metadata()?.len().saturating_sub(LAST_BYTES);
     log.seek(SeekFrom::Start(from))?;
     let mut end = Vec::new();

@@ -3,19 +3,19 @@
 //! Starting a plugin only to be told its version takes longer than most steps of a deployment.
 //! It refuses to know what a version can do.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::{Compose, Version};
 use crate::event::Failure;
 use crate::host::Result;
 use crate::host::cmd::Cmd;
+use crate::host::foreign::{self, Links};
 
 /// Where Docker looks for the Compose plugin, besides the user's own directory.
 const PLUGINS: [&str; 4] = [
@@ -27,6 +27,8 @@ const PLUGINS: [&str; 4] = [
 
 /// What the state directory keeps of it. It is written in place: half of it is no JSON.
 const KEPT: &str = "compose.json";
+/// How long that is at most, in bytes.
+const MOST: u64 = 64 * 1024;
 
 /// A plugin's version, for as long as its file stays the very same.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,7 +102,7 @@ fn plugin() -> Option<String> {
 
 /// The mark of a program; none of a script, which stays the same when what it starts does not.
 fn mark(file: &str) -> Option<Mark> {
-    let mut program = File::open(file).ok()?;
+    let mut program = foreign::open(Path::new(file), Links::Followed).ok()?;
     let mut magic = [0; 4];
     program.read_exact(&mut magic).ok()?;
     let of = program.metadata().ok()?;
@@ -117,7 +119,7 @@ fn mark(file: &str) -> Option<Mark> {
 }
 
 fn recall(state: &Path, file: &str, mark: &Mark) -> Option<Version> {
-    let kept = fs::read(state.join(KEPT)).ok()?;
+    let kept = foreign::read(&state.join(KEPT), MOST).ok()?;
     let known: Known = serde_json::from_slice(&kept).ok()?;
     (known.file == file && known.mark == *mark).then_some(known.version)
 }
@@ -131,9 +133,10 @@ fn keep(state: &Path, file: String, mark: Mark, version: Version) {
     };
     let write = || -> io::Result<()> {
         let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let no_link = OFlags::NOFOLLOW.bits().cast_signed();
-        let mut file = options.custom_flags(no_link).open(state.join(KEPT))?;
+        let options = options.write(true).create_new(true).mode(0o600);
+        let path = state.join(KEPT);
+        let _ = fs::remove_file(&path);
+        let mut file = options.open(path)?;
         file.write_all(&serde_json::to_vec(&known)?)
     };
     let _ = write();

@@ -2,6 +2,8 @@
 //!
 //! It asks no registry itself.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -10,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::event::{Failure, FailureKind};
+use crate::host::foreign::{self, Links};
 use crate::host::reference::{DOCKER_HUB, Reference};
 use crate::host::{Login, Result};
 
@@ -37,6 +40,7 @@ pub async fn credentials(
         DOCKER_HUB => "https://index.docker.io/v1/",
         other => other,
     };
+    refuse_odd(&config_file())?;
     let asked = registry.to_owned();
     let kept = in_time(HELPER, move || {
         docker_credential::get_credential(&asked).ok()
@@ -47,6 +51,27 @@ pub async fn credentials(
         ))
     })?;
     Ok(kept.map(|kept| own(registry, kept)))
+}
+
+/// Where Docker keeps the logins of whoever is at work.
+fn config_file() -> PathBuf {
+    let own = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker");
+    own.unwrap_or_else(home).join("config.json")
+}
+
+/// Refuses what would hold its reader for ever, Compose too.
+fn refuse_odd(config: &Path) -> Result<()> {
+    match foreign::open(config, Links::Followed) {
+        Err(error) if error.kind() == io::ErrorKind::Other => Err(Failure::new(format!(
+            "`{}` cannot be read",
+            config.display()
+        ))
+        .because(error)
+        .hint("remove it on the server, then log in again: `docker login`")),
+        // What is not there, or not for this user, holds nobody.
+        _ => Ok(()),
+    }
 }
 
 /// What `config.json` or a helper has, as the engine wants it.
@@ -140,6 +165,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::host::foreign::odd;
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_credential_helper_that_hangs_is_a_failure_and_one_that_knows_nothing_is_none() {
@@ -149,5 +175,18 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::TimedOut);
         assert_eq!(in_time(HELPER, || None::<u8>).await.unwrap(), None);
         assert_eq!(in_time(HELPER, || Some(1)).await.unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_configuration_that_is_no_file_is_told_and_holds_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("config.json");
+        refuse_odd(&config).unwrap();
+        for what in odd::ALL {
+            odd::put(what, &config);
+            let at = config.clone();
+            let told = odd::ends(what, move || refuse_odd(&at));
+            assert_eq!(told.is_ok(), what == "sparse file", "{what}");
+        }
     }
 }
