@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drive;
 pub mod errand;
 pub mod flags;
+pub mod neighbours;
 pub mod operator;
 pub mod post;
 pub mod preview;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::event::Failure;
 use crate::face::errand::Errand;
-use crate::face::{drive, operator, shell, target};
+use crate::face::{drive, neighbours, operator, shell, target};
 use crate::output::table;
-use crate::plan::{Plan, Site};
+use crate::plan::Plan;
 use crate::remote::role;
 use crate::remote::transport::quote;
 use crate::report::Report;
@@ -32,7 +32,13 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
         lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     }
     match look(request).await {
-        Ok(seen) => lines.extend(seen),
+        Ok(seen) => {
+            let (seen, refusal) = neighbours::split(&request.site, seen);
+            if let Some(refusal) = refusal.filter(|_| request.mode != Mode::Status) {
+                return report.stopped(&Error::Agent(refusal));
+            }
+            lines.extend(seen);
+        }
         Err(error) => return report.stopped(&error),
     }
     let has_runs = lines.pop_if(|line| line == RUNS).is_some();
@@ -68,7 +74,7 @@ fn about(mode: Mode, plan: &Plan) -> Report {
 async fn look(request: &Request) -> Result<Vec<String>, Error> {
     let transport = target::transport(request).await?;
     let sudo = drive::sudo(request);
-    let script = role::script(&request.site, sudo, &script(&request.site));
+    let script = role::script(&request.site, sudo, &script(request));
     let output = transport.run(&script, b"", LOOK).await?;
     transport.hang_up().await;
     if !output.is_success() {
@@ -87,7 +93,8 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
 }
 
 /// One line of shell that reads and writes nothing.
-fn script(site: &Site) -> String {
+fn script(request: &Request) -> String {
+    let site = &request.site;
     let dir = quote(&site.deploy_dir.to_string_lossy());
     let backups = quote(&site.backup_dir.to_string_lossy());
     [
@@ -97,6 +104,7 @@ fn script(site: &Site) -> String {
         "docker version --format 'Docker {{.Server.Version}}' || exit 1".to_owned(),
         shell::compose(site),
         "compose version || exit 1".to_owned(),
+        neighbours::script(request),
         "echo 'Running now:'".to_owned(),
         "compose ps -a 2>/dev/null || echo 'nothing that Compose knows of'".to_owned(),
         format!(

@@ -16,6 +16,7 @@ pub mod reference;
 pub mod site;
 pub mod tree;
 pub mod volume;
+pub mod whose;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,9 +152,23 @@ pub struct Container {
     /// The compose files that it was made from, as Compose noted them.
     #[serde(default)]
     pub compose_files: Vec<PathBuf>,
+    /// The directory that it was made in, as Compose noted it.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
     /// The IDs of the containers whose network, processes or volumes it shares.
     #[serde(default)]
     pub joins: Vec<String>,
+}
+
+impl Container {
+    /// Where Compose made it.
+    #[must_use]
+    pub fn made(&self) -> whose::Made {
+        whose::Made {
+            dir: self.working_dir.clone(),
+            files: self.compose_files.clone(),
+        }
+    }
 }
 
 /// A container, whoever made it, and what it may write on the server.
@@ -164,8 +179,10 @@ pub struct Writer {
     /// The name, without the leading slash.
     pub name: String,
     /// The project and the service that it belongs to; none for what `docker run` and `compose run`
-    /// made.
+    /// made, and for what was made for another directory.
     pub service: Option<(String, String)>,
+    /// Where Compose made it.
+    pub made: whose::Made,
     /// Whether it is at work, be it paused or between two starts.
     pub is_up: bool,
     /// The directories and files of its mounts, those behind named volumes too.
@@ -366,8 +383,11 @@ pub trait Host: Sized {
     async fn config(&self, dir: &Path) -> Result<Config>;
     /// The same with all profiles on; none where no compose file names a profile.
     async fn every_profile(&self, dir: &Path) -> Result<Option<Config>>;
-    /// The containers of a project, `compose run` ones aside, sorted by name.
+    /// The containers of a project that were made for this site, `compose run` ones aside, sorted by
+    /// name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
+    /// Those that carry the project's name and are another directory's.
+    async fn strangers(&self, project: &str) -> Result<Vec<Container>>;
     /// The containers of the whole server that may write a directory of it.
     async fn writers(&self) -> Result<Vec<Writer>>;
     /// A project's own networks.

@@ -23,6 +23,7 @@ use crate::host::compose::{self, Compose};
 use crate::host::ground::Ground;
 use crate::host::tree::Home;
 use crate::host::tree::scope::OWN_NAME;
+use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
     Result, Telling, Volumes, Writer, docker, http, site,
@@ -96,6 +97,13 @@ impl Server {
         let state = self.site.backup_dir.join(OWN_NAME);
         let found = self.compose.get_or_try_init(|| compose::find::find(&state));
         found.await
+    }
+
+    /// The containers of this site and those of others, all under one project's name.
+    fn shared(&self, all: Vec<Container>) -> (Vec<Container>, Vec<Container>) {
+        let base = Base::of(&self.site);
+        let is_ours = |c: &Container| !matches!(whose(&base, &c.made()), Whose::Foreign(_));
+        all.into_iter().partition(is_ours)
     }
 
     /// Does file work beside this thread, so that deadlines and cancels go on being heard.
@@ -296,11 +304,25 @@ impl Host for Server {
     }
 
     async fn containers(&self, project: &str) -> Result<Vec<Container>> {
-        fault!(around "containers.look" => self.docker().await?.containers(project).await)
+        let all =
+            fault!(around "containers.look" => self.docker().await?.containers(project).await);
+        Ok(self.shared(all?).0)
+    }
+
+    async fn strangers(&self, project: &str) -> Result<Vec<Container>> {
+        let all = self.docker().await?.containers(project).await?;
+        Ok(self.shared(all).1)
     }
 
     async fn writers(&self) -> Result<Vec<Writer>> {
-        self.docker().await?.writers().await
+        let base = Base::of(&self.site);
+        let mut writers = self.docker().await?.writers().await?;
+        for writer in &mut writers {
+            if matches!(whose(&base, &writer.made), Whose::Foreign(_)) {
+                writer.service = None;
+            }
+        }
+        Ok(writers)
     }
 
     async fn networks(&self, project: &str) -> Result<Vec<Network>> {

@@ -21,6 +21,7 @@ mod features;
 mod harness;
 mod inputs;
 mod misbehaviour;
+mod namesakes;
 mod neighbours;
 mod patience;
 mod post;

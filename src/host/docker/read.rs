@@ -12,6 +12,7 @@ use bollard::models::{
 };
 use chrono::{DateTime, Utc};
 
+use crate::host::whose::Made;
 use crate::host::{Access, Bind, Container, Health, HealthStatus, State, Writer, volume};
 
 /// The label of the project.
@@ -19,14 +20,15 @@ pub const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const HASH: &str = "com.docker.compose.config-hash";
 const FILES: &str = "com.docker.compose.project.config_files";
+const DIR: &str = "com.docker.compose.project.working_dir";
 const ONEOFF: &str = "com.docker.compose.oneoff";
 
-/// A project's container; `None` for one that `compose run` made.
+/// A project's container; `None` for one that `compose run` made, or nobody's Compose at all.
 #[must_use]
 pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> {
     let config = inspected.config?;
     let labels = config.labels.unwrap_or_default();
-    if labels.get(ONEOFF).is_some_and(|v| v == "True") {
+    if !is_service(&labels) {
         return None;
     }
     let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
@@ -57,13 +59,24 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
             policy.and_then(|p| p.name),
             Some(RestartPolicyNameEnum::ALWAYS | RestartPolicyNameEnum::UNLESS_STOPPED)
         ),
-        compose_files: label(FILES)
-            .split(',')
-            .filter(|file| !file.is_empty())
-            .map(PathBuf::from)
-            .collect(),
+        compose_files: read_files(&label(FILES)),
+        working_dir: read_dir(&label(DIR)),
         joins,
     })
+}
+
+/// Compose names the service of each container that it makes.
+fn is_service(labels: &HashMap<String, String>) -> bool {
+    labels.contains_key(SERVICE) && labels.get(ONEOFF).is_none_or(|v| v != "True")
+}
+
+fn read_files(label: &str) -> Vec<PathBuf> {
+    let files = label.split(',').filter(|file| !file.is_empty());
+    files.map(PathBuf::from).collect()
+}
+
+fn read_dir(label: &str) -> Option<PathBuf> {
+    (!label.is_empty()).then(|| label.into())
 }
 
 /// The containers that it names by their IDs, as Compose does where a file says `service:web`.
@@ -104,7 +117,11 @@ pub fn read_writer(listed: ContainerSummary, behind: &Behind) -> Writer {
     use ContainerSummaryStateEnum as State;
     let labels = listed.labels.unwrap_or_default();
     let label = |name: &str| labels.get(name).cloned();
-    let is_service = label(ONEOFF).is_none_or(|v| v != "True");
+    let is_service = is_service(&labels);
+    let made = Made {
+        dir: read_dir(&label(DIR).unwrap_or_default()),
+        files: read_files(&label(FILES).unwrap_or_default()),
+    };
     let names = listed.names.unwrap_or_default();
     let name = names.first().map(|n| n.trim_start_matches('/').to_owned());
     let mounts = listed.mounts.into_iter().flatten();
@@ -112,6 +129,7 @@ pub fn read_writer(listed: ContainerSummary, behind: &Behind) -> Writer {
         id: listed.id.unwrap_or_default(),
         name: name.unwrap_or_default(),
         service: label(PROJECT).zip(label(SERVICE)).filter(|_| is_service),
+        made,
         is_up: matches!(
             listed.state,
             Some(State::RUNNING | State::RESTARTING | State::PAUSED)

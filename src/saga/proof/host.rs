@@ -145,6 +145,10 @@ impl Host for Fake {
         })
     }
 
+    async fn strangers(&self, _: &str) -> Result<Vec<Container>> {
+        see("strangers", |_| Vec::new())
+    }
+
     async fn writers(&self) -> Result<Vec<Writer>> {
         let dir = scene().plan.site.deploy_dir.clone();
         see("writers", |w| {

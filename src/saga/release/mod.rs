@@ -16,4 +16,5 @@ pub mod networks;
 pub mod orphans;
 pub mod reassert;
 pub mod record;
+pub mod strangers;
 pub mod witness;

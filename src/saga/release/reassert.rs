@@ -11,7 +11,7 @@ use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
-use crate::saga::release::{aside, joined, leftovers, mounts, named, networks, record};
+use crate::saga::release::{aside, joined, leftovers, mounts, named, networks, record, strangers};
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -261,6 +261,7 @@ pub async fn make<H: Host>(
     };
     let say = |line: &str| run.say(line);
     while !making.services.is_empty() {
+        strangers::refuse(run, project).await?;
         let Err(failure) = host.create(project, &making, &say).await else {
             break;
         };
@@ -298,6 +299,7 @@ async fn start_what_ran<H: Host>(
         return Ok(());
     }
     let order = start_order(config);
+    let is_shared = !host.strangers(&release.project).await?.is_empty();
     // A container cannot start before one whose network it shares.
     let place = |c: &&Container| order.iter().position(|name| *name == c.service);
     idle.sort_by_key(|c| (!c.joins.is_empty(), place(c)));
@@ -310,7 +312,8 @@ async fn start_what_ran<H: Host>(
         let given = config
             .service(&container.service)
             .is_some_and(|s| s.given_at_start);
-        let Some(service) = recorded.filter(|_| given) else {
+        // Compose would count what another directory has of that service.
+        let Some(service) = recorded.filter(|_| given && !is_shared) else {
             host.start(std::slice::from_ref(&container.id)).await?;
             continue;
         };

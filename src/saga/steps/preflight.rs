@@ -12,7 +12,7 @@ use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
 use crate::saga::facts::name;
-use crate::saga::release::record;
+use crate::saga::release::{record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};
 
@@ -91,11 +91,13 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     run.host.check_backup(&target).await?;
     let references = target.release.references.iter();
     let references = references.map(|r| r.reference.clone()).collect();
+    strangers::refuse(run, &target.release.project).await?;
     let before = record::of(run.host, &target.release.project, references).await?;
     (run.tell)(Note::Target {
         timestamp: target.timestamp.clone(),
     });
     record::tell_server(run, &before.release.project).await?;
+    strangers::tell_earlier(run, &before.containers);
     run.dir.keep(name::BEFORE, &before)?;
     let brought = catalogue::brought_since(&listed, &target);
     run.dir.keep(name::BROUGHT, &brought)?;

@@ -11,7 +11,7 @@ use crate::host::reference;
 use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Source, Wanted, name};
-use crate::saga::release::{data, record};
+use crate::saga::release::{data, record, strangers};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -26,12 +26,14 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     unstage_paths(&mut config, &stage);
     unstage_paths(&mut every, &stage);
+    strangers::refuse(run, &config.project).await?;
     let mut wanted = want(run, config)?;
     wanted.written = data::written(&every).collect();
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
     let before = record::of(run.host, &wanted.config.project, references).await?;
     record::tell_server(run, &wanted.config.project).await?;
+    strangers::tell_earlier(run, &before.containers);
     warn_of_policies(run, &wanted);
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::WANTED, &wanted)

@@ -10,7 +10,7 @@ use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::Wanted;
 use crate::saga::release::orphans::Orphans;
-use crate::saga::release::{leftovers, mounts, reassert, witness};
+use crate::saga::release::{leftovers, mounts, reassert, strangers, witness};
 use crate::saga::steps::{Run, verify};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_mins(1);
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     // Docker would make them for root, and then nobody else could take away what lies in them.
     run.host.make_way(&run.parts()?.absent).await?;
+    // Whoever came since the preflight would be taken for this application.
+    strangers::refuse(run, &run.project()?).await?;
     if run.is_rollback() {
         let release = run.target()?.release;
         let forth = reassert::forth(run, &release);

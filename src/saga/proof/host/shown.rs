@@ -57,6 +57,7 @@ pub fn writer(c: &Case, dir: &Path) -> Writer {
         name: c.name.clone(),
         service: Some((PROJECT.into(), c.service.name.clone())),
         is_up: c.state == State::Running,
+        made: crate::host::whose::Made::default(),
         writes: data.into_iter().collect(),
     }
 }
