@@ -23,10 +23,11 @@ judges:
 	tests/judges/judges
 
 # Deployments with faults on real servers, beside `docker compose up -d` with the same ones. RUNS,
-# SEED, CELL, PAUSE and BUDGET are explained in tests/faults/main.rs.
+# SEED, CELL, WHO, PAUSE and BUDGET are explained in tests/faults/main.rs.
 faults: export RUNS := $(RUNS)
 faults: export SEED := $(SEED)
 faults: export CELL := $(CELL)
+faults: export WHO := $(WHO)
 faults: export PAUSE := $(PAUSE)
 faults: export BUDGET := $(BUDGET)
 faults: lab-up

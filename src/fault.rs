@@ -53,6 +53,6 @@ mod armed;
 mod points;
 
 #[cfg(feature = "faults")]
-pub use armed::{arm, at, event, verb};
+pub use armed::{arm, at, clock_set_by, event, verb};
 #[cfg(any(test, feature = "faults"))]
 pub use points::POINTS;

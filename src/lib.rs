@@ -7,6 +7,7 @@
 pub mod fault;
 
 pub mod archive;
+pub mod clock;
 pub mod error;
 pub mod event;
 pub mod face;

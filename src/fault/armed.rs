@@ -27,6 +27,15 @@ pub fn arm(state: &Path) {
     let _ = ORDERS.set(state.join("faults"));
 }
 
+/// What a test set the clock by: seconds in the file `clock` beside the orders.
+#[must_use]
+pub fn clock_set_by() -> chrono::TimeDelta {
+    let file = ORDERS.get().map(|orders| orders.join("clock"));
+    let text = file.and_then(|file| fs::read_to_string(file).ok());
+    let seconds = text.and_then(|text| text.trim().parse().ok());
+    chrono::TimeDelta::seconds(seconds.unwrap_or(0))
+}
+
 /// Comes by a point: goes on, or does what is ordered.
 ///
 /// # Errors

@@ -242,7 +242,7 @@ pub fn backup(
         purpose: order.purpose,
         release: order.release,
         origin: &plan.origin,
-        at: chrono::Utc::now(),
+        at: crate::clock::now(),
         progress: &|_| {},
     })?;
     run.keep(name::SNAPSHOT, &written.snapshot)?;

@@ -27,7 +27,7 @@ pub fn now() -> DateTime<Utc> {
     if imagined::is_here() {
         return DateTime::UNIX_EPOCH;
     }
-    Utc::now()
+    crate::clock::now()
 }
 
 /// All of a file.

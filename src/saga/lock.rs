@@ -208,7 +208,7 @@ pub fn frozen(state: &Path) -> Result<Option<Freeze>> {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or(Freeze {
             message: "the note of the freeze cannot be read".into(),
             by: "somebody".into(),
-            since: Utc::now(),
+            since: crate::clock::now(),
         }))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Failure::new("cannot look for a freeze").because(e)),

@@ -54,7 +54,7 @@ pub fn play(scene: &Scene, dice: &mut Dice) -> Option<ByHand> {
     let at_work = deployment.try_wait().unwrap().is_none();
     strike(scene, fault, &mut deployment);
     let _ = deployment.wait();
-    let (verdict, _) = judge::world(scene);
+    let (verdict, _) = judge::world(scene, None, None);
     let gap = watch.longest_gap();
     at_work.then(|| ByHand {
         verdict,

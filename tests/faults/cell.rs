@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::actor::Actor;
+
 /// What is deployed over what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scenario {
@@ -43,6 +45,10 @@ pub enum Fault {
     Runner,
     /// SIGTERM of the runner, as when somebody cancels the workflow.
     Cancel,
+    /// SIGKILL of the agent, its children and its runner: nobody is left who would settle.
+    Both,
+    /// Nothing but what somebody does.
+    Somebody,
     /// SIGKILL of the runner's ssh.
     SshKill,
     /// Packets of SSH vanish for a while.
@@ -89,6 +95,8 @@ pub struct Cell {
     pub moment: Moment,
     /// A crash point at which a process of Landfall dies besides: as a rule, the one that recovers.
     pub again: Option<(String, u64)>,
+    /// Who does something: as the fault itself, or after it and before anybody settles.
+    pub who: Option<Actor>,
 }
 
 impl Scenario {
@@ -104,7 +112,7 @@ impl Scenario {
 }
 
 impl Fault {
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::Kill, "kill"),
         (Self::KillGroup, "kill-group"),
         (Self::Stop, "stop"),
@@ -113,6 +121,8 @@ impl Fault {
         (Self::Eio, "eio"),
         (Self::Runner, "runner"),
         (Self::Cancel, "cancel"),
+        (Self::Both, "both"),
+        (Self::Somebody, "somebody"),
         (Self::SshKill, "ssh-kill"),
         (Self::SshDrop, "ssh-drop"),
         (Self::SshReset, "ssh-reset"),
@@ -167,7 +177,7 @@ impl fmt::Display for Thread {
 
 impl fmt::Display for Cell {
     /// Such as `two/kill/act.after:up#1`, `good/eio/files:fsync()#7` or `good/power/62%`,
-    /// with `+undo.before#1` where something dies again.
+    /// with `+undo.before#1` where something dies again and `&edit` where somebody does something.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.scenario, self.fault)?;
         match &self.moment {
@@ -175,10 +185,21 @@ impl fmt::Display for Cell {
             Moment::Call(thread, call, nth) => write!(f, "{thread}:{call}()#{nth}"),
             Moment::Share(percent) => write!(f, "{percent}%"),
         }?;
-        match &self.again {
-            Some((point, nth)) => write!(f, "+{point}#{nth}"),
+        if let Some((point, nth)) = &self.again {
+            write!(f, "+{point}#{nth}")?;
+        }
+        match self.who {
+            Some(who) => write!(f, "&{}", word(&Actor::ALL, who)),
             None => Ok(()),
         }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        of_word(&Self::ALL, text).ok_or_else(|| format!("`{text}` is nobody; see actor.rs"))
     }
 }
 
@@ -189,6 +210,10 @@ impl FromStr for Cell {
         let read = || {
             let (scenario, rest) = text.split_once('/')?;
             let (fault, moment) = rest.split_once('/')?;
+            let (moment, who) = match moment.split_once('&') {
+                Some((moment, who)) => (moment, Some(of_word(&Actor::ALL, who)?)),
+                None => (moment, None),
+            };
             let (moment, again) = match moment.split_once('+') {
                 Some((moment, again)) => (moment, Some(again.rsplit_once('#')?)),
                 None => (moment, None),
@@ -213,10 +238,11 @@ impl FromStr for Cell {
                 fault: of_word(&Fault::ALL, fault)?,
                 moment,
                 again,
+                who,
             })
         };
         read().ok_or_else(|| {
-            format!("`{text}` is no cell; take one like `two/kill/compose.up.before#1` or `good/power/62%`")
+            format!("`{text}` is no cell; take one like `two/kill/compose.up.before#1` or `good/both/62%&edit`")
         })
     }
 }

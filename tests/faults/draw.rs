@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use landfall::fault::POINTS;
 
+use super::actor::Actor;
 use super::cell::{Cell, Fault, Moment, Scenario};
 
 /// How often each crash point, with what it was about, is come by in a run without a fault.
@@ -25,6 +26,18 @@ const AROUND_IT: [Fault; 10] = [
     Fault::DockerDisk,
     Fault::Registry,
 ];
+/// Who does something while a run is at work.
+const BESIDE_IT: [Actor; 7] = [
+    Actor::Up,
+    Actor::Edit,
+    Actor::Pull,
+    Actor::Prune,
+    Actor::Clock,
+    Actor::Second,
+    Actor::Older,
+];
+/// Who does something after it died, before anybody settles.
+const AFTER_IT: [Actor; 4] = [Actor::Up, Actor::Edit, Actor::Pull, Actor::Prune];
 /// Points that cannot fail, by how they begin.
 const INFALLIBLE: [&str; 8] = [
     "act.",
@@ -70,12 +83,18 @@ impl Dice {
     }
 }
 
-/// Draws a cell of a scenario: two in three at a crash point, the others at any time.
-pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census) -> Cell {
-    let fault = match dice.below(2) {
-        0 => *dice.one(&OF_THE_AGENT),
-        _ => *dice.one(&AROUND_IT),
+/// Draws a cell of a scenario: two in three at a crash point, the others at any time; in one of
+/// three somebody does something, beside the run or after its death.
+pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<Actor>) -> Cell {
+    let kinds = if only.is_some() { 2 } else { 6 };
+    let (fault, who) = match dice.below(kinds) {
+        0 => (Fault::Somebody, Some(*dice.one(&BESIDE_IT))),
+        1 => (Fault::Both, Some(*dice.one(&AFTER_IT))),
+        2 | 3 => (*dice.one(&OF_THE_AGENT), None),
+        _ => (*dice.one(&AROUND_IT), None),
     };
+    let who = who.map(|who| if who.is_there() { who } else { Actor::Up });
+    let who = only.or(who);
     let at_a_point = fault == Fault::Error || dice.below(3) > 0;
     let moment = if at_a_point {
         point(dice, fault, census)
@@ -89,6 +108,7 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census) -> Cell {
         fault,
         moment,
         again,
+        who,
     }
 }
 

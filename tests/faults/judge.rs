@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::cell::Scenario;
+use super::actor::{Actor, Left};
+use super::cell::{Cell, Fault, Scenario};
 use super::harness::oracle::Release;
 use super::play::Played;
 use super::scene::{Scene, answers};
@@ -32,6 +33,8 @@ pub enum Verdict {
     Old,
     /// The new release, healthy.
     New,
+    /// What somebody else left after the run had died.
+    Theirs,
     /// Neither, and something answers.
     Mixed,
     /// Neither, and nothing answers.
@@ -45,9 +48,10 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Old,
         Self::New,
+        Self::Theirs,
         Self::Mixed,
         Self::Down,
         Self::Hung,
@@ -57,7 +61,7 @@ impl Verdict {
 
     /// Says whether the promise was kept.
     pub fn is_kept(self) -> bool {
-        matches!(self, Self::Old | Self::New)
+        matches!(self, Self::Old | Self::New | Self::Theirs)
     }
 }
 
@@ -66,6 +70,7 @@ impl fmt::Display for Verdict {
         f.pad(match self {
             Self::Old => "OLD",
             Self::New => "NEW",
+            Self::Theirs => "THEIRS",
             Self::Mixed => "MIXED",
             Self::Down => "DOWN",
             Self::Hung => "HUNG",
@@ -75,17 +80,26 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Looks until the release is the old or the new one, or has had its time; what is wrong with it.
-pub fn world(scene: &Scene) -> (Verdict, String) {
+/// Looks until the release is the old one, the new one or what somebody left, or has had its time;
+/// what is wrong with it.
+pub fn world(scene: &Scene, who: Option<Actor>, left: Option<&Left>) -> (Verdict, String) {
     let begun = Instant::now();
+    let aside = |release: &Release| who.map_or_else(|| release.clone(), |who| who.aside(release));
+    let (old, new) = (aside(&scene.old), scene.new.as_ref().map(aside));
     loop {
         let now = scene.app.release();
         let says = answers(&scene.app);
-        if now == scene.old && says == scene.answers[0] {
+        let but = aside(&now);
+        if but == old && says == scene.answers[0] {
             return (Verdict::Old, String::new());
         }
-        if scene.new.as_ref() == Some(&now) && says == scene.answers[1] {
+        if new.as_ref() == Some(&but) && says == scene.answers[1] {
             return (Verdict::New, String::new());
+        }
+        if let (Some(who), Some(left)) = (who, left)
+            && left.is(who, &now, &says)
+        {
+            return (Verdict::Theirs, String::new());
         }
         if begun.elapsed() > SETTLING {
             let answered = says.iter().any(Option::is_some) || scene.scenario == Scenario::First;
@@ -146,17 +160,18 @@ pub fn is_lie(status: &str, world: Verdict) -> bool {
 /// The journal of the cell's run, if it has one: what it says of the end, and when somebody began
 /// to take the run back after the fault struck. Times are in ms since 1970.
 pub fn journal(scene: &Scene, played: &Played, struck: i64) -> (Option<String>, Option<i64>) {
-    let script = "cd /srv/app-backups/.landfall/runs && cat \"$(ls | sort | tail -n 1)/journal\"";
+    let script =
+        "cd /srv/app-backups/.landfall/runs && for run in *; do cat $run/journal; echo --; done";
     let output = scene.app.slot.try_sh_as("root", script, b"");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let records = text.lines().filter_map(|line| line.split_once(' '));
-    let records: Vec<Value> = records
-        .filter_map(|(_, json)| serde_json::from_str(json).ok())
-        .collect();
-    let first = records.first().and_then(at);
-    if first.is_none_or(|at| at < played.began) {
+    // Others may have tried to deploy after it.
+    let of_the_cell = |records: &Vec<Value>| {
+        let first = records.first().and_then(at);
+        first.is_some_and(|at| at >= played.began)
+    };
+    let Some(records) = text.split("--\n").map(records).find(of_the_cell) else {
         return (None, None);
-    }
+    };
     let told = records.last().filter(|r| r["event"] == "finished");
     let told = told.and_then(|r| r["outcome"]["outcome"].as_str());
     let back = records.iter().filter(|record| {
@@ -169,11 +184,31 @@ pub fn journal(scene: &Scene, played: &Played, struck: i64) -> (Option<String>, 
     (told, back)
 }
 
+/// What was undone of what somebody did.
+pub fn undone(scene: &Scene, cell: &Cell, played: &Played, world: Verdict) -> Option<String> {
+    let who = cell.who?;
+    if cell.fault != Fault::Somebody && played.left.is_some() {
+        let is_sound = world.is_kept() && !who.may_be().contains(&world);
+        if is_sound {
+            return Some(format!("somebody's release was undone: it is {world}"));
+        }
+    }
+    who.undone(scene, world)
+}
+
 /// What was done to others: neighbours, and the company in the application's own directories.
 pub fn trespasses(scene: &Scene) -> Vec<String> {
     let mut wrong = scene.app.slot.trespasses();
     wrong.extend(scene.app.trespasses_on_company());
     wrong
+}
+
+/// The records of a journal, as far as they can be read.
+fn records(journal: &str) -> Vec<Value> {
+    let lines = journal.lines().filter_map(|line| line.split_once(' '));
+    lines
+        .filter_map(|(_, json)| serde_json::from_str(json).ok())
+        .collect()
 }
 
 /// When a record was made.

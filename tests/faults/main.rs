@@ -1,6 +1,7 @@
 //! Deployments with faults on real servers, and what they came to: `make faults`.
 //!
 //! `RUNS` says how many cells, `SEED` where the dice begin, `CELL` plays one and nothing else (`RUNS` times),
+//! `WHO` lets one actor of `actor.rs` act in every cell, `SCENARIO` names the scenarios,
 //! `PAUSE` how many seconds a SIGSTOP or a cut connection lasts, `BUDGET` for how many seconds
 //! cells are begun. `SWEEP` strikes system calls instead, see `sweep.rs`.
 
@@ -11,6 +12,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "it prints what it found")]
 
+mod actor;
 mod by_hand;
 mod calls;
 mod cell;
@@ -34,6 +36,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use actor::Actor;
 use cell::{Cell, Fault, Scenario};
 use draw::Dice;
 use harness::app::App;
@@ -51,6 +54,7 @@ struct Asked {
     seed: u64,
     pause: Duration,
     cell: Option<Cell>,
+    who: Option<Actor>,
     until: Instant,
 }
 
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         seed: variable("SEED").unwrap_or_else(|| u64::from(std::process::id())),
         pause: Duration::from_secs(variable("PAUSE").unwrap_or(3)),
         cell,
+        who: variable("WHO"),
         until: Instant::now() + Duration::from_secs(variable("BUDGET").unwrap_or(1_000_000)),
     };
     if let Some(sweep) = Sweep::asked() {
@@ -100,10 +105,7 @@ fn main() -> ExitCode {
 
 /// The scenarios that were to be played, and of which nothing is known.
 fn unplayed(asked: &Asked, tally: &Tally) -> Vec<Scenario> {
-    let mut all: Vec<Scenario> = Scenario::ALL
-        .iter()
-        .map(|(scenario, _)| *scenario)
-        .collect();
+    let mut all = scenarios();
     all.truncate(usize::try_from(asked.runs).unwrap());
     all.retain(|scenario| {
         let begin = format!("{scenario}/");
@@ -123,6 +125,17 @@ fn slots() -> usize {
     named.map_or(2, |names| names.split_whitespace().count())
 }
 
+/// The scenarios that are asked for.
+fn scenarios() -> Vec<Scenario> {
+    let asked: Option<String> = variable("SCENARIO");
+    let is_asked = |word: &str| {
+        let mut words = asked.iter().map(|asked| asked.split(' '));
+        words.all(|mut words| words.any(|each| each == word))
+    };
+    let all = Scenario::ALL.iter().filter(|(_, word)| is_asked(word));
+    all.map(|(scenario, _)| *scenario).collect()
+}
+
 /// As many cells of each scenario, and a fifth as many by hand.
 fn batches(asked: &Asked) -> VecDeque<Batch> {
     if let Some(cell) = &asked.cell {
@@ -134,7 +147,7 @@ fn batches(asked: &Asked) -> VecDeque<Batch> {
             seeds,
         }]);
     }
-    let scenarios = Scenario::ALL.map(|(scenario, _)| scenario);
+    let scenarios = scenarios();
     let all = scenarios.iter().zip(0..).map(|(scenario, at)| Batch {
         scenario: *scenario,
         tool: Tool::Landfall,
@@ -150,7 +163,9 @@ fn batches(asked: &Asked) -> VecDeque<Batch> {
             .map(|n| asked.seed + n)
             .collect(),
     };
-    std::iter::once(by_hand)
+    let by_hand = Some(by_hand).filter(|_| asked.who.is_none());
+    by_hand
+        .into_iter()
         .chain(all)
         .filter(|b| !b.seeds.is_empty())
         .collect()
@@ -214,7 +229,7 @@ fn set_up(batch: &Batch) -> Scene {
 fn one_of_ours(asked: &Asked, scene: &mut Scene, seed: u64, tally: &Mutex<Tally>) {
     let mut dice = Dice::new(seed);
     for _ in 0..DRAWS {
-        let drawn = || draw::draw(&mut dice, scene.scenario, &scene.census);
+        let drawn = || draw::draw(&mut dice, scene.scenario, &scene.census, asked.who);
         let cell = asked.cell.clone().unwrap_or_else(drawn);
         if struck(asked, scene, &cell, seed, tally) {
             return;
@@ -238,7 +253,8 @@ fn struck(asked: &Asked, scene: &mut Scene, cell: &Cell, seed: u64, tally: &Mute
     let gap = entry.gap.as_secs_f64();
     println!("{verdict:<10} {text:<64} gap {gap:>5.2} s, {took:>5.1} s");
     tally.lock().unwrap().entries.push(entry);
-    scene.reset(if verdict == Verdict::Old {
+    // What somebody did may be there in an old release, too.
+    scene.reset(if verdict == Verdict::Old && cell.who.is_none() {
         Standing::Old
     } else {
         Standing::Unknown
@@ -254,11 +270,12 @@ fn judged(
     played: play::Played,
     tally: &Mutex<Tally>,
 ) -> Entry {
-    let (world, mut detail) = judge::world(scene);
+    let (world, mut detail) = judge::world(scene, cell.who, played.left.as_ref());
     let (recorded, back) = judge::journal(scene, &played, struck);
     let told = [&played.told, &recorded];
     let lies = told.into_iter().flatten().any(|s| judge::is_lie(s, world));
-    let trespasses = judge::trespasses(scene);
+    let mut trespasses = judge::trespasses(scene);
+    trespasses.extend(judge::undone(scene, cell, &played, world));
     let verdict = match &played.hung {
         Some(_) => Verdict::Hung,
         None if lies => Verdict::Lied,
@@ -272,7 +289,11 @@ fn judged(
             played.told, played.hung
         );
     }
-    let mut litter = judge::litter(scene);
+    // Where somebody's release stays, the run of the dead waits for a person.
+    let mut litter = match world {
+        Verdict::Theirs => Vec::new(),
+        _ => judge::litter(scene),
+    };
     litter.extend(played.leftovers);
     if !litter.is_empty() {
         let text = format!("make faults CELL='{cell}'   # {litter:?}");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::actor::Left;
 use super::calls;
 use super::cell::{Cell, Fault, Moment};
 use super::harness::act::Started;
@@ -39,6 +40,8 @@ pub struct Played {
     pub told: Option<String>,
     /// What hung, if anything did.
     pub hung: Option<String>,
+    /// What somebody left after the run had died.
+    pub left: Option<Left>,
     /// Whether something died again.
     pub again: bool,
     /// The longest time without an answer.
@@ -57,6 +60,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     let mut run = scene.act().start();
     let struck = strike(scene, cell, &mut run, pause);
     let done = run.wait();
+    let left = acts_after_it(scene, cell, struck);
     mend(scene, cell.fault);
     let over = now_ms();
     let late = |at: i64| cell.fault == Fault::Cancel && over - at > CANCELLED;
@@ -67,8 +71,15 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         ));
     }
     hung = hung.or_else(|| agents_end(scene));
-    let contact = recover(scene, cell.fault);
-    if contact.code != Some(0) {
+    let mut contact = recover(scene, cell.fault);
+    // Where somebody acted, the answer may be that a person is needed.
+    let person = cell.who.is_some() && contact.code == Some(3);
+    if cell.who.is_some_and(|who| who.puts_right(scene)) {
+        let mut by_hand = settle(scene, &["recover"]);
+        by_hand.log.insert_str(0, &contact.log);
+        contact = by_hand;
+    }
+    if contact.code != Some(0) && !person {
         hung = hung.or_else(|| Some("the next contact".to_owned()));
     }
     Played {
@@ -76,11 +87,21 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         struck,
         told: done.outputs.get("status").cloned(),
         hung: hung.or_else(|| lock_is_held(scene)),
+        left,
         again: scene.fired(1).is_some(),
         gap: watch.longest_gap(),
         log: format!("{}\n---- recover\n{}", done.log, contact.log),
         leftovers: contact.leftovers,
     }
+}
+
+/// Somebody acts between the death of a run and its settling; what is there then.
+fn acts_after_it(scene: &Scene, cell: &Cell, struck: Option<i64>) -> Option<Left> {
+    let who = cell
+        .who
+        .filter(|_| cell.fault != Fault::Somebody && struck.is_some())?;
+    who.act(scene);
+    Some(Left::by(scene))
 }
 
 fn prepare(scene: &Scene, cell: &Cell) {
@@ -111,7 +132,7 @@ fn prepare(scene: &Scene, cell: &Cell) {
 fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Option<i64> {
     let begun = Instant::now();
     match &cell.moment {
-        Moment::Point(..) => at_a_point(scene, cell.fault, run, pause),
+        Moment::Point(..) => at_a_point(scene, cell, run, pause),
         Moment::Call(thread, name, nth) => calls::strike(scene, cell.fault, *thread, name, *nth),
         Moment::Share(percent) => {
             let after = scene
@@ -122,7 +143,7 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
             }
             let at = now_ms();
             let alive = !run.is_over();
-            (alive && at_once(scene, cell.fault, run, pause)).then_some(at)
+            (alive && at_once(scene, cell, run, pause)).then_some(at)
         }
     }
 }
@@ -130,15 +151,15 @@ fn strike(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Opt
 /// Waits for the agent at its point and brings about there what comes from outside.
 ///
 /// An agent goes on behind the end that it has told, so the runner's end is not that of the wait.
-fn at_a_point(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> Option<i64> {
+fn at_a_point(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> Option<i64> {
     let begun = Instant::now();
     loop {
         let over = run.is_over() && agents(scene).is_empty();
         if let Some((pid, at)) = scene.fired(0) {
-            if fault.order() != "stop" {
+            if cell.fault.order() != "stop" {
                 return Some(at);
             }
-            let had_a_victim = around(scene, fault, run, pause);
+            let had_a_victim = around(scene, cell, run, pause);
             let go_on = format!("kill -CONT {pid} 2>/dev/null || true");
             scene.app.slot.sh(&go_on);
             return had_a_victim.then_some(at);
@@ -156,8 +177,8 @@ fn now_ms() -> i64 {
 }
 
 /// A fault at any time: those of the agent come from outside. Says whether there was a victim.
-fn at_once(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> bool {
-    match fault {
+fn at_once(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> bool {
+    match cell.fault {
         Fault::Kill => signal_agent(scene, "KILL", ""),
         Fault::KillGroup => signal_agent(scene, "KILL", "below"),
         Fault::Stop => {
@@ -165,7 +186,7 @@ fn at_once(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> b
             sleep(pause);
             signal_agent(scene, "CONT", "") && stopped
         }
-        other => around(scene, other, run, pause),
+        _ => around(scene, cell, run, pause),
     }
 }
 
@@ -184,15 +205,23 @@ fn signal_agent(scene: &Scene, signal: &str, below: &str) -> bool {
 }
 
 /// A fault of what is around the agent. Says whether there was a victim.
-fn around(scene: &Scene, fault: Fault, run: &mut Started, pause: Duration) -> bool {
+fn around(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> bool {
     let slot = &scene.app.slot;
     let port = |verb: &str, target: &str| {
         slot.sh(&format!(
             "iptables -{verb} INPUT -p tcp --dport 22 -j {target}"
         ));
     };
-    match fault {
-        Fault::Runner | Fault::Cancel if run.is_over() => return false,
+    match cell.fault {
+        Fault::Runner | Fault::Cancel | Fault::Both if run.is_over() => return false,
+        Fault::Both => {
+            run.signal("KILL");
+            return signal_agent(scene, "KILL", "below");
+        }
+        Fault::Somebody => match cell.who {
+            Some(who) => who.act(scene),
+            None => return false,
+        },
         Fault::Runner => run.signal("KILL"),
         Fault::Cancel => run.signal("TERM"),
         Fault::SshKill => return kill_ssh(run),
@@ -289,10 +318,13 @@ fn agents_end(scene: &Scene) -> Option<String> {
 /// The next contact, three times at most. It only settles what has no end: a way back that failed
 /// is tried again for nobody but the person who has made room on Docker's disk.
 fn recover(scene: &Scene, fault: Fault) -> Done {
-    let words: &[&str] = match fault {
-        Fault::DockerDisk => &["recover"],
-        _ => &["recover", "--boot"],
-    };
+    match fault {
+        Fault::DockerDisk => settle(scene, &["recover"]),
+        _ => settle(scene, &["recover", "--boot"]),
+    }
+}
+
+fn settle(scene: &Scene, words: &[&str]) -> Done {
     let mut log = String::new();
     let mut leftovers = Vec::new();
     for last in [false, false, true] {

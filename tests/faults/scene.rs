@@ -36,6 +36,9 @@ const KEEP: &str = "mkdir -p /var/lib/golden
 const CLEAR: &str = "iptables -F INPUT
     lab-dockerd roomy
     ! mountpoint -q /srv/app-backups || umount -l /srv/app-backups
+    [ ! -L /srv/app ] || rm /srv/app
+    [ ! -d /srv/app.away ] || { rm -rf /srv/app; mv /srv/app.away /srv/app; }
+    rm -rf /srv/victim /srv/elsewhere
     find /srv/app-backups -mindepth 1 -not -path '*/.landfall' -not -path '*/.landfall/bin*' -delete
     tar -C /srv -xpf /var/lib/golden/backups.tar
     install -d -o deploy -g deploy -m 700 FAULTS";

@@ -71,6 +71,7 @@ impl Lane {
             fault: self.fault,
             moment: Moment::Call(self.thread, self.call.to_owned(), nth),
             again: None,
+            who: None,
         }
     }
 }
@@ -208,6 +209,7 @@ fn drawn(asked: &Asked, seed: u64, tally: &Mutex<Tally>) {
                 fault,
                 moment: Moment::Call(*thread, name.clone(), nth),
                 again: None,
+                who: None,
             };
             struck(asked, &mut stage.scene, &cell, seed, tally)
         });

@@ -6,7 +6,6 @@
 
 use std::path::Path;
 
-use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::archive::catalogue::{self, Latest};
@@ -152,7 +151,7 @@ fn freeze(state: &Path, message: &str, by: &str) -> Result<Value, Failure> {
     let freeze = Freeze {
         message: message.to_owned(),
         by: by.to_owned(),
-        since: Utc::now(),
+        since: crate::clock::now(),
     };
     lock::freeze(state, &freeze)?;
     told(&freeze)

@@ -167,7 +167,7 @@ fn since(started: &str) -> Option<u64> {
     if started.timestamp() <= 0 {
         return None;
     }
-    u64::try_from((Utc::now() - started).num_milliseconds()).ok()
+    u64::try_from((crate::clock::now() - started).num_milliseconds()).ok()
 }
 
 fn read_health(

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use super::dir::{Dir, Mark};
@@ -85,7 +84,7 @@ impl Snapshot {
 
 /// Nanoseconds since 1970.
 pub(crate) fn now_ns() -> i64 {
-    Utc::now().timestamp_nanos_opt().unwrap_or(0)
+    crate::clock::now().timestamp_nanos_opt().unwrap_or(0)
 }
 
 fn look(

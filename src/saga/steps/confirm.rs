@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use crate::event::{Failure, FailureKind, Note};
 use crate::host::{Host, Result};
@@ -24,7 +24,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let patience = Duration::from_secs(run.plan.checks.health_timeout);
     let until = Moment::now().after(patience);
     run.dir.keep(name::DEADLINE, &until)?;
-    let until = Utc::now() + TimeDelta::from_std(patience).unwrap_or_default();
+    let until = crate::clock::now() + TimeDelta::from_std(patience).unwrap_or_default();
     (run.tell)(Note::AwaitingRunner { until });
     word(run.dir, patience, Moment::now).await
 }

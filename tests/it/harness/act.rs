@@ -37,6 +37,7 @@ pub struct Act<'a> {
     inputs: BTreeMap<String, String>,
     unknown: BTreeMap<String, String>,
     runner: TempDir,
+    program: PathBuf,
 }
 
 enum Face {
@@ -75,6 +76,7 @@ impl<'a> Act<'a> {
             inputs: BTreeMap::new(),
             unknown: BTreeMap::new(),
             runner,
+            program: landfall(),
         };
         act.input("host", slot.fact("SSH_HOST"))
             .input("port", slot.fact("SSH_PORT"))
@@ -96,6 +98,13 @@ impl<'a> Act<'a> {
     /// Sets a variable that is no input of `action.yml`.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.unknown.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Runs another program than the one under test.
+    #[allow(dead_code, reason = "fault tests have an older one")]
+    pub fn program(mut self, path: &str) -> Self {
+        self.program = path.into();
         self
     }
 
@@ -171,7 +180,7 @@ impl<'a> Act<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(landfall());
+        let mut command = Command::new(&self.program);
         if matches!(self.face, Face::Post) {
             command.arg0("/usr/local/bin/landfall-post");
         }

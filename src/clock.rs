@@ -1,0 +1,14 @@
+//! The clock on the wall, as the agent asks it: in one place.
+//!
+//! Somebody may set it back at any moment. It refuses to know what it is asked for.
+
+use chrono::{DateTime, Utc};
+
+/// What the clock says. A build for fault tests adds what a test says it was set by.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    #[cfg(feature = "faults")]
+    return Utc::now() + crate::fault::clock_set_by();
+    #[cfg(not(feature = "faults"))]
+    Utc::now()
+}
