@@ -102,6 +102,10 @@ impl Gather<'_> {
         let (mut unread, mut torn) = (Vec::new(), Vec::new());
         let mut visit = |found: &Found| self.one(found, part);
         walk(root, scope, part, &mut visit, &mut |path, error| {
+            let part = match part {
+                Part::Release if scope.us().is_theirs_at(root, path) => Part::Data,
+                part => part,
+            };
             match (part, error.kind()) {
                 // What containers write may well belong to users that nobody else can read.
                 (Part::Data, io::ErrorKind::PermissionDenied) => unread.push(path.to_owned()),
@@ -117,15 +121,22 @@ impl Gather<'_> {
     }
 
     fn one(&mut self, found: &Found, part: Part) -> Result<(), Stop> {
+        let mark = &found.mark;
+        let tolerance = if self.request.scope.us().can_give(mark.uid, mark.gid) {
+            part
+        } else {
+            // What belongs to somebody else may be written or kept from us at any moment.
+            Part::Data
+        };
         let fate = match found.mark.kind {
-            EntryKind::File => self.file(found, part)?,
+            EntryKind::File => self.file(found, part, tolerance)?,
             EntryKind::Dir | EntryKind::Link => self.bare(found, part)?,
             EntryKind::Other => {
                 self.keep(part, || (bare(found.path, &found.mark), found.mark.clone()));
                 Fate::Archived
             }
         };
-        match (fate, part) {
+        match (fate, tolerance) {
             (Fate::Archived, _) => {}
             (Fate::Torn | Fate::Vanished, Part::Data) => self.torn.push(found.path.to_owned()),
             (Fate::Torn | Fate::Vanished, _) => return Err(Stop::Torn(found.path.to_owned())),
@@ -151,19 +162,19 @@ impl Gather<'_> {
         Ok(Fate::Archived)
     }
 
-    fn file(&mut self, found: &Found, part: Part) -> Result<Fate, Stop> {
+    fn file(&mut self, found: &Found, part: Part, tolerance: Part) -> Result<Fate, Stop> {
         let file = match found.dir.file(found.name) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && part == Part::Data => {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                if tolerance != Part::Data {
+                    return Err(unreadable(
+                        self.request.deploy_dir.path(),
+                        found.path,
+                        &error,
+                    ));
+                }
                 self.unread.push(found.path.to_owned());
                 return Ok(Fate::Archived);
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(unreadable(
-                    self.request.deploy_dir.path(),
-                    found.path,
-                    &error,
-                ));
             }
             // Gone, or a link by now.
             Err(_) => return Ok(Fate::Vanished),

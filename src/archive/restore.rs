@@ -5,6 +5,7 @@
 
 mod apply;
 mod data;
+mod left;
 mod plan;
 mod stage;
 
@@ -12,6 +13,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::apply::Site;
+pub use self::left::Why;
+use self::left::{Leaving, Left};
 use self::plan::Plan;
 use super::read::{broken, digest_of};
 use super::{Description, EntryKind};
@@ -48,6 +51,8 @@ pub struct Report {
     pub removed: Vec<String>,
     /// Directories that the backup has not, kept because data or excluded files lie in them.
     pub kept: Vec<String>,
+    /// What differs from the backup and was left as it is, and why.
+    pub left: Vec<(String, Why)>,
     /// How many paths were right already.
     pub untouched: u64,
 }
@@ -72,16 +77,19 @@ pub fn restore(
     done
 }
 
-/// What a restore would have to change, and the tree as it was seen. Data does not count.
+/// What a restore would have to change, and the tree as it was seen. Data does not count, nor does
+/// what a restore leaves as it is.
 pub fn compare(
     description: &Description,
     deploy_dir: &Home,
     options: &Options,
 ) -> Result<(Vec<Difference>, Snapshot), Failure> {
-    let now = look(deploy_dir, options, &view(description, options.scope)?)?;
+    let view = view(description, options.scope)?;
+    let now = look(deploy_dir, options, &view)?;
     let mut found = diff(&description.tree, now.entries());
+    let left = Leaving::of(deploy_dir, &view, &description.tree).among(&found, &now);
     let stays = |d: &Difference| d.change == Change::Extra && stays(deploy_dir, &d.path, &now);
-    found.retain(|d| !stays(d));
+    found.retain(|d| !stays(d) && !left.contains_key(&d.path));
     Ok((found, now))
 }
 
@@ -116,19 +124,24 @@ fn reconcile(
 ) -> Result<Report, Failure> {
     tidy(deploy_dir, view)?;
     let now = look(deploy_dir, options, view)?;
-    let plan = Plan::of(&description.tree, now.entries());
-    let mut site = Site::of(deploy_dir);
+    let leaving = Leaving::of(deploy_dir, view, &description.tree);
+    let left = leaving.among(&diff(&description.tree, now.entries()), &now);
+    let plan = Plan::of(&description.tree, now.entries(), &left);
+    let mut site = Site::of(deploy_dir, view.us());
     site.report.untouched = plan.untouched;
     if !plan.is_empty() {
-        let staged = stage::stage(archive, &plan, &site)?;
+        let staged = stage::stage(archive, &plan, &mut site)?;
         fault!("restore.staged");
-        site.apply(&plan, &staged)?;
+        site.apply(&plan, &staged);
     }
+    let mut site = site.expect_no_failure()?;
     if options.data == Data::Restore {
         data::restore(archive, description, view, &mut site)?;
     }
-    let report = site.finish()?;
-    look_again(description, &now.retake(deploy_dir, view)?, &report)?;
+    let mut report = site.finish()?;
+    report.left = left.into_iter().collect();
+    let after = now.retake(deploy_dir, view)?;
+    look_again(description, &after, &report, &leaving)?;
     Ok(report)
 }
 
@@ -168,10 +181,17 @@ fn expect_whole(archive: &Path, description: &Description) -> Result<(), Failure
     ))
 }
 
-fn look_again(description: &Description, after: &Snapshot, report: &Report) -> Result<(), Failure> {
+fn look_again(
+    description: &Description,
+    after: &Snapshot,
+    report: &Report,
+    leaving: &Leaving,
+) -> Result<(), Failure> {
     let kept = |d: &Difference| d.change == Change::Extra && report.kept.contains(&d.path);
     let mut left = diff(&description.tree, after.entries());
-    left.retain(|d| !kept(d));
+    // Somebody may have written once more.
+    let theirs: Left = leaving.among(&left, after);
+    left.retain(|d| !kept(d) && !theirs.contains_key(&d.path));
     if left.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::EntryKind;
 use crate::event::Failure;
 use crate::host::tree::scope::{Part, Scope};
-use crate::host::tree::snapshot::unread;
+use crate::host::tree::snapshot::{is_kept_from_us, unread};
 use crate::host::tree::walk::{Found, walk};
 use crate::host::tree::{Act, Home, cannot};
 
@@ -24,7 +24,7 @@ pub struct Space {
 }
 
 /// The most bytes that an archive of this tree can take, data included. Data that cannot be looked
-/// into counts as nothing.
+/// into counts as nothing, and so does what others keep from us.
 pub fn estimate(root: &Home, scope: &Scope) -> Result<u64, Failure> {
     let mut total = 2 * OVERHEAD;
     for part in [Part::Release, Part::Data] {
@@ -34,7 +34,7 @@ pub fn estimate(root: &Home, scope: &Scope) -> Result<u64, Failure> {
             Ok(())
         };
         walk(root, scope, part, &mut visit, &mut |path, error| {
-            if part == Part::Data {
+            if part == Part::Data || is_kept_from_us(&error, scope, root, path) {
                 return Ok(());
             }
             Err(unread(root.path(), path, &error))

@@ -277,6 +277,15 @@ pub struct Login {
     pub password: Secret,
 }
 
+/// What became of a tree that was to be as a backup has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The paths that differed and were put back.
+    pub changed: Vec<String>,
+    /// Those that differ still, each with the reason why it was left alone, in words.
+    pub left: Vec<String>,
+}
+
 /// What a pull tells while it is at work.
 #[derive(Clone, Copy)]
 pub struct Telling<'a> {
@@ -334,6 +343,14 @@ pub trait Host: Sized {
     async fn check_site(&self) -> Result<()>;
     /// Makes sure that there is room for a backup.
     async fn check_room(&self, exclude: &[String]) -> Result<()>;
+    /// Makes sure that the plan's files can be put in place, and that this could be taken back.
+    async fn check_files(&self, _plan: &Plan, _private: &Private, _run: &RunDir) -> Result<()> {
+        Ok(())
+    }
+    /// Makes sure that the files of a backup can be put back.
+    async fn check_target(&self, _description: &Description) -> Result<()> {
+        Ok(())
+    }
     /// Makes sure that there is room for an image of about this many bytes.
     async fn check_image_room(&self, bytes: u64) -> Result<()>;
     /// Lays the plan's files beside the old ones; the directory to ask Compose about.
@@ -358,7 +375,7 @@ pub trait Host: Sized {
         parts: &Parts,
         data: Data,
         run: &RunDir,
-    ) -> Result<Vec<String>>;
+    ) -> Result<Restored>;
     /// The backups there are, newest first.
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// Makes sure that a backup's archive is what its description says, all of it.

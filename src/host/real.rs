@@ -26,7 +26,7 @@ use crate::host::tree::scope::OWN_NAME;
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling, Volumes, Writer, docker, http, site,
+    Restored, Result, Telling, Volumes, Writer, docker, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -178,6 +178,19 @@ impl Host for Server {
             .await
     }
 
+    async fn check_files(&self, plan: &Plan, private: &Private, run: &RunDir) -> Result<()> {
+        let ground = self.ground()?;
+        let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
+        self.beside(move |_| site::check_files(&ground, &plan, &private, &run))
+            .await
+    }
+
+    async fn check_target(&self, description: &Description) -> Result<()> {
+        let (ground, description) = (self.ground()?, description.clone());
+        self.beside(move |_| site::check_target(&ground, &description))
+            .await
+    }
+
     async fn check_image_room(&self, bytes: u64) -> Result<()> {
         site::check_image_room(&self.docker().await?.root().await, bytes)
     }
@@ -239,7 +252,7 @@ impl Host for Server {
         parts: &Parts,
         data: Data,
         run: &RunDir,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Restored> {
         let ground = self.ground()?;
         let (site, description) = (self.site.clone(), description.clone());
         let (parts, run) = (parts.clone(), run.clone());

@@ -10,16 +10,18 @@ use rustix::fs::{Access, access};
 
 use crate::archive::catalogue::{self, Latest, Listed};
 use crate::archive::restore::{self as put_back, Data};
-use crate::archive::{Description, Release, retention, space, write};
+use crate::archive::{Description, Entry, EntryKind, Release, retention, space, write};
 use crate::event::Failure;
-use crate::host::Result;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
-use crate::host::tree::{self, Home, NewFile, Put, Scope, Snapshot};
+use crate::host::tree::{self, Home, NewFile, Put, Scope, Snapshot, Us, whose};
+use crate::host::{Restored, Result};
 use crate::plan::{Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
 
+/// How many paths a message names.
+const NAMED: usize = 8;
 /// The env file's permission bits.
 const ENV_MODE: u32 = 0o600;
 
@@ -98,6 +100,59 @@ pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf
 /// Removes the stage and what was unpacked for it.
 pub fn strike_stage(run: &RunDir) -> Result<()> {
     tree::remove_mirror(&run.stage())
+}
+
+/// Makes sure that each file of the plan that is to change can be replaced, and put back.
+pub fn check_files(ground: &Ground, plan: &Plan, private: &Private, run: &RunDir) -> Result<()> {
+    let (dir, us) = (ground.deploy(), Us::now());
+    let mut stuck = Vec::new();
+    for file in &mut contents(plan, private, run)? {
+        let why = whose::obstacle(dir, Path::new(&file.path), &us);
+        if let Some(why) = why
+            && !tree::put::holds(dir, &file.path, file.bytes.as_mut(), file.mode)
+        {
+            stuck.push((file.path.clone(), why));
+        }
+    }
+    refuse_stuck(dir.path(), "bring", &stuck)
+}
+
+/// Makes sure that each file of a backup that is to change can be put back.
+pub fn check_target(ground: &Ground, description: &Description) -> Result<()> {
+    let (dir, us) = (ground.deploy(), Us::now());
+    let own = |e: &&Entry| e.kind == EntryKind::File && !us.is_theirs(e);
+    let mut stuck = Vec::new();
+    for entry in description.tree.iter().filter(own) {
+        let path = tree::name::to_path(&entry.path).unwrap_or_default();
+        if let Some(why) = whose::obstacle_but_owner(dir, &path)
+            && !tree::is_as(dir, &path, entry)
+        {
+            stuck.push((entry.path.clone(), why));
+        }
+    }
+    refuse_stuck(dir.path(), "put back", &stuck)
+}
+
+/// What could be begun and not be ended is not begun.
+fn refuse_stuck(dir: &Path, verb: &str, stuck: &[(String, String)]) -> Result<()> {
+    let Some((first, _)) = stuck.first() else {
+        return Ok(());
+    };
+    let mut failure = Failure::new(match stuck.len() {
+        1 => format!("the run cannot {verb} `{}`", dir.join(first).display()),
+        n => format!("the run cannot {verb} {n} files in `{}`", dir.display()),
+    });
+    let all = stuck.iter().take(NAMED);
+    failure.because = all
+        .map(|(path, why)| format!("`{}`: {why}", dir.join(path).display()))
+        .collect();
+    Err(failure
+        .hint(format!(
+            "give it to the SSH user: `sudo chown {} {}`",
+            whose::user(rustix::process::geteuid().as_raw()),
+            dir.join(first).display()
+        ))
+        .hint("or give this user sudo without a password, and set `sudo: always`"))
 }
 
 /// Puts the files of the plan in place; those that differ from what was there.
@@ -250,8 +305,30 @@ pub fn backup(
     let torn = torn.map(|p| format!("`{p}` was written while it was archived; it may be torn"));
     let unread = written.unread.iter();
     let unread = unread.map(|p| format!("`{p}` cannot be read, so the backup lacks it"));
-    let warnings = torn.chain(unread).collect();
+    let theirs = theirs(&scope, written.snapshot.entries());
+    let warnings = torn.chain(unread).chain(theirs).collect();
     Ok((written.description, warnings))
+}
+
+/// What of a tree belongs to somebody else, in a line.
+fn theirs(scope: &Scope, tree: &[Entry]) -> Option<String> {
+    let theirs = |e: &&Entry| e.kind != EntryKind::Dir && scope.us().is_theirs(e);
+    let mut found = tree.iter().filter(theirs);
+    let named: Vec<String> = found
+        .by_ref()
+        .take(NAMED)
+        .map(|e| format!("`{}` ({})", e.path, whose::user(e.uid)))
+        .collect();
+    let more = match found.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| {
+        format!(
+            "left alone, whatever becomes of this release, for it belongs to somebody else: {}{more}",
+            named.join(", ")
+        )
+    })
 }
 
 /// Removes what dead runs left half-written in the backup directory.
@@ -268,7 +345,7 @@ pub fn restore(
     parts: &Parts,
     data: Data,
     run: &RunDir,
-) -> Result<Vec<String>> {
+) -> Result<Restored> {
     let archive = site.backup_dir.join(&description.archive.file);
     let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)
@@ -282,13 +359,18 @@ pub fn restore(
     let report = put_back::restore(&archive, description, ground.deploy(), &options)?;
     let mut changed = report.replaced;
     changed.extend(report.removed);
-    Ok(changed)
+    let left = report.left.iter();
+    let left = left.map(|(path, why)| format!("`{path}` is left alone: {why}"));
+    Ok(Restored {
+        changed,
+        left: left.collect(),
+    })
 }
 
 /// Which paths belong to containers, and which to the release all the same.
 fn parts_of(ground: &Ground, site: &Site, parts: &Parts) -> Result<Scope> {
-    let scope = ground.scope(&site.backup_dir)?;
-    Ok(scope.with_data(&parts.data).with_own(&parts.own))
+    let scope = ground.scope(&site.backup_dir)?.with_data(&parts.data);
+    Ok(scope.with_shipped(&parts.own).with_own(&parts.listed))
 }
 
 /// The backups there are, newest first.

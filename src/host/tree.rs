@@ -15,6 +15,7 @@ pub mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod walk;
+pub mod whose;
 
 use std::fmt;
 use std::io::{self, Read};
@@ -28,6 +29,7 @@ pub use mirror::{NewFile, mirror, remove_mirror};
 pub use put::{Put, make_dir, put_file};
 pub use scope::{Part, Scope};
 pub use snapshot::Snapshot;
+pub use whose::Us;
 
 use crate::archive::Entry;
 use crate::event::Failure;
@@ -44,6 +46,25 @@ impl Tree {
     pub fn read(root: &Home, scope: &Scope) -> Result<Vec<Entry>, Failure> {
         Ok(Snapshot::take(root, scope)?.into_entries())
     }
+}
+
+/// Says whether a file at `rel` below `root` is what an entry says, its owner aside.
+#[must_use]
+pub fn is_as(root: &Home, rel: &Path, entry: &Entry) -> bool {
+    let look = || -> io::Result<bool> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+        let parent = rel.parent().ok_or_else(invalid)?;
+        let last = rel.file_name().ok_or_else(invalid)?;
+        let dir = root.dir().descend(parent)?;
+        let said = (entry.kind, entry.size, entry.mode);
+        let mark = dir.look(last)?;
+        if mark.is_none_or(|m| (m.kind, m.size, m.mode) != said) {
+            return Ok(false);
+        }
+        let (_, sha256) = digest(dir.file(last)?)?;
+        Ok(Some(sha256) == entry.sha256)
+    };
+    look().unwrap_or(false)
 }
 
 /// Removes a directory below `root` if it is empty; what lies behind a link is refused.

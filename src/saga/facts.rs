@@ -189,8 +189,12 @@ pub struct Source {
 pub struct Parts {
     /// What containers write.
     pub data: Vec<String>,
-    /// What the release answers for wherever it lies: what this deployment ships.
+    /// What the release answers for wherever it lies: what this deployment ships, or what a rollback
+    /// removes.
     pub own: Vec<String>,
+    /// What the backup lists that a rollback goes to.
+    #[serde(default)]
+    pub listed: Vec<String>,
     /// What containers mount and was not there when the backup was made, with the directories on
     /// the way to it, the deepest first.
     #[serde(default)]

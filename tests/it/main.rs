@@ -34,6 +34,7 @@ mod rights;
 mod settle;
 mod sshd;
 mod stuck;
+mod theirs;
 mod variants;
 mod version_1;
 mod word;

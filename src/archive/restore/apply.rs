@@ -13,7 +13,10 @@ use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::put::temporary;
-use crate::host::tree::{Act, Home, below, cannot, name};
+use crate::host::tree::{Act, Home, Us, below, cannot, name};
+
+/// How many further failures are named.
+const NAMED: usize = 10;
 
 /// A tree that is being restored.
 pub(crate) struct Site {
@@ -21,48 +24,83 @@ pub(crate) struct Site {
     pub root: Home,
     /// What has been done to it.
     pub report: Report,
+    /// What could not be done to single paths: each keeps no other from being put back.
+    pub failed: Vec<Failure>,
+    us: Us,
     /// Directories whose names changed.
     touched: BTreeSet<String>,
 }
 
 impl Site {
-    pub(crate) fn of(root: &Home) -> Self {
+    pub(crate) fn of(root: &Home, us: &Us) -> Self {
         Self {
             root: root.clone(),
             report: Report::default(),
+            failed: Vec::new(),
+            us: us.clone(),
             touched: BTreeSet::new(),
         }
     }
 
-    /// Carries out a plan whose files have been staged.
-    pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) -> Result<(), Failure> {
+    /// Carries out a plan whose files have been staged, as far as it goes.
+    pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) {
         for (entry, then) in plan.remove.iter().rev() {
-            fault!(around "restore.remove" => self.remove(entry, *then))?;
+            let removed = fault!(around "restore.remove" => self.remove(entry, *then));
+            self.note(removed);
         }
         for entry in &plan.all_dirs {
-            self.doing(Act::Write, &entry.path, |s| s.take_over(entry))?;
+            let taken = self.doing(Act::Write, &entry.path, |s| s.take_over(entry));
+            self.note(taken);
         }
-        for entry in &plan.dirs {
-            self.doing(Act::Write, &entry.path, |s| s.make_dir(&entry.path))?;
-            self.report.replaced.push(entry.path.clone());
+        self.each(&plan.dirs, |s, entry| s.make_dir(&entry.path));
+        // Those that could not be staged have been noted.
+        let waits = |entry: &&&Entry| staged.names.contains_key(entry.path.as_str());
+        for entry in plan.files.iter().filter(waits) {
+            let placed = fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)));
+            self.replaced(entry, placed);
         }
-        for entry in &plan.files {
-            fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)))?;
-            self.report.replaced.push(entry.path.clone());
-        }
-        for entry in &plan.links {
-            self.doing(Act::Write, &entry.path, |s| s.link(entry))?;
-            self.report.replaced.push(entry.path.clone());
-        }
-        for entry in &plan.dress {
-            self.doing(Act::Write, &entry.path, |s| s.dress(entry))?;
-            self.report.replaced.push(entry.path.clone());
-        }
+        self.each(&plan.links, Self::link);
+        self.each(&plan.dress, Self::dress);
         // Deepest first, and after everything below them has been changed.
         for entry in plan.all_dirs.iter().rev() {
-            self.doing(Act::Write, &entry.path, |s| s.dress(entry))?;
+            let dressed = self.doing(Act::Write, &entry.path, |s| s.dress(entry));
+            self.note(dressed);
         }
-        Ok(())
+    }
+
+    fn each(&mut self, entries: &[&Entry], change: impl Fn(&mut Self, &Entry) -> io::Result<()>) {
+        for entry in entries {
+            let changed = self.doing(Act::Write, &entry.path, |s| change(s, entry));
+            self.replaced(entry, changed);
+        }
+    }
+
+    fn replaced(&mut self, entry: &Entry, done: Result<(), Failure>) {
+        match done {
+            Ok(()) => self.report.replaced.push(entry.path.clone()),
+            Err(failure) => self.failed.push(failure),
+        }
+    }
+
+    fn note(&mut self, done: Result<(), Failure>) {
+        self.failed.extend(done.err());
+    }
+
+    /// Tells the first of what could not be done, and names the rest; what could be is on the disk
+    /// by then.
+    pub(crate) fn expect_no_failure(mut self) -> Result<Self, Failure> {
+        if self.failed.is_empty() {
+            return Ok(self);
+        }
+        let mut failed = std::mem::take(&mut self.failed).into_iter();
+        let first = failed
+            .next()
+            .unwrap_or_else(|| Failure::new("a file stays"));
+        let more = failed.take(NAMED).map(|other| format!("also: {other}"));
+        let told = more.fold(first, Failure::because);
+        // The failure at hand is the one to tell.
+        let _ = self.finish();
+        Err(told)
     }
 
     /// Brings changed names to the disk and clears the stage.
@@ -156,7 +194,10 @@ impl Site {
         if entry.kind != EntryKind::Dir {
             return dir.remove(&last).map(|()| true);
         }
-        dir.remove_if_empty(&last)
+        match dir.remove_if_empty(&last) {
+            Err(error) if is_theirs_to_keep(&error) && self.us.is_theirs(entry) => Ok(false),
+            other => other,
+        }
     }
 
     /// Makes an empty directory of somebody else's our own again: the engine makes one for every
@@ -231,6 +272,10 @@ impl Site {
             _ => dir::dress_file(&dir.file(&last)?, entry.mode, entry.uid, entry.gid),
         }
     }
+}
+
+fn is_theirs_to_keep(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 fn is_gone(error: &io::Error) -> bool {

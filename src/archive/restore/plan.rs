@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::left::Left;
 use super::renames_over;
 use crate::archive::{Entry, EntryKind};
 use crate::host::tree::difference::{Aspect, aspects};
@@ -28,18 +29,18 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The steps from `now` to `want`, both sorted by path.
-    pub(crate) fn of(want: &'a [Entry], now: &'a [Entry]) -> Self {
+    /// The steps from `now` to `want`, both sorted by path, but for what is left as it is.
+    pub(crate) fn of(want: &'a [Entry], now: &'a [Entry], left: &Left) -> Self {
         let wanted: HashMap<&str, &Entry> = want.iter().map(|e| (e.path.as_str(), e)).collect();
         let there: HashMap<&str, &Entry> = now.iter().map(|e| (e.path.as_str(), e)).collect();
         let mut plan = Self::default();
-        for is in now {
+        for is in now.iter().filter(|is| !left.contains_key(&is.path)) {
             let then = wanted.get(is.path.as_str()).copied();
             if then.is_none_or(|w| w.kind != is.kind && !renames_over(is.kind, w.kind)) {
                 plan.remove.push((is, then));
             }
         }
-        for entry in want {
+        for entry in want.iter().filter(|e| !left.contains_key(&e.path)) {
             plan.settle(entry, there.get(entry.path.as_str()).copied());
         }
         plan

@@ -34,11 +34,12 @@ pub(crate) fn clear(deploy_dir: &Home) -> io::Result<()> {
     deploy_dir.dir().remove_all(OsStr::new(STAGING))
 }
 
-/// Unpacks the files of a plan with their final permissions and owners.
+/// Unpacks the files of a plan with their final permissions and owners. One that cannot be given
+/// them is noted as a failure of the site's, and keeps no other from its place.
 pub(crate) fn stage<'a>(
     archive: &Path,
     plan: &Plan<'a>,
-    site: &Site,
+    site: &mut Site,
 ) -> Result<Staged<'a>, Failure> {
     if plan.files.is_empty() {
         return Ok(Staged {
@@ -54,10 +55,16 @@ pub(crate) fn stage<'a>(
     let mut names = HashMap::new();
     read_through(archive, &mut |item: &mut Item| {
         if let Some((path, want)) = waiting.remove_entry(item.entry.path.as_str()) {
-            let name = OsString::from(names.len().to_string());
+            let name = OsString::from(waiting.len().to_string());
             expect_same_size(archive, want, item)?;
-            let sha256 = unpack(&dir, &name, want, item)
-                .map_err(|e| cannot(Act::Write, &at.join(path).display(), &e))?;
+            let sha256 = match unpack(&dir, &name, want, item) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                    let shown = site.root.path().join(path);
+                    site.failed.push(cannot(Act::Write, &shown.display(), &e));
+                    return Ok(Then::GoOn);
+                }
+                other => other.map_err(|e| cannot(Act::Write, &at.join(path).display(), &e))?,
+            };
             if Some(&sha256) != want.sha256.as_ref() {
                 let text = format!("`{path}` in it is not what the description says");
                 return Err(broken(archive, &text));

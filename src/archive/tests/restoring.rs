@@ -6,6 +6,7 @@
 mod data;
 mod hostile;
 mod marks;
+mod theirs;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

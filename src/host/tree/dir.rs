@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::EntryKind;
 
+/// Why a file that something is mounted on stays where it is.
+const MOUNTED: &str = "something is mounted on it";
+
 /// What the file system says about a name, its content aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
@@ -257,6 +260,34 @@ impl Dir {
     /// Makes the directory itself belong to an owner with these permissions.
     pub fn dress(&self, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
         dress(&self.0, &self.mark()?, mode, uid, gid)
+    }
+
+    /// Makes sure that names in this directory may be changed.
+    pub fn takes_changes(&self) -> io::Result<()> {
+        use rustix::fs::Access;
+        let change = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(&self.0, ".", change, AtFlags::EACCESS)?;
+        match self.fixed(OsStr::new(".")) {
+            // A directory that something is mounted on is as good as any other.
+            None | Some(MOUNTED) => Ok(()),
+            Some(why) => Err(io::Error::other(why)),
+        }
+    }
+
+    /// Why a name in this directory cannot be replaced, whoever tries; the kernel may not know.
+    #[must_use]
+    pub fn fixed(&self, name: &OsStr) -> Option<&'static str> {
+        use rustix::fs::{StatxAttributes as Is, StatxFlags};
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let seen = rustix::fs::statx(&self.0, name, flags, StatxFlags::empty()).ok()?;
+        let known = seen.stx_attributes;
+        if known.contains(Is::IMMUTABLE) {
+            Some("it is immutable (`lsattr`, `chattr -i`)")
+        } else if known.contains(Is::APPEND) {
+            Some("it can only be appended to (`lsattr`, `chattr -a`)")
+        } else {
+            known.contains(Is::MOUNT_ROOT).then_some(MOUNTED)
+        }
     }
 
     /// Waits until the names in this directory are on the disk.

@@ -59,6 +59,19 @@ pub fn put_file(
     spot.fill(content).map_err(failed)
 }
 
+/// Says whether a file at `rel` below `root` holds this already, with these permissions.
+pub fn holds(root: &Home, rel: &str, content: &mut dyn Content, mode: u32) -> bool {
+    let mut look = || -> io::Result<bool> {
+        let (parents, last) = apart(Path::new(rel))?;
+        let dir = root.dir().descend(&parents.iter().collect::<PathBuf>())?;
+        let Some(mark) = dir.look(last)?.filter(|m| m.kind == EntryKind::File) else {
+            return Ok(false);
+        };
+        Ok(mark.mode == mode && same(&dir.file(last)?, content, mark.size)?)
+    };
+    look().unwrap_or(false)
+}
+
 /// Makes the directory at `rel` below `root` where it is missing, and those on the way to it, with
 /// mode 0755. `owner` (user, group) is theirs, and none means this process.
 pub fn make_dir(root: &Home, rel: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::name;
+use super::{Us, name};
 use crate::event::Failure;
 
 /// The name at the top of a deploy directory that is Landfall's own.
@@ -31,6 +31,8 @@ pub enum Part {
 pub struct Scope {
     data: Vec<String>,
     own: HashSet<String>,
+    shipped: HashSet<String>,
+    us: Us,
     leads_to_own: HashSet<String>,
     left: Vec<String>,
     patterns: Vec<String>,
@@ -48,6 +50,7 @@ impl Scope {
     pub fn around(deploy: &Path, backup: &Path) -> Result<Self, Failure> {
         let mut scope = Self {
             left: vec![OWN_NAME.to_owned()],
+            us: Us::now(),
             ..Self::default()
         };
         if deploy == backup {
@@ -88,6 +91,36 @@ impl Scope {
             self.own.insert(path);
         }
         self
+    }
+
+    /// The same scope with more paths of the release that a run ships or has shipped: they are put
+    /// back and removed whoever they belong to by now.
+    #[must_use]
+    pub fn with_shipped<S: AsRef<str>>(self, paths: impl IntoIterator<Item = S>) -> Self {
+        let paths: Vec<String> = paths.into_iter().map(|p| tidy(p.as_ref())).collect();
+        let mut scope = self.with_own(&paths);
+        scope.shipped.extend(paths);
+        scope
+    }
+
+    /// The same scope as somebody else sees it.
+    #[cfg(test)]
+    #[must_use]
+    pub fn seen_by(mut self, us: Us) -> Self {
+        self.us = us;
+        self
+    }
+
+    /// Who looks at it.
+    #[must_use]
+    pub fn us(&self) -> &Us {
+        &self.us
+    }
+
+    /// Says whether a run ships a path, or has.
+    #[must_use]
+    pub fn is_shipped(&self, path: &str) -> bool {
+        self.shipped.contains(path)
     }
 
     /// The same scope without what more globs match. One without a `/` matches a name anywhere,

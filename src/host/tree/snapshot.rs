@@ -98,6 +98,7 @@ fn look(
         match entry_of(found, settled) {
             Ok(Some(pair)) => seen.push(pair),
             Ok(None) => {}
+            Err(error) if is_kept_from_us(&error, scope, root, found.path) => {}
             Err(error) => return Err(unread(root.path(), found.path, &error)),
         }
         Ok(())
@@ -107,9 +108,19 @@ fn look(
         scope,
         Part::Release,
         &mut visit,
-        &mut |path, error| Err(unread(root.path(), path, &error)),
+        &mut |path, error| {
+            if is_kept_from_us(&error, scope, root, path) {
+                return Ok(());
+            }
+            Err(unread(root.path(), path, &error))
+        },
     )?;
     Ok(Snapshot::of(taken_ns, seen))
+}
+
+/// Says whether a path could not be read because it belongs to somebody else.
+pub(crate) fn is_kept_from_us(error: &io::Error, scope: &Scope, root: &Home, path: &str) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && scope.us().is_theirs_at(root, path)
 }
 
 /// The failure of a path below a root that could not be read.

@@ -21,7 +21,7 @@ use crate::host::compose::Version;
 use crate::host::tree::Home;
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Result, Telling, Volumes, Writer,
+    Restored, Result, Telling, Volumes, Writer,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -86,8 +86,11 @@ impl Host for Fake {
         _: &Parts,
         _: Data,
         _: &RunDir,
-    ) -> Result<Vec<String>> {
-        files::restore(description)
+    ) -> Result<Restored> {
+        files::restore(description).map(|changed| Restored {
+            changed,
+            left: Vec::new(),
+        })
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {

@@ -88,11 +88,11 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
 /// all the same.
 fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
+    let mut listed = Vec::new();
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
-        let listed = target.tree.into_iter().map(|e| e.path);
-        let own = listed.chain(run.brought()?).collect();
-        (own, target.data, Vec::new())
+        listed.extend(target.tree.into_iter().map(|e| e.path));
+        (run.brought()?, target.data, Vec::new())
     } else {
         let wanted = run.wanted()?;
         let then = written(&wanted.config).chain(wanted.written);
@@ -100,7 +100,8 @@ fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
         let mounted = data_below(dir, mounted(&wanted.config), &[]);
         (wanted.shipped, data, mounted)
     };
-    data.extend(data_below(dir, now, &own));
+    let ours: Vec<String> = own.iter().chain(&listed).cloned().collect();
+    data.extend(data_below(dir, now, &ours));
     data.sort();
     data.dedup();
     mounted.extend(data.iter().cloned());
@@ -108,6 +109,7 @@ fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
         absent: absent(dir, &mounted),
         data,
         own,
+        listed,
     })
 }
 

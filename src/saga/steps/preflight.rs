@@ -30,7 +30,10 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let engine = run.host.engine().await?;
     refuse_hopeless(&engine)?;
     match &run.plan.goal {
-        Goal::Deploy { .. } => run.host.check_room(&run.plan.backups.exclude).await?,
+        Goal::Deploy { .. } => {
+            run.host.check_files(run.plan, run.private, run.dir).await?;
+            run.host.check_room(&run.plan.backups.exclude).await?;
+        }
         Goal::Rollback { to, .. } => choose_target(run, to).await?,
     }
     Ok(())
@@ -89,6 +92,7 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     };
     let target = usable(chosen)?;
     run.host.check_backup(&target).await?;
+    run.host.check_target(&target).await?;
     let references = target.release.references.iter();
     let references = references.map(|r| r.reference.clone()).collect();
     strangers::refuse(run, &target.release.project).await?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::archive::restore::Data;
-use crate::host::{Host, Result, Writer};
+use crate::host::{Host, Restored, Result, Writer};
 use crate::plan::Goal;
 use crate::saga::facts::name;
 use crate::saga::release::data;
@@ -20,10 +20,11 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
              so it may hold half-written data of theirs"
         ));
     }
-    let changed = run
+    let restored = run
         .host
         .restore(&run.target()?, &run.parts()?, goal(run), run.dir)
         .await?;
+    let changed = told(run, restored);
     run.say(match changed.len() {
         0 => "no file differed from the backup".into(),
         n => format!("put back {n} of the files: {}", changed.join(", ")),
@@ -39,10 +40,11 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if let Some(names) = stop_writers(run).await? {
         run.say(format!("stopped {names}: their data is put back"));
     }
-    let mut changed = run
+    let restored = run
         .host
         .restore(&description, &run.parts()?, goal(run), run.dir)
         .await?;
+    let mut changed = told(run, restored);
     if !changed.is_empty() {
         run.say(format!("put back {}", changed.join(", ")));
     }
@@ -51,6 +53,12 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     changed.sort();
     changed.dedup();
     run.dir.keep(name::CHANGED, &changed)
+}
+
+/// The paths that were put back; of those that were left alone somebody is told.
+fn told<H: Host>(run: &Run<'_, H>, restored: Restored) -> Vec<String> {
+    restored.left.into_iter().for_each(|line| run.warn(line));
+    restored.changed
 }
 
 /// Nobody may write to data while it is replaced, nor go on with files that are gone. `Up`, or the
