@@ -45,7 +45,7 @@ impl Site {
     /// Carries out a plan whose files have been staged, as far as it goes.
     pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) {
         for (entry, then) in plan.remove.iter().rev() {
-            let removed = fault!(around "restore.remove" => self.remove(entry, *then));
+            let removed = self.remove(entry, *then);
             self.note(removed);
         }
         for entry in &plan.all_dirs {
@@ -56,7 +56,7 @@ impl Site {
         // Those that could not be staged have been noted.
         let waits = |entry: &&&Entry| staged.names.contains_key(entry.path.as_str());
         for entry in plan.files.iter().filter(waits) {
-            let placed = fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)));
+            let placed = self.put_back(entry, staged);
             self.replaced(entry, placed);
         }
         self.each(&plan.links, Self::link);
@@ -165,7 +165,15 @@ impl Site {
         Ok((dir, last))
     }
 
+    fn put_back(&mut self, entry: &Entry, staged: &Staged) -> Result<(), Failure> {
+        fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)))
+    }
+
     fn remove(&mut self, entry: &Entry, then: Option<&Entry>) -> Result<(), Failure> {
+        fault!(around "restore.remove" => self.take_away(entry, then))
+    }
+
+    fn take_away(&mut self, entry: &Entry, then: Option<&Entry>) -> Result<(), Failure> {
         let done = self.doing(Act::Remove, &entry.path, |s| s.unlink(entry))?;
         let list = if done {
             &mut self.report.removed
