@@ -7,7 +7,9 @@
 pub mod fault;
 
 pub mod archive;
+pub mod clean;
 pub mod clock;
+pub mod env_file;
 pub mod error;
 pub mod event;
 pub mod face;
@@ -15,6 +17,7 @@ pub mod host;
 pub mod masks;
 pub mod output;
 pub mod plan;
+pub mod registry;
 pub mod remote;
 pub mod report;
 pub mod request;

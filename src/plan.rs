@@ -32,6 +32,9 @@ pub struct Plan {
     /// The env file's path relative to the deploy directory, if its content is given.
     #[serde(default)]
     pub env_file_path: Option<String>,
+    /// The names of variables in the env file whose values are no secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_env: Vec<String>,
     /// Which hooks there are; their text is [`Private`].
     #[serde(default)]
     pub hooks: Hooks,
@@ -262,6 +265,8 @@ pub struct Private {
     /// The env file's bytes as text.
     #[serde(with = "secret::in_the_clear")]
     pub env_file: Option<Secret>,
+    /// The one registry that the login is for, `docker.io` for Docker Hub.
+    pub registry: Option<String>,
     /// The registry login's name.
     pub registry_username: Option<String>,
     /// The registry login's password.
@@ -273,6 +278,9 @@ pub struct Private {
     /// The hook after the commit.
     #[serde(with = "secret::in_the_clear")]
     pub post_deploy: Option<Secret>,
+    /// Inputs that are no secrets, such as the server's name: an env file may hold them too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub public_values: Vec<String>,
 }
 
 impl Plan {
@@ -329,6 +337,7 @@ pub mod sample {
             },
             files: Vec::new(),
             env_file_path: None,
+            public_env: Vec::new(),
             hooks: Hooks::default(),
             checks: Checks {
                 health_timeout: 120,

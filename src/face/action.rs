@@ -67,7 +67,7 @@ async fn carry_out(
     log: &mut Log<Stdout>,
 ) -> Report {
     let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
-    log.mask(masks(request, &private));
+    log.mask(masks(request, &plan, &private));
     request
         .warnings
         .iter()
@@ -111,8 +111,8 @@ async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
 
 /// Everything that the log may not show.
 #[must_use]
-pub fn masks(request: &Request, private: &crate::plan::Private) -> Masks {
-    let mut masks = Masks::of(private);
+pub fn masks(request: &Request, plan: &crate::plan::Plan, private: &crate::plan::Private) -> Masks {
+    let mut masks = Masks::of(plan, private);
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {
         masks.add(text);

@@ -24,10 +24,13 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 use crate::error::exit;
 
 /// Picks the face for these arguments, the program's name first.
 pub fn run(args: impl IntoIterator<Item = OsString>, work: &impl agent::Work) -> ExitCode {
+    keep_memory_to_itself();
     if let Some(code) = callback::askpass() {
         return code;
     }
@@ -45,6 +48,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, work: &impl agent::Work) ->
         None if in_actions() => blocking(action::run()).into(),
         _ => cli::run(),
     }
+}
+
+/// Secrets pass through the memory of every face: no other process of the same user may read it, and
+/// no core of it is written. A limit on cores would say it again, and hooks would inherit that.
+fn keep_memory_to_itself() {
+    // A kernel that refuses leaves things as they were; a deployment is not worth less for it.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Says whether the GitHub runner called.

@@ -50,7 +50,7 @@ async fn run(request: &Request, show: Show) -> u8 {
     let mut log = Log::new(out, Style::detect());
     let origin = request::of_operator(|name| std::env::var(name).ok());
     let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
-    log.mask(Masks::of(&private));
+    log.mask(Masks::of(&plan, &private));
     request
         .warnings
         .iter()

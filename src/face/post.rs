@@ -62,7 +62,7 @@ pub async fn run() -> u8 {
         return exit::UNKNOWN;
     };
     let (plan, private) = request.plan(id, origin);
-    log.mask(action::masks(&request, &private));
+    log.mask(action::masks(&request, &plan, &private));
     log.say(&format!(
         "the main step told no end of the run {}; asking the server",
         plan.id

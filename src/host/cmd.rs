@@ -21,6 +21,7 @@ use tokio::process::Child;
 pub use group::{end_noted, note_in};
 
 use crate::event::{Failure, FailureKind};
+use crate::host::lines::Line;
 use crate::host::{Lines, Result};
 use group::Group;
 
@@ -42,8 +43,6 @@ pub const INHERITED: [&str; 12] = [
 
 /// How many lines of a command's output its failure quotes.
 const QUOTED: usize = 12;
-/// Where a line is cut.
-const LINE: usize = 4 * 1024;
 /// How much of a stream's end is kept.
 const KEPT: usize = 64 * 1024;
 /// How many lines a command may tell.
@@ -263,7 +262,7 @@ impl Cmd {
         let skipped = lines.len().saturating_sub(QUOTED);
         failure.because = lines[skipped..]
             .iter()
-            .map(|l| cut(l.trim()).to_owned())
+            .map(|l| l.trim().to_owned())
             .collect();
         failure
     }
@@ -283,11 +282,6 @@ impl fmt::Display for Cmd {
     }
 }
 
-/// The beginning of a line that is too long.
-fn cut(line: &str) -> &str {
-    &line[..line.floor_char_boundary(LINE)]
-}
-
 /// Where lines are told, and how many still may be.
 struct Told<'a> {
     lines: Lines<'a>,
@@ -295,13 +289,13 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn tell(&self, line: &[u8]) {
+    fn tell(&self, line: &str) {
         let left = self.left.get();
         if left == 0 {
             return;
         }
         self.left.set(left - 1);
-        (self.lines)(String::from_utf8_lossy(line).trim_end());
+        (self.lines)(line);
         if left == 1 {
             (self.lines)("\u{2026} further output is not kept");
         }
@@ -326,21 +320,14 @@ impl Stream {
     async fn read(&self, stream: Option<impl AsyncRead + Unpin>, told: &Told<'_>) {
         let Some(mut stream) = stream else { return };
         let mut buffer = vec![0; 8 * 1024];
-        let mut line = Vec::new();
+        let mut line = Line::default();
         while let Ok(read) = stream.read(&mut buffer).await
             && read > 0
         {
             self.keep(&buffer[..read]);
-            for piece in buffer[..read].split_inclusive(|b| *b == b'\n') {
-                let room = LINE.saturating_sub(line.len());
-                line.extend_from_slice(&piece[..piece.len().min(room)]);
-                if piece.ends_with(b"\n") {
-                    told.tell(&line);
-                    line.clear();
-                }
-            }
+            line.read(&buffer[..read], |line| told.tell(&line));
         }
-        if !line.is_empty() {
+        if let Some(line) = line.rest() {
             told.tell(&line);
         }
     }
@@ -434,7 +421,11 @@ mod tests {
     async fn endless_output_is_cut_by_line_by_count_and_by_size() {
         let script = "head -c 300000 /dev/zero | tr '\\0' x; echo; seq 1 9000";
         let (output, lines) = shell(script, |cmd| cmd).await;
-        assert_eq!(lines[0].len(), LINE);
+        assert!(
+            lines[0].ends_with("x… (234465 more bytes)"),
+            "{}",
+            lines[0].len()
+        );
         assert_eq!(lines.len(), TOLD + 1);
         assert_eq!(lines[TOLD], "\u{2026} further output is not kept");
         let stdout = output.unwrap().stdout;

@@ -3,6 +3,7 @@
 //! It builds and reads text; it runs nothing.
 
 mod binds;
+pub mod env_files;
 pub mod files;
 pub mod find;
 mod starting;
@@ -241,6 +242,11 @@ fn unset_variables(stderr: &str) -> Vec<String> {
 /// Why a configuration with blanks in it is not deployed.
 #[must_use]
 pub fn refuse_unset(unset: &[String]) -> Failure {
+    if unset.is_empty() {
+        return Failure::new("an env file uses a variable that is not set")
+            .because("Compose would put a blank text in its place")
+            .hint(crate::env_file::DOLLAR);
+    }
     let names: Vec<String> = unset.iter().map(|n| format!("`{n}`")).collect();
     Failure::new(format!(
         "the compose file uses {} that {} not set: {}",

@@ -7,7 +7,7 @@ pub mod pull;
 pub mod read;
 mod registry;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,10 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
+use crate::clean::CUT;
 use crate::event::Failure;
 use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
+use crate::host::lines::Line;
 use crate::host::reference;
 use crate::host::{Container, Image, Network, Result, Volumes, Writer};
 
@@ -366,13 +368,19 @@ impl Engine {
             .tail(&lines.to_string())
             .build();
         let mut stream = self.docker.logs(container, Some(options));
-        let mut text = String::new();
+        let mut line = Line::default();
+        let mut last = VecDeque::new();
+        let mut keep = |text| {
+            last.push_back(text);
+            if last.len() > lines as usize {
+                last.pop_front();
+            }
+        };
         while let Some(Ok(chunk)) = stream.next().await {
-            text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
+            line.read(&chunk.into_bytes(), &mut keep);
         }
-        let all: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
-        let skipped = all.len().saturating_sub(lines as usize);
-        Ok(all.into_iter().skip(skipped).collect())
+        line.rest().into_iter().for_each(keep);
+        Ok(last.into())
     }
 
     /// Runs a command in a container.
@@ -437,5 +445,7 @@ fn append(text: &mut String, chunk: LogOutput) {
     const PAGE: usize = 16 * 1024;
     if text.len() < PAGE {
         text.push_str(&String::from_utf8_lossy(&chunk.into_bytes()));
+    } else if !text.ends_with(CUT) {
+        text.push(CUT);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::Value;
 
+use crate::clean;
 use crate::event::Failure;
 use crate::host::Result;
 use crate::plan::Expect;
@@ -127,7 +128,7 @@ fn meets_json(expect: &Expect, body: &[u8], text: &str) -> Result<()> {
 
 /// A failure that quotes the beginning of the answer.
 fn odd(what: String, body: &str) -> Failure {
-    let body: String = body.trim().chars().take(200).collect();
+    let body = clean::beginning(body.trim(), 200);
     let failure = Failure::new(what);
     if body.is_empty() {
         failure

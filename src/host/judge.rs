@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::clean;
 use crate::host::{Container, Health, HealthStatus, State};
 
 /// How long a container without a healthcheck must have run before it counts as up; longer once
@@ -177,8 +178,7 @@ fn timing(health: &Health) -> String {
         HealthStatus::Unhealthy => "is unhealthy",
         _ => "is not healthy yet",
     };
-    let said = health.last_output.trim();
-    let said: String = said.chars().take(200).collect();
+    let said = clean::beginning(health.last_output.trim(), 200);
     let said = if said.is_empty() {
         String::new()
     } else {

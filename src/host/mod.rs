@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod ground;
 pub mod http;
 pub mod judge;
+pub mod lines;
 pub mod real;
 pub mod reference;
 pub mod site;

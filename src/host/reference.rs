@@ -2,8 +2,8 @@
 //!
 //! It refuses to know whether an image exists anywhere.
 
-/// The registry of references that name none.
-pub const DOCKER_HUB: &str = "docker.io";
+use crate::registry;
+pub use crate::registry::DOCKER_HUB;
 
 /// A reference's parts; the repository as Docker completes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +48,10 @@ impl Reference {
         self.tag.as_deref().unwrap_or("latest")
     }
 
-    /// The registry's host and port.
+    /// The registry's host and port, under its one name.
     #[must_use]
     pub fn registry(&self) -> &str {
-        self.repository.split('/').next().unwrap_or_default()
+        registry::known_as(self.repository.split('/').next().unwrap_or_default())
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::clean;
+use crate::clean;
 use crate::secret::Secret;
 
 /// One line that is safe to write, without its line break.

@@ -59,7 +59,7 @@ fn clip_texts(report: &mut Report) -> bool {
     let before = report.clone();
     *report = before
         .clone()
-        .scrubbed(|text| super::clean::clip(text, 500));
+        .scrubbed(|text| crate::clean::clip(text, 500));
     *report != before
 }
 

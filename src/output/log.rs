@@ -8,13 +8,16 @@ use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Utc};
 
-use super::clean;
 use super::escaped::{Command, Escaped};
 use super::progress::{Bars, Moved, Pace};
+use crate::clean;
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
 use crate::masks::Masks;
 use crate::plan::Plan;
 use crate::report::{Report, span};
+
+/// The longest line of a log, in bytes.
+const LONGEST: usize = 16 * 1024;
 
 /// Who reads the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl<W: Write> Log<W> {
 
     /// Tells a text of any number of lines.
     pub fn say(&mut self, text: &str) {
-        for line in Escaped::lines(&self.masks.scrub(text)) {
+        for line in Escaped::lines(&self.told(text)) {
             match self.group {
                 Group::Open => self.put(&line.indented()),
                 Group::Closed => self.put(&line),
@@ -106,11 +109,18 @@ impl<W: Write> Log<W> {
         }
     }
 
+    /// A text without secrets and without lines that nobody could read.
+    fn told(&self, text: &str) -> String {
+        let text = self.masks.scrub(text);
+        let lines = text.split('\n').map(|line| clean::bounded(line, LONGEST));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Tells what is worth acting on though nothing failed.
     pub fn warn(&mut self, text: &str) {
         match self.style {
             Style::Github => {
-                let text = self.masks.scrub(text);
+                let text = self.told(text);
                 self.put(&Escaped::command(Command::Warning(&text)));
             }
             Style::Plain | Style::Terminal => self.say(&format!("warning: {text}")),
@@ -168,7 +178,7 @@ impl<W: Write> Log<W> {
 
     fn say_cause(&mut self, report: &Report) {
         let title = format!("Landfall: {}", report.status.word().replace('_', " "));
-        let message = self.masks.scrub(&cause(report));
+        let message = self.told(&cause(report));
         match (self.style, report.went_well()) {
             (Style::Github, false) => self.put(&Escaped::command(Command::Error {
                 title: &title,

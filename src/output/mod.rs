@@ -3,7 +3,6 @@
 //! A sink that fails warns; none can fail a deployment. It refuses to know how a run is decided,
 //! and nothing here shows a secret: [`tell`] scrubs a report before any sink sees it.
 
-mod clean;
 pub mod escaped;
 pub mod json;
 pub mod log;
@@ -144,7 +143,7 @@ mod tests {
                 step: Step::Verify,
             });
         let report = Report::fold(&records);
-        let masks = Masks::of(&private);
+        let masks = Masks::of(&crate::plan::sample::deploy(), &private);
         let mut all = told(&report, &sinks, masks.clone()).await;
         all += &std::fs::read_to_string(outputs).unwrap();
         all += &std::fs::read_to_string(summary).unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::clean;
 use super::escaped::Escaped;
+use crate::clean;
 
 /// Seconds after which a line is due even without much progress.
 const PATIENCE: TimeDelta = TimeDelta::seconds(5);

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::clean;
 use super::markdown::web_address;
+use crate::clean;
 use crate::event::Status;
 use crate::plan::{Goal, Origin};
 use crate::report::{Report, span};

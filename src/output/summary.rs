@@ -7,9 +7,9 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::clean;
 use super::markdown::{code, fenced, link, list, prose, table, text};
 use super::timeline;
+use crate::clean;
 use crate::event::{Check, ServiceImage, Status};
 use crate::plan::Goal;
 use crate::report::{Report, span};

@@ -2,8 +2,8 @@
 //!
 //! It refuses to know the terminal's width or colours; a program that wants more takes the JSON.
 
-use super::clean;
 use crate::archive::{Description, Purpose, Release, Running};
+use crate::clean;
 use crate::event::Status;
 use crate::plan::Goal;
 use crate::report::{Report, Standing, span};

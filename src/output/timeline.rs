@@ -3,7 +3,7 @@
 //! It refuses to know anything but the steps: their names are this program's own words, and the
 //! title is stripped to letters, digits and a few signs, so nothing can break out of the chart.
 
-use super::clean;
+use crate::clean;
 use crate::report::{Report, StepReport, StepResult, span};
 
 /// The chart as a fenced block; none when no step began.

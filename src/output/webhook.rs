@@ -8,7 +8,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde_json::Value;
 
-use super::clean;
+use crate::clean;
 use crate::event::{Failure, FailureKind, Status};
 use crate::report::span;
 use crate::secret::{REDACTED, Secret};

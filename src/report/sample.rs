@@ -303,6 +303,7 @@ pub fn plan() -> Plan {
         },
         files: Vec::new(),
         env_file_path: None,
+        public_env: Vec::new(),
         hooks: Hooks::default(),
         checks: Checks {
             health_url: Some("http://localhost:8000/health".into()),

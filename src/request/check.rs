@@ -3,8 +3,10 @@
 //! Each value is read by its own grammar here; how values bear on each other is `consistency`'s
 //! business. It refuses to know the grammars themselves.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::env_file::EnvFile as EnvText;
 use crate::event::Failure;
 use crate::plan::{Backups, Checks, Confirm, Site, SmokeTest};
 use crate::secret::Secret;
@@ -13,7 +15,7 @@ use super::fault::{Caller, Faults, Found};
 use super::inputs::{Given, Raw};
 use super::{
     EnvFile, HostKeys, Identity, Login, Mode, Notify, Place, Reference, Request, Sudo, Suite,
-    Target, consistency, files, grammar, host, key, smoke,
+    Target, consistency, files, grammar, host, image, key, smoke,
 };
 
 impl Request {
@@ -43,6 +45,9 @@ impl Request {
 
 const CONFIRM: &[(&str, Confirm)] = &[("auto", Confirm::Auto), ("runner", Confirm::Runner)];
 
+/// The env file that Compose itself reads.
+const DOT_ENV: &str = ".env";
+
 struct Border<'a> {
     raw: &'a Raw,
     caller: Caller,
@@ -62,7 +67,8 @@ impl<'a> Border<'a> {
         let images = self.images();
         let files = self.files(brings_a_release);
         let env_file = self.env_file();
-        let registry = self.registry();
+        let public_env = self.lines(raw.public_env(), grammar::variable);
+        let registry = self.registry(mode, &images);
         let checks = self.checks();
         let backups = self.backups();
         let backup_timestamp = self.one(raw.backup_timestamp(), grammar::timestamp);
@@ -96,6 +102,7 @@ impl<'a> Border<'a> {
             images,
             files,
             env_file,
+            public_env,
             registry,
             pre_deploy: hook(raw.pre_deploy()),
             post_deploy: hook(raw.post_deploy()),
@@ -309,14 +316,18 @@ impl<'a> Border<'a> {
 
     fn env_file(&mut self) -> Option<EnvFile> {
         let path = self.one(self.raw.env_file_path(), grammar::relative_file);
-        let content = self.raw.env_file().text;
+        let given = self.raw.env_file();
+        let content = given.text;
+        if path.as_deref() == Some(DOT_ENV) {
+            self.each(given, faults_of_env(content));
+        }
         (!content.is_empty()).then_some(EnvFile {
             path: path?,
             content: Secret::new(content),
         })
     }
 
-    fn registry(&mut self) -> Option<Login> {
+    fn registry(&mut self, mode: Option<Mode>, images: &[Reference]) -> Option<Login> {
         let (username, password) = (self.raw.registry_username(), self.raw.registry_password());
         let name = self.one(username, grammar::one_line);
         // The line end that `echo` puts behind a token is not part of it.
@@ -337,10 +348,44 @@ impl<'a> Border<'a> {
             let fault = Failure::new("it has more than one line").hint("give a single line");
             return self.found.keep(password, Err(fault));
         }
+        let is_login = username.line().is_some() && !secret.is_empty();
+        let registry = self.registry_of_login(images, is_login && pulls(mode));
         Some(Login {
+            registry: registry?,
             username: name?.to_owned(),
             password: Secret::new(secret),
         })
+    }
+
+    /// The one registry that hears the password: what compose files on the server name is not asked.
+    fn registry_of_login(&mut self, images: &[Reference], is_needed: bool) -> Option<String> {
+        let raw = self.raw;
+        let (registry, image) = (raw.registry(), raw.image());
+        let named = self.one(registry, image::registry);
+        if registry.is_set() || !is_needed {
+            return named;
+        }
+        let of_images: BTreeSet<String> = images.iter().map(Reference::registry).collect();
+        if of_images.len() == 1 {
+            return of_images.into_iter().next();
+        }
+        if images.is_empty() && image.is_set() {
+            return None;
+        }
+        let label = |given| self.found.label(given);
+        let (password, registry) = (label(raw.registry_password()), label(registry));
+        let failure = Failure::new(if of_images.is_empty() {
+            format!("{password} is given, and nothing says for which registry")
+        } else {
+            format!(
+                "{password} is given, and {} names several registries",
+                label(image)
+            )
+        });
+        self.found.add(failure.hint(format!(
+            "name the one that it is for with {registry}, such as `ghcr.io`; no other one receives it"
+        )));
+        None
     }
 
     /// A number with a fault counts as none: it has been told, and the others are looked at.
@@ -419,9 +464,23 @@ impl<'a> Border<'a> {
     }
 }
 
+/// Says whether a run of this mode may ask a registry.
+fn pulls(mode: Option<Mode>) -> bool {
+    mode.is_some_and(|mode| mode != Mode::Status)
+}
+
 /// A list begins with a sign; a path of one line does not.
 fn is_path(text: &str) -> bool {
     !text.contains('\n') && !text.starts_with(['-', '[', '{', '#']) && !text.contains(": ")
+}
+
+/// What Compose will not take, by line and name.
+fn faults_of_env(content: &str) -> Vec<Failure> {
+    let faults = EnvText::read(content).faults;
+    faults
+        .iter()
+        .map(|fault| Failure::new(fault.to_string()).hint(fault.hint))
+        .collect()
 }
 
 fn hook(given: Given<'_>) -> Option<Secret> {

@@ -206,6 +206,16 @@ pub(super) fn project(text: &str) -> Read<String> {
     )
 }
 
+/// The name of a variable in an env file.
+pub(super) fn variable(text: &str) -> Read<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(Failure::new("it has a line that is no variable's name")
+        .hint("write names alone, one a line, such as `GREETING`"))
+}
+
 /// A Compose service's name.
 pub(super) fn service(text: &str) -> Read<String> {
     let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::event::Failure;
 
 use super::fault::shown;
+use crate::registry::{self, DOCKER_HUB};
 
 /// An image reference: `[registry/]path[:tag][@digest]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +30,18 @@ impl Reference {
     /// The repository under its full name: `docker.io/library/nginx` for `nginx`.
     #[must_use]
     pub fn repository(&self) -> String {
-        let registry = match self.registry.as_deref() {
-            None | Some("index.docker.io") => "docker.io",
-            Some(registry) => registry,
-        };
+        let registry = self.registry.as_deref().unwrap_or(DOCKER_HUB);
+        let registry = registry::known_as(registry);
         let official = registry == "docker.io" && !self.path.contains('/');
         let library = if official { "library/" } else { "" };
         format!("{registry}/{library}{}", self.path)
+    }
+
+    /// The registry under its one name: `docker.io` for `nginx`.
+    #[must_use]
+    pub fn registry(&self) -> String {
+        let registry = self.registry.as_deref().unwrap_or(DOCKER_HUB);
+        registry::known_as(registry).to_ascii_lowercase()
     }
 
     /// The tag, if it names one; neither tag nor digest means `latest`.
@@ -56,6 +62,22 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// A registry by itself, under its one name; the address that Docker's files have for Docker Hub is
+/// one too.
+pub(super) fn registry(text: &str) -> Result<String, Failure> {
+    const EXAMPLE: &str = "write the host alone, with its port if it has one: `ghcr.io`, \
+         `registry.example.org:5000`, `docker.io`";
+    let bare = text.strip_prefix("https://").unwrap_or(text);
+    let bare = bare
+        .strip_suffix("/v1/")
+        .unwrap_or(bare)
+        .trim_end_matches('/');
+    if !is_registry(bare) {
+        return Err(Failure::new(format!("{} is no registry", shown(text))).hint(EXAMPLE));
+    }
+    Ok(registry::known_as(bare).to_ascii_lowercase())
 }
 
 type Wrong = (&'static str, &'static str);

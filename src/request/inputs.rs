@@ -204,7 +204,9 @@ inputs! {
     files: Release Lines Nothing, "What to copy from the workspace into `deploy_dir`: paths or globs, one a line. A directory copies its content; `from => to` renames.";
     env_file: Release Secret Nothing, "The content of the application's env file, written byte for byte and readable by its owner alone. Store it as a secret.";
     env_file_path: Release Line Value(".env"), "Where `env_file` is written, relative to `deploy_dir`.";
-    registry_username: Registry Line Nothing, "The user name for the registry that `image` comes from.";
+    public_env: Release Lines Nothing, "Names of variables whose values in env files are no secrets, one a line. All other values of 6 characters and more are hidden wherever text is told; names such as `PORT`, `TZ`, `NODE_ENV` and `LOG_LEVEL`, inputs of the run and ordinary words such as `production` never are.";
+    registry: Registry Line Words("that of `image`"), "The registry that `registry_username` and `registry_password` are for, such as `ghcr.io`, `registry.example.org:5000` or `docker.io`. No other one receives the password, whatever compose files name.";
+    registry_username: Registry Line Nothing, "The user name for `registry`.";
     registry_password: Registry Secret Nothing, "The password or token that goes with `registry_username`. It is never on a command line and never left on the server.";
     pre_deploy: Release Text Nothing, "Shell commands to run in `deploy_dir` on the server after the backup and before the switch; if they fail, the deployment is taken back.";
     post_deploy: Release Text Nothing, "Shell commands to run in `deploy_dir` on the server once the new release is final.";

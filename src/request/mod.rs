@@ -49,6 +49,8 @@ pub struct Request {
     pub files: Vec<LocalFile>,
     /// The env file to write.
     pub env_file: Option<EnvFile>,
+    /// The names of variables whose values are no secrets.
+    pub public_env: Vec<String>,
     /// The login to the registry.
     pub registry: Option<Login>,
     /// Shell commands for before the switch.
@@ -181,6 +183,8 @@ pub struct EnvFile {
 /// A login to a registry.
 #[derive(Debug, Clone)]
 pub struct Login {
+    /// The one registry that it is for, `docker.io` for Docker Hub.
+    pub registry: String,
     /// The user's name.
     pub username: String,
     /// The password or token.

@@ -28,6 +28,7 @@ impl Request {
                 .as_ref()
                 .filter(|_| private.env_file.is_some())
                 .map(|env| env.path.clone()),
+            public_env: self.public_env.clone(),
             hooks: Hooks {
                 pre_deploy: private.pre_deploy.is_some(),
                 post_deploy: private.post_deploy.is_some(),
@@ -61,6 +62,8 @@ impl Request {
     fn private(&self) -> Private {
         let login = self.registry.as_ref();
         let private = Private {
+            registry: login.map(|login| login.registry.clone()),
+            public_values: self.public_values(),
             registry_username: login.map(|login| login.username.clone()),
             registry_password: login.map(|login| login.password.clone()),
             ..Private::default()
@@ -74,6 +77,21 @@ impl Request {
             post_deploy: self.post_deploy.clone(),
             ..private
         }
+    }
+}
+
+impl Request {
+    /// What is told of the server anyhow, and is not in the plan.
+    fn public_values(&self) -> Vec<String> {
+        let target = self.target().into_iter();
+        let of_server = target.flat_map(|target| {
+            let jump = target.jump_host.as_ref().map(|jump| jump.host.clone());
+            [target.host.clone(), target.user.clone()]
+                .into_iter()
+                .chain(jump)
+        });
+        let registry = self.registry.iter().map(|login| login.registry.clone());
+        of_server.chain(registry).collect()
     }
 }
 

@@ -100,8 +100,8 @@ impl<'a, H: Host> Saga<'a, H> {
         lock: Option<Lock>,
     ) -> Self {
         cmd::note_in(dir.path());
-        let mut redactor = Redactor::of(&private);
-        redactor.learn(&plan);
+        let mut redactor = Redactor::of(&plan, &private);
+        redactor.learn(&plan, &dir.stage());
         Self {
             host,
             dir,
@@ -153,6 +153,10 @@ impl<'a, H: Host> Saga<'a, H> {
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell);
         let acted = self.within(run.act(step), step).await;
+        // What has come may hold secrets that nobody has seen yet.
+        if step == Step::Stage || step.changes_the_release() {
+            self.learn();
+        }
         fault!(here "act.after", step.word());
         self.tell_sampler(step, Step::Up);
         match acted.and_then(|()| self.append(Event::Succeeded { step })) {
@@ -173,7 +177,7 @@ impl<'a, H: Host> Saga<'a, H> {
         fault!(here "undo.after", step.word());
         self.tell_sampler(step, Step::Backup);
         // What has been put back may hold other values than what was there.
-        self.redactor.borrow_mut().learn(&self.plan);
+        self.learn();
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
             Err(failure) => {
@@ -292,6 +296,12 @@ impl<'a, H: Host> Saga<'a, H> {
             tell,
             changed: self.journal.borrow().history().has_changed_the_release(),
         }
+    }
+
+    /// Looks again for what must not be told.
+    fn learn(&self) {
+        let stage = self.dir.stage();
+        self.redactor.borrow_mut().learn(&self.plan, &stage);
     }
 
     /// A note that cannot be written fails nothing: it is not what the run is for.

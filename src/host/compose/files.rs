@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::event::Failure;
+use crate::host::compose::env_files;
 use crate::host::foreign;
 use crate::plan::Site;
 
@@ -36,6 +37,9 @@ pub fn may_name_profiles(site: &Site, dir: &Path) -> bool {
 /// Compose refuses the files: that is a fault of theirs, so say which ones.
 #[must_use]
 pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
+    if let Some(refused) = env_files::refuse(&failure, site, dir) {
+        return refused;
+    }
     let mut refused = Failure::new(format!(
         "Compose refuses {} in `{}`",
         in_words(&names(site, dir)),
@@ -60,7 +64,9 @@ fn in_words(names: &[String]) -> String {
     names.join(" and ")
 }
 
-fn names(site: &Site, dir: &Path) -> Vec<String> {
+/// The compose files in `dir`, relative to it.
+#[must_use]
+pub fn names(site: &Site, dir: &Path) -> Vec<String> {
     if !site.compose_files.is_empty() {
         return site.compose_files.clone();
     }

@@ -137,6 +137,7 @@ fn a_plan_holds_no_secret_and_its_private_half_holds_them_all() {
         .with("env_file", "TOKEN=hunter2\r\n\n")
         .with("registry_username", "robot")
         .with("registry_password", "hunter3\n")
+        .with("registry", "ghcr.io")
         .with("pre_deploy", "curl -H 'hunter4' localhost\r\ntrue")
         .with("slack_webhook_url", "https://hooks.example/hunter5")
         .request();
@@ -287,6 +288,7 @@ fn a_secret_that_slips_into_another_input_is_struck_out() {
     let faults = Inputs::least()
         .with("registry_username", "robot")
         .with("registry_password", "hunter2")
+        .with("registry", "ghcr.io")
         .with("user", "root:hunter2")
         .faults();
     assert!(!faults.join("\n").contains("hunter2"), "{faults:?}");
@@ -397,4 +399,92 @@ fn a_dry_rollback_reads_as_what_would_happen() {
       7. commit       make it final, and keep the newest 3 backups
     If a step before commit fails, everything is put back as it was.
     ");
+}
+
+/// The registry that a login goes to, or every fault.
+fn registry_of(inputs: &[(&str, &str)]) -> Result<Option<String>, Vec<String>> {
+    let mut all = Inputs::least();
+    for (name, value) in inputs {
+        all = all.with(name, value);
+    }
+    match all.check() {
+        Ok(request) => Ok(request.registry.map(|login| login.registry)),
+        Err(faults) => Err(faults.all.iter().map(crate::request::one_line).collect()),
+    }
+}
+
+#[test]
+fn a_login_is_for_one_registry_and_that_of_image_unless_another_is_named() {
+    let login = [
+        ("registry_username", "robot"),
+        ("registry_password", "hunter2"),
+    ];
+    let of = |more: &[(&str, &str)]| registry_of(&[&login[..], more].concat());
+    let named = |name: &str| Ok(Some(name.to_owned()));
+    assert_eq!(of(&[("image", "ghcr.io/acme/app:1")]), named("ghcr.io"));
+    assert_eq!(of(&[("image", "acme/app\nredis:7")]), named("docker.io"));
+    for hub in [
+        "index.docker.io",
+        "https://index.docker.io/v1/",
+        "Docker.io",
+    ] {
+        assert_eq!(of(&[("registry", hub)]), named("docker.io"), "{hub}");
+    }
+    let other = [("image", "quay.io/a/b"), ("registry", "reg.lab:5000")];
+    assert_eq!(of(&other), named("reg.lab:5000"));
+    let rollback = [("mode", "rollback"), ("registry", "ghcr.io")];
+    assert_eq!(of(&rollback), named("ghcr.io"));
+    assert_eq!(registry_of(&[("registry", "ghcr.io")]), Ok(None));
+    assert_eq!(of(&[("mode", "status")]), Ok(None), "nothing is pulled");
+}
+
+#[test]
+fn a_password_that_is_for_no_registry_is_refused_before_anything_is_contacted() {
+    let login = [
+        ("registry_username", "robot"),
+        ("registry_password", "hunter2"),
+    ];
+    let faults = |more: &[(&str, &str)]| {
+        let faults = registry_of(&[&login[..], more].concat()).unwrap_err();
+        faults.join("\n")
+    };
+    let hint =
+        "name the one that it is for with `registry`, such as `ghcr.io`; no other one receives it";
+    let none = format!("`registry_password` is given, and nothing says for which registry; {hint}");
+    assert_eq!(faults(&[]), none);
+    assert_eq!(faults(&[("mode", "rollback")]), none);
+    assert_eq!(
+        faults(&[("image", "ghcr.io/a/b\nquay.io/a/c")]),
+        format!("`registry_password` is given, and `image` names several registries; {hint}")
+    );
+    for wrong in ["ghcr.io/acme", "http://ghcr.io", "a b"] {
+        let told = faults(&[("registry", wrong)]);
+        assert!(
+            told.starts_with(&format!("`registry`: `{wrong}` is no registry;")),
+            "{told}"
+        );
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn a_fault_of_the_env_file_is_told_by_line_and_name_and_never_by_value() {
+    let faults = Inputs::least()
+        .with(
+            "env_file",
+            "OK=1\nDB_PASSWORD=\"hunter2-open\nSOME THING=hunter3-open\n",
+        )
+        .faults();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[0]
+            .starts_with("`env_file`: line 2 (`DB_PASSWORD`) opens a quote that is never closed; ")
+    );
+    assert!(faults[1].starts_with("`env_file`: line 3 sets no variable; write `NAME=value`"));
+    assert!(!faults.join("").contains("hunter"), "{faults:?}");
+    // What Compose does not read by itself may have a grammar of its own.
+    let elsewhere = Inputs::least()
+        .with("env_file", "anything goes\n")
+        .with("env_file_path", "app.ini");
+    assert_eq!(elsewhere.request().env_file.unwrap().path, "app.ini");
 }

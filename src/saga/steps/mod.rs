@@ -18,11 +18,26 @@ pub mod verify;
 
 use crate::archive::Description;
 use crate::event::{Failure, Note, Step};
-use crate::host::reference::{self, DOCKER_HUB};
+use crate::host::reference;
 use crate::host::{Container, Host, Login, Result};
 use crate::plan::{Goal, Plan, Private};
+use crate::registry;
 use crate::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
 use crate::saga::lock::Lock;
+
+/// The login that travels beside a plan, for an image of its one registry: no other may hear it,
+/// whatever the files on the server name.
+fn login_for(private: &Private, reference: &str) -> Option<Login> {
+    let of_image = reference::parse(reference);
+    let ours = private.registry.as_deref()?;
+    if !registry::is_same(ours, of_image.registry()) {
+        return None;
+    }
+    Some(Login {
+        username: private.registry_username.clone()?,
+        password: private.registry_password.clone()?,
+    })
+}
 
 /// What every step has at hand.
 pub struct Run<'a, H> {
@@ -88,31 +103,10 @@ impl<H: Host> Run<'_, H> {
         (self.tell)(Note::Warned { text: text.into() });
     }
 
-    /// The registry login of this run, if it is for the registry of a reference.
+    /// The login of this run, if it is for the registry of a reference and no other.
     #[must_use]
     pub fn login(&self, reference: &str) -> Option<Login> {
-        let registry = reference::parse(reference).registry().to_owned();
-        if !self.has_login_for(&registry) {
-            return None;
-        }
-        Some(Login {
-            username: self.private.registry_username.clone()?,
-            password: self.private.registry_password.clone()?,
-        })
-    }
-
-    /// The login is for the registry of `image`; without one, for any but Docker's own, unless
-    /// nothing else is pulled from.
-    fn has_login_for(&self, registry: &str) -> bool {
-        let registry_of = |text: &String| reference::parse(text).registry().to_owned();
-        if let Goal::Deploy { images } = &self.plan.goal
-            && !images.is_empty()
-        {
-            return images.iter().any(|image| registry_of(image) == registry);
-        }
-        let sources = self.wanted().unwrap_or_default().sources;
-        let mut pulls = sources.iter().filter_map(|s| s.pull.as_ref());
-        registry != DOCKER_HUB || pulls.all(|pull| registry_of(pull) == DOCKER_HUB)
+        login_for(self.private, reference)
     }
 
     /// The project's name, once a step has found it.
@@ -179,5 +173,46 @@ impl<H: Host> Run<'_, H> {
                 self.dir.path().display()
             ))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn the_login_is_for_its_one_registry_and_no_other_hears_it() {
+        let private = |registry: Option<&str>| Private {
+            registry: registry.map(ToOwned::to_owned),
+            registry_username: Some("ana".into()),
+            registry_password: Some(Secret::new("made-up-99")),
+            ..Private::default()
+        };
+        let hears = |registry, image| login_for(&private(registry), image).is_some();
+        let ghcr = Some("ghcr.io");
+        assert!(hears(ghcr, "ghcr.io/acme/app:1"));
+        assert!(hears(ghcr, "GHCR.io/acme/app@sha256:ab"));
+        for other in [
+            "acme/app",
+            "redis",
+            "evil.example/ghcr.io/app",
+            "ghcr.io:5000/app",
+            "ghcr.io.evil.example/app",
+            "localhost:5000/app",
+        ] {
+            assert!(!hears(ghcr, other), "{other}");
+            assert!(!hears(None, other), "{other}");
+        }
+        let hub = Some("docker.io");
+        for image in [
+            "redis",
+            "acme/app:1",
+            "index.docker.io/acme/app",
+            "docker.io/a/b",
+        ] {
+            assert!(hears(hub, image), "{image}");
+        }
+        assert!(!hears(hub, "evil.example/redis"));
     }
 }

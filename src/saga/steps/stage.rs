@@ -22,7 +22,11 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let (config, every) = tokio::join!(run.host.config(&dir), every_profile(run, &dir));
     let (mut config, mut every) = (config?, data::known(run, every));
     if !config.unset.is_empty() {
-        return Err(compose::refuse_unset(&config.unset));
+        return Err(compose::env_files::refuse_unset(
+            &config.unset,
+            &run.plan.site,
+            &dir,
+        ));
     }
     unstage_paths(&mut config, &stage);
     unstage_paths(&mut every, &stage);

@@ -117,7 +117,8 @@ impl<'a> Act<'a> {
     pub fn with_registry(self) -> Self {
         let slot = &self.app.slot;
         let (user, password) = (slot.fact("REGISTRY_USER"), slot.fact("REGISTRY_PASSWORD"));
-        self.input("registry_username", user)
+        self.input("registry", "registry.lab:5000")
+            .input("registry_username", user)
             .input("registry_password", password)
     }
 

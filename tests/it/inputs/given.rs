@@ -76,6 +76,16 @@ pub const ROWS: &[Row] = &[
         ],
     ),
     (
+        "a password for nobody knows which registry",
+        &[
+            ("REGISTRY_USERNAME", "robot"),
+            ("REGISTRY_PASSWORD", "hunter2"),
+        ],
+        &[
+            "`registry_password` is given, and nothing says for which registry; name the one that it is for with `registry`, such as `ghcr.io`; no other one receives it",
+        ],
+    ),
+    (
         "a rollback's inputs in a deployment",
         &[
             ("BACKUP_TIMESTAMP", "20251017_143025"),

@@ -97,6 +97,7 @@ impl Place {
             site: self.site(),
             files: Vec::new(),
             env_file_path: None,
+            public_env: Vec::new(),
             hooks: Hooks::default(),
             checks: Checks::default(),
             backups: Backups::default(),

@@ -1,0 +1,460 @@
+#![allow(clippy::unwrap_used)]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use super::*;
+use crate::plan::sample;
+use crate::secret::REDACTED;
+
+fn masks_of(private: &Private) -> Masks {
+    Masks::of(&sample::deploy(), private)
+}
+
+fn masks(env_file: &str, password: &str) -> Masks {
+    masks_of(&Private {
+        env_file: Some(Secret::new(env_file)),
+        registry_password: Some(Secret::new(password)),
+        ..Private::default()
+    })
+}
+
+fn hook(script: &str) -> Masks {
+    masks_of(&Private {
+        pre_deploy: Some(Secret::new(script)),
+        ..Private::default()
+    })
+}
+
+#[test]
+fn no_secret_survives_scrubbing() {
+    let masks = masks(
+        "API_TOKEN=\"t0ps3cr3t\"\nDB=postgres://a:b@c/d\n",
+        " hunter2 \n",
+    );
+    let told = masks.scrub("login hunter2 API_TOKEN=\"t0ps3cr3t\" t0ps3cr3t postgres://a:b@c/d");
+    assert_eq!(
+        told,
+        "login [redacted] API_TOKEN=\"[redacted]\" [redacted] [redacted]"
+    );
+}
+
+#[test]
+fn what_is_no_secret_stays_readable() {
+    let masks = masks(
+        "# production\nDEBUG=true\nFLAVOUR=production\nEMPTY=\nNODE_ENV=production-blue\nWORKERS=16\nDATA=/opt/mcp\n",
+        "x",
+    );
+    let text = "production is true # production EMPTY= x FLAVOUR=production production-blue WORKERS=16 /opt/mcp";
+    assert_eq!(masks.scrub(text), text);
+}
+
+#[test]
+fn a_name_that_is_listed_as_public_is_told_and_all_others_are_not() {
+    let mut plan = sample::deploy();
+    plan.public_env = vec!["GREETING".into()];
+    let private = Private {
+        env_file: Some(Secret::new(
+            "GREETING=good-morning\nFAREWELL=good-evening\nSERVER=srv.example.org\n",
+        )),
+        public_values: vec!["srv.example.org".into()],
+        ..Private::default()
+    };
+    let told = Masks::of(&plan, &private).scrub("good-morning good-evening srv.example.org");
+    assert_eq!(told, "good-morning [redacted] srv.example.org");
+}
+
+#[test]
+fn a_secret_inside_a_longer_one_leaves_no_rest() {
+    let mut masks = Masks::default();
+    masks.add(&Secret::new("abc"));
+    masks.add(&Secret::new("abcdef"));
+    masks.add(&Secret::new("efghij"));
+    assert_eq!(masks.scrub("abcdef abc"), "[redacted] [redacted]");
+    assert_eq!(masks.scrub("abcdefghij."), "[redacted].");
+}
+
+#[test]
+fn a_short_secret_takes_no_word_with_it() {
+    let mut masks = Masks::default();
+    masks.add(&Secret::new("t0k3n"));
+    assert_eq!(
+        masks.scrub("T0K3N t0k3n t0\nk3n"),
+        "T0K3N [redacted] [redacted]\n[redacted]"
+    );
+}
+
+#[test]
+fn each_line_of_a_key_is_hidden_and_short_ones_are_not() {
+    let mut masks = Masks::default();
+    masks.add(&Secret::new("-----BEGIN-----\n  b3BlbnNzaC1\n\n==\n"));
+    let lines: Vec<_> = masks.lines().map(Secret::expose).collect();
+    assert_eq!(lines, ["-----BEGIN-----", "b3BlbnNzaC1"]);
+}
+
+#[test]
+fn every_line_of_a_value_of_several_lines_is_hidden() {
+    let key = "-----BEGIN-----\nb3BlbnNzaC1r=\nAAAAB3Nz\n-----END-----";
+    let masks = masks(&format!("KEY=\"{key}\"\nMODE=fast\nloose-piece\n"), "x");
+    let told = "b3BlbnNzaC1r= AAAAB3Nz -----END----- loose-piece fast";
+    let hidden = "[redacted] [redacted] [redacted] [redacted] fast";
+    assert_eq!(masks.scrub(told), hidden);
+    let escaped = serde_json::Value::from(key).to_string();
+    assert!(!masks.scrub(&escaped).contains("AAAAB3Nz"));
+    let coded = STANDARD.encode(key);
+    assert_eq!(
+        masks.scrub(&format!("key {coded} end")),
+        "key [redacted] end"
+    );
+}
+
+#[test]
+fn a_value_is_hidden_as_it_stands_and_as_compose_hands_it_over() {
+    let masks = masks(
+        "A=ab$cdef99\nB=open$$sesame # two\nC=\"tab\\\"quote-x\"\nPIN=4711\nAPI_KEY=abc\n",
+        "x",
+    );
+    // Compose names what it takes for a variable.
+    let told = masks.scrub("The \"cdef99\" variable is not set: open$sesame tab\"quote-x");
+    assert_eq!(
+        told,
+        "The \"[redacted]\" variable is not set: [redacted] [redacted]"
+    );
+    assert_eq!(masks.scrub("API_KEY=abc abc"), "[redacted] abc");
+}
+
+#[test]
+fn the_password_of_a_url_is_hidden_by_itself() {
+    let masks = masks(
+        "DB=postgres://app:pa55@db/x\nQ=amqp://guest:guest@mq\n",
+        "x",
+    );
+    assert_eq!(masks.scrub("pa55 guest"), "[redacted] guest");
+}
+
+#[test]
+fn a_hook_hides_its_secrets_and_not_its_plain_text() {
+    let masks = hook("set -e\n./migrate.sh --token=open-sesame9\nbackup s3://x:k3yk3yk3y@host\n");
+    let text = "sh: 4: ./migrate.sh: not found";
+    assert_eq!(masks.scrub(text), text);
+    assert_eq!(
+        masks.scrub("open-sesame9 k3yk3yk3y"),
+        "[redacted] [redacted]"
+    );
+}
+
+#[test]
+fn the_beginning_of_a_secret_before_a_cut_is_hidden() {
+    let masks = masks("API_TOKEN=correct-horse-battery\n", "x");
+    for cut in ["correct-hor", "correct-horse-batter", "%63orrect"] {
+        let told = masks.scrub(&format!("it said: {cut}…"));
+        assert_eq!(told, "it said: [redacted]…", "{cut}");
+    }
+    assert_eq!(masks.scrub("it said: cor…"), "it said: cor…");
+}
+
+#[test]
+fn a_url_is_told_without_its_login_and_its_query() {
+    let told = tellable("https://u:p@app.example.com:8080/health?token=s3cret#x");
+    assert_eq!(told, "https://app.example.com:8080/health");
+    assert_eq!(tellable("http://app?x=1"), "http://app");
+}
+
+/// A secret with every sign that a notation writes in its own way.
+const SECRET: &str = "Zq7'v&x\"R+k/2<w>p\\L=9%m#é t:8@u";
+
+fn percent(text: &str, upper: bool) -> String {
+    let encode = |b: u8| match b {
+        b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
+        b if upper => format!("%{b:02X}"),
+        b => format!("%{b:02x}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The notations in which programs print what they were given.
+fn notations(secret: &str) -> Vec<(&'static str, String)> {
+    let escaped = |signs: &[char]| {
+        secret.chars().fold(String::new(), |mut all, c| {
+            if signs.contains(&c) {
+                all.push('\\');
+            }
+            all.push(c);
+            all
+        })
+    };
+    let html = secret
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    let go = json(secret)
+        .replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e");
+    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
+    let pieces: Vec<String> = secret
+        .chars()
+        .collect::<Vec<_>>()
+        .chunks(7)
+        .map(String::from_iter)
+        .collect();
+    let coloured: String = secret
+        .chars()
+        .map(|c| format!("\u{1b}[3{}m{c}", 4))
+        .collect();
+    let ascii: String = secret
+        .chars()
+        .map(|c| match c {
+            c if c.is_ascii() => c.to_string(),
+            c => format!("\\u{:04x}", u32::from(c)),
+        })
+        .collect();
+    let basic = format!("ana:{secret}");
+    vec![
+        ("a dump of the environment", format!("APP_SECRET={secret}")),
+        ("JSON", json(secret)),
+        (
+            "JSON with every slash escaped",
+            json(secret).replace('/', "\\/"),
+        ),
+        ("JSON in JSON", json(&json(secret))),
+        ("JSON in JSON in JSON", json(&json(&json(secret)))),
+        ("JSON as Go writes it", go),
+        (
+            "a DSN",
+            format!("postgres://app:{}@db/x", percent(secret, true)),
+        ),
+        ("a URL in small letters", percent(secret, false)),
+        ("a URL in a URL", percent(&percent(secret, true), true)),
+        (
+            "a query",
+            format!("?key={}&x=1", percent(secret, true).replace("%20", "+")),
+        ),
+        (
+            "basic authentication",
+            format!("Basic {}", STANDARD.encode(&basic)),
+        ),
+        (
+            "base64 of something longer",
+            STANDARD.encode(format!("x{secret}yz")),
+        ),
+        (
+            "base64 for URLs",
+            URL_SAFE_NO_PAD.encode(format!("xy{secret}")),
+        ),
+        (
+            "base64 in JSON",
+            json(&STANDARD.encode(secret)).replace('/', "\\/"),
+        ),
+        ("base64 in a URL", percent(&STANDARD.encode(secret), true)),
+        ("Python", format!("'{}'", escaped(&['\\', '\'']))),
+        (
+            "Python's bytes",
+            format!("b'{}'", escaped(&['\\', '\'']).replace('é', "\\xc3\\xa9")),
+        ),
+        ("Go's %q", format!("\"{}\"", escaped(&['\\', '"']))),
+        (
+            "Java's properties",
+            escaped(&['\\', ':', '=', '#', ' ', '!']).replace('é', "\\u00E9"),
+        ),
+        (
+            "YAML in single quotes",
+            format!("'{}'", secret.replace('\'', "''")),
+        ),
+        ("YAML in double quotes", json(secret)),
+        (
+            "a shell's quotes",
+            format!("'{}'", secret.replace('\'', "'\\''")),
+        ),
+        (
+            "a shell's backslashes",
+            escaped(&['\\', '\'', '"', '&', '<', '>', '#', ' ']),
+        ),
+        ("ASCII alone", ascii.replace("p\\L", "p\\\\L")),
+        ("hex", hex.clone()),
+        ("hex in capitals", hex.to_uppercase()),
+        (
+            "hex with colons",
+            secret
+                .bytes()
+                .map(|b| format!("{b:02x}"))
+                .collect::<Vec<_>>()
+                .join(":"),
+        ),
+        ("numbers", format!("{:?}", secret.as_bytes())),
+        ("HTML", html.replace('"', "&quot;").replace('\'', "&#39;")),
+        (
+            "HTML in numbers",
+            html.replace('"', "&#34;").replace('\'', "&#x27;"),
+        ),
+        ("wrapped over lines", pieces.join("\n    ")),
+        (
+            "wrapped JSON",
+            pieces
+                .iter()
+                .map(|p| json(p).trim_matches('"').to_owned())
+                .collect::<Vec<_>>()
+                .join("\\\n  "),
+        ),
+        ("colours", coloured),
+        ("capitals", secret.to_ascii_uppercase()),
+    ]
+}
+
+/// No run of this many signs may be left.
+const RUN: usize = 6;
+
+fn windows(text: &str) -> Vec<String> {
+    let signs: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let runs = signs.windows(RUN).map(String::from_iter);
+    runs.filter(|run: &String| run.chars().any(char::is_alphanumeric))
+        .collect()
+}
+
+/// What is left of a secret in a text that holds nothing else but words of the notation.
+fn leaks(told: &str, written: &str) -> bool {
+    let words = ["APP_SECRET=", "postgres://app:", "?key=", "Basic "];
+    let told: String = told
+        .replace(REDACTED, "\n")
+        .split('\n')
+        .map(|part| {
+            words
+                .iter()
+                .fold(part.to_owned(), |part, word| part.replace(word, "\n"))
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let written = clean::lines(written).join("");
+    let pieces = windows(&written);
+    told.split('\n')
+        .any(|part| windows(part).iter().any(|w| pieces.contains(w)))
+}
+
+#[test]
+fn a_secret_is_hidden_in_every_notation_that_programs_print() {
+    let masks = masks(
+        &format!("APP_SECRET='{SECRET}'\n").replace("'v", "\\'v"),
+        "x",
+    );
+    let mut shown = Vec::new();
+    for (name, written) in notations(SECRET) {
+        let told = masks.scrub(&format!("{written}\nfine"));
+        assert!(told.ends_with("fine"), "{name}: {told}");
+        if !told.contains(REDACTED) || leaks(&told, &written) {
+            shown.push(format!("{name}: {written} became {told}"));
+        }
+    }
+    assert!(shown.is_empty(), "{}", shown.join("\n"));
+}
+
+/// Numbers without a pattern, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).unwrap()
+    }
+
+    fn of<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+        &all[self.roll(all.len())]
+    }
+}
+
+/// What a terminal does not show, or shows as a colour.
+const UNSEEN: [&str; 14] = [
+    "\u{200b}",
+    "\u{200d}",
+    "\u{2060}",
+    "\u{feff}",
+    "\u{ad}",
+    "\u{202e}",
+    "\u{e0041}",
+    "\0",
+    "\u{1b}[31m",
+    "\u{1b}[0m",
+    "\u{1b}[38;5;196m",
+    "\u{1b}(B",
+    "\u{1b}[K",
+    "\u{9b}1m",
+];
+
+#[test]
+fn nothing_that_cannot_be_seen_saves_a_secret_from_being_hidden() {
+    let letters: Vec<char> = ('a'..='z')
+        .chain('A'..='Z')
+        .chain('0'..='9')
+        .chain("+/=_-.!&é".chars())
+        .collect();
+    let mut dice = Dice(0x5eed);
+    for round in 0..300 {
+        let length = 6 + dice.roll(30);
+        let secret: String = (0..length).map(|_| *dice.of(&letters)).collect();
+        let mut masks = Masks::default();
+        masks.add(&Secret::new(secret.clone()));
+        for _ in 0..25 {
+            let signs: Vec<char> = secret.chars().collect();
+            let mut written = String::new();
+            for (at, c) in signs.iter().enumerate() {
+                if at > 0 && dice.roll(4) == 0 {
+                    written.push_str(dice.of::<&str>(&UNSEEN));
+                }
+                written.push(*c);
+            }
+            let told = masks.scrub(&format!("<{written}>"));
+            assert_eq!(told, "<[redacted]>", "round {round}: {written:?}");
+            assert_eq!(clean::one_line(&told), "<[redacted]>");
+        }
+    }
+}
+
+#[test]
+fn what_was_hidden_needs_no_second_look() {
+    let masks = masks(
+        &format!("A='{}'\n", SECRET.replace('\'', "\\'")),
+        "hunter2-open",
+    );
+    for (_, written) in notations(SECRET) {
+        let told = masks.scrub(&written);
+        assert_eq!(masks.scrub(&told), told);
+    }
+}
+
+#[test]
+fn lines_of_one_program_are_searched_together() {
+    let masks = masks("API_TOKEN=correct-horse-battery\n", "x");
+    let lines: Vec<String> = ["begin", "", "correct-ho", "  rse-battery", "end"]
+        .map(ToOwned::to_owned)
+        .into();
+    let told = masks.scrub_lines(&lines);
+    assert_eq!(told, ["begin", "", "[redacted]", "[redacted]", "end"]);
+    assert_eq!(masks.scrub_lines(&[]), Vec::<String>::new());
+    assert_eq!(masks.scrub_lines(&[String::new()]), [""]);
+}
+
+#[test]
+fn a_log_of_three_hundred_thousand_lines_is_searched_in_seconds() {
+    let env: String = (0..200)
+        .map(|n| format!("NAME_{n}=value-{n}-{}\n", n * 7919))
+        .collect();
+    let masks = masks(&env, "hunter2-open");
+    let line = "2025-10-17T14:30:25Z INFO app::web request{id=17 path=\"/api/v1\"} took 12 ms";
+    // A build for tests is many times slower than one that is shipped.
+    let lines: u32 = if cfg!(debug_assertions) {
+        10_000
+    } else {
+        300_000
+    };
+    let began = std::time::Instant::now();
+    for _ in 0..lines {
+        assert_eq!(masks.scrub(line).len(), line.len());
+    }
+    let took = began.elapsed();
+    assert!(took.as_secs() < 30, "{took:?}");
+}
