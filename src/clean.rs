@@ -108,7 +108,7 @@ fn visible(line: &str) -> String {
         match c {
             '\u{1b}' => skip_escape(&mut rest),
             '\u{9b}' if rest.peek().is_some_and(|c| matches!(c, '0'..='?')) => {
-                skip_sequence(&mut rest)
+                skip_sequence(&mut rest);
             }
             '\t' => shown.push_str("    "),
             c if c.is_control() || is_invisible(c) => {}

@@ -23,6 +23,9 @@ const SHORTEST: usize = 3;
 /// A shorter value of an env file is more likely a word like `true` than a secret.
 const SHORTEST_VALUE: usize = 6;
 
+/// A shorter piece of a value that a `$` has cut up is in too many words.
+const SHORTEST_PIECE: usize = 4;
+
 /// What is not shown.
 #[derive(Debug, Clone, Default)]
 pub struct Masks {
@@ -92,8 +95,8 @@ impl Masks {
             return;
         }
         // Compose takes what stands behind a `$` for a name, and tells it.
-        for piece in variable.pieces().skip(1) {
-            self.insert(piece.trim_matches(['{', '}']), SHORTEST);
+        for piece in variable.pieces().skip(1).filter(|p| !is_reference(p)) {
+            self.insert(piece.trim_matches(['{', '}']), SHORTEST_PIECE);
         }
     }
 
@@ -161,6 +164,14 @@ impl Masks {
         self.lines.insert(place, Secret::new(line));
         self.search = OnceLock::new();
     }
+}
+
+/// Says whether what stands behind a `$` looks like the name of a variable, as in `$HOME/data`.
+fn is_reference(piece: &str) -> bool {
+    let other = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let name = piece.trim_start_matches('{').split(other).next();
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    name.is_some_and(|name| !name.is_empty() && is_name(name))
 }
 
 /// What of a plan is told in every log.

@@ -50,7 +50,8 @@ mod tests {
     fn lines_are_handed_over_whole_and_endless_ones_cut() {
         let mut line = Line::default();
         let mut all = Vec::new();
-        for bytes in [&b"on"[..], b"e\r\ntwo\n", &[b'x'; 700_000], b"\nend"] {
+        let long = vec![b'x'; 700_000];
+        for bytes in [&b"on"[..], b"e\r\ntwo\n", &long, b"\nend"] {
             line.read(bytes, |text| all.push(text));
         }
         all.extend(line.rest());

@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
+mod notations;
+
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::plan::sample;
-use crate::secret::REDACTED;
 
 fn masks_of(private: &Private) -> Masks {
     Masks::of(&sample::deploy(), private)
@@ -124,6 +125,14 @@ fn a_value_is_hidden_as_it_stands_and_as_compose_hands_it_over() {
 }
 
 #[test]
+fn the_name_of_another_variable_in_a_value_is_no_piece_of_it() {
+    let masks = masks("CACHE=$HOME/cache-x1\nDSN=${DB_USER:-ana}\n", "x");
+    let text = "HOME is set, DB_USER is not";
+    assert_eq!(masks.scrub(text), text);
+    assert_eq!(masks.scrub("$HOME/cache-x1"), "[redacted]");
+}
+
+#[test]
 fn the_password_of_a_url_is_hidden_by_itself() {
     let masks = masks(
         "DB=postgres://app:pa55@db/x\nQ=amqp://guest:guest@mq\n",
@@ -158,197 +167,6 @@ fn a_url_is_told_without_its_login_and_its_query() {
     let told = tellable("https://u:p@app.example.com:8080/health?token=s3cret#x");
     assert_eq!(told, "https://app.example.com:8080/health");
     assert_eq!(tellable("http://app?x=1"), "http://app");
-}
-
-/// A secret with every sign that a notation writes in its own way.
-const SECRET: &str = "Zq7'v&x\"R+k/2<w>p\\L=9%m#é t:8@u";
-
-fn percent(text: &str, upper: bool) -> String {
-    let encode = |b: u8| match b {
-        b if b.is_ascii_alphanumeric() => char::from(b).to_string(),
-        b if upper => format!("%{b:02X}"),
-        b => format!("%{b:02x}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// The notations in which programs print what they were given.
-fn notations(secret: &str) -> Vec<(&'static str, String)> {
-    let escaped = |signs: &[char]| {
-        secret.chars().fold(String::new(), |mut all, c| {
-            if signs.contains(&c) {
-                all.push('\\');
-            }
-            all.push(c);
-            all
-        })
-    };
-    let html = secret
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    let go = json(secret)
-        .replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e");
-    let hex: String = secret.bytes().map(|b| format!("{b:02x}")).collect();
-    let pieces: Vec<String> = secret
-        .chars()
-        .collect::<Vec<_>>()
-        .chunks(7)
-        .map(String::from_iter)
-        .collect();
-    let coloured: String = secret
-        .chars()
-        .map(|c| format!("\u{1b}[3{}m{c}", 4))
-        .collect();
-    let ascii: String = secret
-        .chars()
-        .map(|c| match c {
-            c if c.is_ascii() => c.to_string(),
-            c => format!("\\u{:04x}", u32::from(c)),
-        })
-        .collect();
-    let basic = format!("ana:{secret}");
-    vec![
-        ("a dump of the environment", format!("APP_SECRET={secret}")),
-        ("JSON", json(secret)),
-        (
-            "JSON with every slash escaped",
-            json(secret).replace('/', "\\/"),
-        ),
-        ("JSON in JSON", json(&json(secret))),
-        ("JSON in JSON in JSON", json(&json(&json(secret)))),
-        ("JSON as Go writes it", go),
-        (
-            "a DSN",
-            format!("postgres://app:{}@db/x", percent(secret, true)),
-        ),
-        ("a URL in small letters", percent(secret, false)),
-        ("a URL in a URL", percent(&percent(secret, true), true)),
-        (
-            "a query",
-            format!("?key={}&x=1", percent(secret, true).replace("%20", "+")),
-        ),
-        (
-            "basic authentication",
-            format!("Basic {}", STANDARD.encode(&basic)),
-        ),
-        (
-            "base64 of something longer",
-            STANDARD.encode(format!("x{secret}yz")),
-        ),
-        (
-            "base64 for URLs",
-            URL_SAFE_NO_PAD.encode(format!("xy{secret}")),
-        ),
-        (
-            "base64 in JSON",
-            json(&STANDARD.encode(secret)).replace('/', "\\/"),
-        ),
-        ("base64 in a URL", percent(&STANDARD.encode(secret), true)),
-        ("Python", format!("'{}'", escaped(&['\\', '\'']))),
-        (
-            "Python's bytes",
-            format!("b'{}'", escaped(&['\\', '\'']).replace('é', "\\xc3\\xa9")),
-        ),
-        ("Go's %q", format!("\"{}\"", escaped(&['\\', '"']))),
-        (
-            "Java's properties",
-            escaped(&['\\', ':', '=', '#', ' ', '!']).replace('é', "\\u00E9"),
-        ),
-        (
-            "YAML in single quotes",
-            format!("'{}'", secret.replace('\'', "''")),
-        ),
-        ("YAML in double quotes", json(secret)),
-        (
-            "a shell's quotes",
-            format!("'{}'", secret.replace('\'', "'\\''")),
-        ),
-        (
-            "a shell's backslashes",
-            escaped(&['\\', '\'', '"', '&', '<', '>', '#', ' ']),
-        ),
-        ("ASCII alone", ascii.replace("p\\L", "p\\\\L")),
-        ("hex", hex.clone()),
-        ("hex in capitals", hex.to_uppercase()),
-        (
-            "hex with colons",
-            secret
-                .bytes()
-                .map(|b| format!("{b:02x}"))
-                .collect::<Vec<_>>()
-                .join(":"),
-        ),
-        ("numbers", format!("{:?}", secret.as_bytes())),
-        ("HTML", html.replace('"', "&quot;").replace('\'', "&#39;")),
-        (
-            "HTML in numbers",
-            html.replace('"', "&#34;").replace('\'', "&#x27;"),
-        ),
-        ("wrapped over lines", pieces.join("\n    ")),
-        (
-            "wrapped JSON",
-            pieces
-                .iter()
-                .map(|p| json(p).trim_matches('"').to_owned())
-                .collect::<Vec<_>>()
-                .join("\\\n  "),
-        ),
-        ("colours", coloured),
-        ("capitals", secret.to_ascii_uppercase()),
-    ]
-}
-
-/// No run of this many signs may be left.
-const RUN: usize = 6;
-
-fn windows(text: &str) -> Vec<String> {
-    let signs: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let runs = signs.windows(RUN).map(String::from_iter);
-    runs.filter(|run: &String| run.chars().any(char::is_alphanumeric))
-        .collect()
-}
-
-/// What is left of a secret in a text that holds nothing else but words of the notation.
-fn leaks(told: &str, written: &str) -> bool {
-    let words = ["APP_SECRET=", "postgres://app:", "?key=", "Basic "];
-    let told: String = told
-        .replace(REDACTED, "\n")
-        .split('\n')
-        .map(|part| {
-            words
-                .iter()
-                .fold(part.to_owned(), |part, word| part.replace(word, "\n"))
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
-    let written = clean::lines(written).join("");
-    let pieces = windows(&written);
-    told.split('\n')
-        .any(|part| windows(part).iter().any(|w| pieces.contains(w)))
-}
-
-#[test]
-fn a_secret_is_hidden_in_every_notation_that_programs_print() {
-    let masks = masks(
-        &format!("APP_SECRET='{SECRET}'\n").replace("'v", "\\'v"),
-        "x",
-    );
-    let mut shown = Vec::new();
-    for (name, written) in notations(SECRET) {
-        let told = masks.scrub(&format!("{written}\nfine"));
-        assert!(told.ends_with("fine"), "{name}: {told}");
-        if !told.contains(REDACTED) || leaks(&told, &written) {
-            shown.push(format!("{name}: {written} became {told}"));
-        }
-    }
-    assert!(shown.is_empty(), "{}", shown.join("\n"));
 }
 
 /// Numbers without a pattern, the same in every run.
@@ -415,18 +233,6 @@ fn nothing_that_cannot_be_seen_saves_a_secret_from_being_hidden() {
 }
 
 #[test]
-fn what_was_hidden_needs_no_second_look() {
-    let masks = masks(
-        &format!("A='{}'\n", SECRET.replace('\'', "\\'")),
-        "hunter2-open",
-    );
-    for (_, written) in notations(SECRET) {
-        let told = masks.scrub(&written);
-        assert_eq!(masks.scrub(&told), told);
-    }
-}
-
-#[test]
 fn lines_of_one_program_are_searched_together() {
     let masks = masks("API_TOKEN=correct-horse-battery\n", "x");
     let lines: Vec<String> = ["begin", "", "correct-ho", "  rse-battery", "end"]
@@ -440,9 +246,11 @@ fn lines_of_one_program_are_searched_together() {
 
 #[test]
 fn a_log_of_three_hundred_thousand_lines_is_searched_in_seconds() {
-    let env: String = (0..200)
-        .map(|n| format!("NAME_{n}=value-{n}-{}\n", n * 7919))
-        .collect();
+    let lines = (0..200).map(|n| format!("NAME_{n}=value-{n}-{}", n * 7919));
+    let env = lines.collect::<Vec<_>>().join(
+        "
+",
+    );
     let masks = masks(&env, "hunter2-open");
     let line = "2025-10-17T14:30:25Z INFO app::web request{id=17 path=\"/api/v1\"} took 12 ms";
     // A build for tests is many times slower than one that is shipped.

@@ -62,7 +62,7 @@ impl Redactor {
 
     /// A failure without the values.
     #[must_use]
-    pub fn failure(&self, failure: Failure) -> Failure {
+    pub fn failure(&self, failure: &Failure) -> Failure {
         Failure {
             what: self.told(&failure.what),
             because: self.told_lines(&failure.because),
@@ -136,7 +136,7 @@ mod tests {
         plan.env_file_path = Some("conf/app.env".into());
         let mut redactor = Redactor::of(&plan, &Private::default());
         redactor.learn(&plan, Path::new("/nowhere"));
-        let failure = redactor.failure(Failure::new("open sesame and t0ps3cr3t"));
+        let failure = redactor.failure(&Failure::new("open sesame and t0ps3cr3t"));
         assert_eq!(failure.what, "[redacted] and [redacted]");
     }
 
@@ -162,7 +162,7 @@ mod tests {
         redactor.learn(&plan, &dir.path().join("stage"));
         for secret in ["inline-1", "sesame-2", "file-3"] {
             let failure = Failure::new(format!("old-{secret} new-{secret}"));
-            let told = redactor.failure(failure).what;
+            let told = redactor.failure(&failure).what;
             assert_eq!(told, "[redacted] [redacted]");
         }
     }
@@ -189,7 +189,7 @@ mod tests {
             text.len()
         );
         assert!(!text.contains("made-"), "{}", &text[LINE - 20..]);
-        let failure = redactor.failure(Failure::new("x").because(&long).hint(&long));
+        let failure = redactor.failure(&Failure::new("x").because(&long).hint(&long));
         assert!(failure.because[0].len() < LINE + 40 && failure.hints[0].len() < LINE + 40);
     }
 }

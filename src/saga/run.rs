@@ -163,7 +163,7 @@ impl<'a, H: Host> Saga<'a, H> {
             Ok(()) => Ok(()),
             Err(failure) => self.insist(Event::Failed {
                 step,
-                failure: self.redactor.borrow().failure(failure),
+                failure: self.redactor.borrow().failure(&failure),
             }),
         }
     }
@@ -181,7 +181,7 @@ impl<'a, H: Host> Saga<'a, H> {
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
             Err(failure) => {
-                let failure = self.redactor.borrow().failure(failure);
+                let failure = self.redactor.borrow().failure(&failure);
                 let changed = self.journal.borrow().history().has_changed_the_release();
                 let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
                 Event::UndoFailed { step, failure }

@@ -189,7 +189,7 @@ fn a_fault_of_an_env_file_is_told_without_a_piece_of_its_values() {
 fn an_application_that_prints_its_settings_as_it_dies_shows_no_secret() {
     let app = App::running("v1");
     let secret = "Zq7v&xR+k/2w<p9t:8u";
-    let hex: String = secret.bytes().map(|b| format!("{b:02X}")).collect();
+    let hex: Vec<String> = secret.bytes().map(|b| format!("{b:02X}")).collect();
     let base64 = app
         .slot
         .sh(&format!("printf %s 'ana:{secret}' | base64 -w0"));
@@ -210,7 +210,7 @@ fn an_application_that_prints_its_settings_as_it_dies_shows_no_secret() {
             .replace('<', "%3C")
             .replace(':', "%3a"),
         secret.replace('&', "&amp;").replace('<', "&lt;"),
-        hex,
+        hex.concat(),
         base64.trim().to_owned(),
     ];
     let last = "x".repeat(100_000);
