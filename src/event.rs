@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
 
-/// The version of [`Record`] that this build writes; older ones are read, newer ones refused.
-pub const RECORD_VERSION: u32 = 1;
+/// The newest version of [`Record`] that this build knows; older ones are read, newer ones refused.
+pub const RECORD_VERSION: u32 = 2;
 
 /// One line of a run: when, in which order, and what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// The format, [`RECORD_VERSION`].
+    /// The format: [`Event::version`], so that an older reader refuses what it does not know alone.
     pub v: u32,
     /// The position in the run, from 0, without gaps.
     pub seq: u64,
@@ -72,8 +72,16 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// Somebody made a release since the agent died: what it left is nobody's to take back without
+    /// a person's word.
+    Overtaken {
+        /// What was found, and both ways on.
+        failure: Failure,
+    },
     /// A person has the way back tried again that had failed: all of it, from the top.
     Reopened,
+    /// A person keeps what runs: the way back is not tried again.
+    Kept,
     /// Progress and facts.
     Note {
         /// The step that found it.
@@ -86,6 +94,17 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// The version of the record that tells it: the first one whose readers know such an event.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        match self {
+            Self::Overtaken { .. } | Self::Kept => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// A step of a plan, in the order of a deployment.

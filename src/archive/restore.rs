@@ -5,6 +5,7 @@
 
 mod apply;
 mod data;
+mod differing;
 mod left;
 mod plan;
 mod stage;
@@ -13,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use self::apply::Site;
+pub use self::differing::differing;
 pub use self::left::Why;
 use self::left::{Leaving, Left};
 use self::plan::Plan;

@@ -179,7 +179,8 @@ Example:
     /// Settle what an interrupted run left behind, and try a rollback again that had failed
     #[command(after_help = "\
 Examples:
-  landfall recover --deploy-dir /opt/mcp     # after a crash, or once the cause of a failed rollback is gone
+  landfall recover --deploy-dir /opt/mcp          # after a crash, or once the cause of a failed rollback is gone
+  landfall recover --keep --deploy-dir /opt/mcp   # keep what runs instead
   landfall recover --host example.org --user deploy --deploy-dir /opt/mcp")]
     Recover(Recover),
     /// Look for what would make a deployment fail, and say how to mend it
@@ -227,6 +228,9 @@ struct Recover {
     /// Only settle, once the engine of a machine that is booting answers; the unit of `doctor --install` says it
     #[arg(long)]
     boot: bool,
+    /// Keep what runs: let go of the run that could not be taken back, and take nothing back
+    #[arg(long, conflicts_with = "boot")]
+    keep: bool,
     #[command(flatten)]
     look: Look,
 }
@@ -372,10 +376,10 @@ where
         Verb::Thaw(flags) => Command::Thaw(look(flags, around)?),
         Verb::Recover(recover) => Command::Recover {
             request: look(recover.look, around)?,
-            when: if recover.boot {
-                When::AtBoot
-            } else {
-                When::Now
+            when: match (recover.boot, recover.keep) {
+                (true, _) => When::AtBoot,
+                (_, true) => When::ToKeep,
+                _ => When::Now,
             },
         },
         Verb::Doctor(doctor) => Command::Doctor {

@@ -31,6 +31,8 @@ pub enum Errand {
     Settle,
     /// The same, and tries a way back again that had failed.
     SettleByHand,
+    /// The same, and lets go of a way back that had failed: what runs is kept.
+    Keep,
 }
 
 impl Errand {
@@ -48,6 +50,7 @@ impl Errand {
             Self::Install => "install",
             Self::Settle => "settle",
             Self::SettleByHand => "settle-by-hand",
+            Self::Keep => "keep",
         }
     }
 
@@ -60,7 +63,10 @@ impl Errand {
     /// Says whether it may first have to settle what an earlier run left.
     #[must_use]
     pub fn settles(self) -> bool {
-        matches!(self, Self::Settle | Self::SettleByHand | Self::Status)
+        matches!(
+            self,
+            Self::Settle | Self::SettleByHand | Self::Keep | Self::Status
+        )
     }
 
     /// How long it may take.

@@ -12,6 +12,7 @@ use crate::face::errand::Errand;
 use crate::face::operator::{ask, shown};
 use crate::output::escaped::Escaped;
 use crate::request::Request;
+use crate::saga::again::Kept;
 
 /// How long a booting machine's engine may take to answer.
 const BOOT: Duration = Duration::from_mins(5);
@@ -23,6 +24,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub enum When {
     /// A person, now.
     Now,
+    /// A person who keeps what runs.
+    ToKeep,
     /// The machine, as soon as its engine answers after a boot.
     AtBoot,
 }
@@ -31,6 +34,7 @@ pub enum When {
 /// its way back had failed.
 pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Error> {
     let errand = match when {
+        When::ToKeep => return keep(request, show).await,
         When::Now => Errand::SettleByHand,
         When::AtBoot => {
             await_engine(request).await?;
@@ -41,6 +45,24 @@ pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Err
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
     shown(value, show, |all: &Vec<Outcome>| told(all))?;
     Ok(code(&outcomes))
+}
+
+/// Lets go of the run that could not be taken back, if there is one.
+async fn keep(request: &Request, show: Show) -> Result<u8, Error> {
+    let value = ask(request, Errand::Keep, &[]).await?;
+    shown(value, show, kept)
+}
+
+fn kept(kept: &Kept) -> String {
+    let mut lines: Vec<String> = kept.settled.iter().flat_map(one).collect();
+    lines.push(match &kept.kept {
+        Some(id) => format!(
+            "What runs is kept: the run {id} is not taken back any more, and the next deployment starts from what runs."
+        ),
+        None => "No run waits for a person, so there was nothing to keep.".into(),
+    });
+    let lines = lines.iter().map(|line| Escaped::line(line).to_string());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Waits until the engine answers, or has had its time.

@@ -71,6 +71,8 @@ pub const POINTS: &[&str] = &[
     "backup.after",
     "backup.drop.before",
     "backup.drop.after",
+    "generation.write.before",
+    "generation.write.after",
     "files.put.before",
     "files.put.after",
     "restore.before",

@@ -8,6 +8,7 @@ pub mod cmd;
 pub mod compose;
 pub mod docker;
 pub mod foreign;
+pub mod generation;
 pub mod ground;
 pub mod http;
 pub mod judge;
@@ -29,7 +30,7 @@ use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
-use crate::host::tree::Home;
+use crate::host::tree::{Differing, Home};
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
@@ -377,6 +378,17 @@ pub trait Host: Sized {
         data: Data,
         run: &RunDir,
     ) -> Result<Restored>;
+    /// What is not as a backup has it, the data aside.
+    async fn differing(
+        &self,
+        description: &Description,
+        parts: &Parts,
+        run: &RunDir,
+    ) -> Result<Vec<Differing>>;
+    /// The run whose release lies in the deploy directory, if one has said so.
+    async fn generation(&self) -> Result<Option<String>>;
+    /// Notes on the deploy directory itself whose release lies in it.
+    async fn set_generation(&self, run: Option<&str>) -> Result<()>;
     /// The backups there are, newest first.
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// Makes sure that a backup's archive is what its description says, all of it.

@@ -21,12 +21,12 @@ use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose};
 use crate::host::ground::Ground;
-use crate::host::tree::Home;
 use crate::host::tree::scope::OWN_NAME;
+use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Restored, Result, Telling, Volumes, Writer, docker, http, site,
+    Restored, Result, Telling, Volumes, Writer, docker, generation, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -259,6 +259,26 @@ impl Host for Server {
         fault!(around "restore" => self
             .beside(move |_| site::restore(&ground, &site, &description, &parts, data, &run))
             .await)
+    }
+
+    async fn differing(
+        &self,
+        description: &Description,
+        parts: &Parts,
+        run: &RunDir,
+    ) -> Result<Vec<Differing>> {
+        let (ground, site) = (self.ground()?, self.site.clone());
+        let (description, parts, run) = (description.clone(), parts.clone(), run.clone());
+        self.beside(move |_| site::differing(&ground, &site, &description, &parts, &run))
+            .await
+    }
+
+    async fn generation(&self) -> Result<Option<String>> {
+        generation::read(self.ground()?.deploy())
+    }
+
+    async fn set_generation(&self, run: Option<&str>) -> Result<()> {
+        generation::write(self.ground()?.deploy(), run)
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {

@@ -14,7 +14,7 @@ use crate::archive::{Description, Entry, EntryKind, Release, retention, space, w
 use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
-use crate::host::tree::{self, Home, NewFile, Put, Scope, Snapshot, Us, whose};
+use crate::host::tree::{self, Differing, Home, NewFile, Put, Scope, Snapshot, Us, whose};
 use crate::host::{Restored, Result};
 use crate::plan::{Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir, name};
@@ -365,6 +365,26 @@ pub fn restore(
         changed,
         left: left.collect(),
     })
+}
+
+/// What is not as a backup has it; what is half-written by us aside.
+pub fn differing(
+    ground: &Ground,
+    site: &Site,
+    description: &Description,
+    parts: &Parts,
+    run: &RunDir,
+) -> Result<Vec<Differing>> {
+    let scope = parts_of(ground, site, parts)?
+        .with_data(&description.data)
+        .excluding(&description.exclude)?;
+    let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
+    let options = put_back::Options {
+        data: Data::LeaveAlone,
+        scope: &scope,
+        snapshot: snapshot.as_ref(),
+    };
+    put_back::differing(description, ground.deploy(), &options)
 }
 
 /// Which paths belong to containers, and which to the release all the same.

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-pub use difference::{Difference, diff};
+pub use difference::{Difference, Differing, Drift, diff};
 pub use home::Home;
 pub use mirror::{NewFile, mirror, remove_mirror};
 pub use put::{Put, make_dir, put_file};

@@ -141,7 +141,11 @@ impl<W: Write> Log<W> {
             Event::UndoFailed { failure, .. } => {
                 self.close(record.at, "could not be taken back", Some(failure));
             }
+            Event::Overtaken { failure } => {
+                self.close(record.at, "left as it is", Some(failure));
+            }
             Event::Reopened => self.say("the way back had failed and is tried again"),
+            Event::Kept => self.say("what runs is kept: the way back is not tried again"),
             Event::Note { note, .. } => self.note(note, record.at),
             Event::Finished { .. } => self.end_group(),
         }

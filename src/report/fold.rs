@@ -35,7 +35,13 @@ impl Report {
                 self.undo_failure.get_or_insert_with(|| failure.clone());
                 self.settle();
             }
+            Event::Overtaken { failure } => {
+                self.leave_open(record.at);
+                self.undo_failure = Some(failure.clone());
+                self.settle();
+            }
             Event::Reopened => self.reopen(),
+            Event::Kept => {}
             Event::Note { note, .. } => self.note(note),
             Event::Finished { outcome } => self.finish(outcome),
         }
@@ -77,6 +83,14 @@ impl Report {
             entry.result = result;
             entry.ended_at = Some(at);
             entry.duration_ms = ms_between(entry.started_at, at);
+        }
+    }
+
+    /// What was about to be taken back stays as it is.
+    fn leave_open(&mut self, at: DateTime<Utc>) {
+        let open = self.steps.iter().rfind(|s| s.ended_at.is_none());
+        if let Some(step) = open.map(|s| s.step) {
+            self.end(step, StepResult::UndoFailed, at);
         }
     }
 

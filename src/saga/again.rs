@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::archive::Description;
 use crate::event::{Event, Failure, Outcome};
@@ -14,6 +15,7 @@ use crate::host::{Host, Result};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, name};
 use crate::saga::release::advice;
+use crate::saga::run::Word;
 use crate::saga::{journal, lock, run, runs, settle};
 
 /// Settles every unfinished run of a deploy directory, and tries a way back again that had failed:
@@ -43,15 +45,44 @@ async fn back<H: Host>(
     let Some(_claim) = dir.claim() else {
         return Ok(None);
     };
-    let mut journal = settle::opened(&dir, &id, warn)?;
+    let journal = settle::opened(&dir, &id, warn)?;
     let Some(plan) = journal.history().plan().cloned() else {
         return Ok(None);
     };
     let host = host.at(&plan.site);
     refuse_mended(&host, &plan, &dir).await?;
-    journal.append(Event::Reopened)?;
-    let resumed = Box::pin(run::resume(&host, &dir, journal));
+    let resumed = Box::pin(run::resume(&host, &dir, journal, Word::Persons));
     resumed.await.map(Some)
+}
+
+/// Settles every unfinished run of a deploy directory, and lets go of the one that could not be
+/// taken back: a person keeps what runs. The runs that were settled, and the one that was let go of.
+pub async fn keep<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Kept> {
+    let holder = || runs::holder(state, "");
+    let lock = lock::take(&site.deploy_dir, settle::LOCK, holder, |_| {}).await?;
+    host.stand_on(lock.home());
+    let settled = settle::take_up(host, state, "", site, &|_| {}).await?;
+    let mut kept = None;
+    if let Some(id) = runs::stuck(state, site) {
+        let dir = RunDir::of(state, &id);
+        if let Some(_claim) = dir.claim() {
+            let mut journal = settle::opened(&dir, &id, &|_| {})?;
+            journal.append(Event::Kept)?;
+            let ended = run::resume(host, &dir, journal, Word::Nobodys);
+            Box::pin(ended).await?;
+            kept = Some(id);
+        }
+    }
+    Ok(Kept { settled, kept })
+}
+
+/// What came of a person's word that what runs is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How runs ended that had to be settled first.
+    pub settled: Vec<Outcome>,
+    /// The run whose way back is not tried again; none where none was open.
+    pub kept: Option<String>,
 }
 
 /// Refuses where containers were made since the way back failed: somebody has mended it by hand, or

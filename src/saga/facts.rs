@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Release;
 use crate::event::{Failure, ServiceImage};
+use crate::host::tree::Differing;
 use crate::host::{Config, Container, Result};
 use crate::saga::disk::{self, Claim};
 
@@ -210,6 +211,23 @@ pub struct Pulled {
     pub new: Vec<String>,
 }
 
+/// Whose release lay in the deploy directory before this run's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The run that had made it; none where nobody had noted one.
+    pub before: Option<String>,
+}
+
+/// What was there at a moment when nobody but this run had done anything.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// The IDs of the project's containers.
+    pub containers: Vec<String>,
+    /// What was not as this run's backup has it.
+    pub files: Vec<Differing>,
+}
+
 /// The names of the facts.
 pub mod name {
     /// The [`crate::plan::Plan`], for when the journal's own cannot be read.
@@ -236,6 +254,18 @@ pub mod name {
     pub const CHANGED: &str = "changed";
     /// A compose file that names the images of a release where its own name others.
     pub const IMAGES: &str = "landfall-images";
+    /// [`super::Generation`].
+    pub const GENERATION: &str = "generation";
+    /// The SHA-256 of the env file that this run brings.
+    pub const ENV_FILE: &str = "env-file";
+    /// The IDs of the images that this run built.
+    pub const BUILT: &str = "built";
+    /// [`super::Seen`], once the hook before the switch has ended.
+    pub const AFTER_HOOK: &str = "after-hook";
+    /// [`super::Seen`], when a person had the way back tried again.
+    pub const REOPENED: &str = "reopened";
+    /// The [`crate::archive::Reference`]s that somebody gave another image since the agent died.
+    pub const MOVED: &str = "moved";
     /// The [`crate::saga::patience::Moment`] until which the runner's word counts.
     pub const DEADLINE: &str = "deadline";
 }

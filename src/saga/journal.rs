@@ -115,7 +115,7 @@ impl Journal {
 
     fn record(&self, event: Event) -> Record {
         Record {
-            v: RECORD_VERSION,
+            v: event.version(),
             seq: self.seq,
             at: disk::now(),
             run: self.run.clone(),
@@ -198,7 +198,7 @@ fn salvaged_lines(
     let events = salvaged(&whole.history, &whole.behind, plan());
     let lines = (first..).zip(events).map(|(seq, event)| {
         text_of(&Record {
-            v: RECORD_VERSION,
+            v: event.version(),
             seq,
             at: disk::now(),
             run: run.to_owned(),

@@ -16,6 +16,7 @@ pub mod run;
 pub mod runs;
 mod salvage;
 pub mod settle;
+pub mod since;
 pub mod steps;
 pub mod tidy;
 
@@ -46,6 +47,9 @@ pub struct History {
     attempts: BTreeMap<Step, u32>,
     failed: Option<(Step, Failure)>,
     undo_failed: Option<Failure>,
+    overtaken: Option<Failure>,
+    reopened: bool,
+    kept: bool,
     outcome: Option<Outcome>,
 }
 
@@ -125,6 +129,24 @@ impl History {
         self.states.keys().any(|step| step.changes_the_release())
     }
 
+    /// Says whether taking a step back was ever begun.
+    #[must_use]
+    pub fn has_begun_to_undo(&self, step: Step) -> bool {
+        self.attempts.contains_key(&step)
+    }
+
+    /// Says whether a step has acted to its end.
+    #[must_use]
+    pub fn has_acted(&self, step: Step) -> bool {
+        self.state(step) == Some(StepState::Acted)
+    }
+
+    /// Says whether a person ever had the way back tried again.
+    #[must_use]
+    pub fn is_reopened(&self) -> bool {
+        self.reopened
+    }
+
     /// The one recovery event: what to push first when a dead agent's run is taken up again.
     ///
     /// Secrets died with the agent, so nothing goes forward any more: before the commit the run
@@ -132,7 +154,7 @@ impl History {
     #[must_use]
     pub fn interruption(&self) -> Option<Event> {
         let plan = self.plan()?;
-        if self.outcome.is_some() {
+        if self.outcome.is_some() || self.overtaken.is_some() {
             return None;
         }
         let step = if self.is_committed() {
@@ -189,14 +211,15 @@ impl History {
         if let Event::Planned { .. } = event {
             return self.plan.is_none();
         }
-        if let Event::Reopened = event {
-            return matches!(self.outcome, Some(Outcome::Stuck { .. }));
+        if let Event::Reopened | Event::Kept = event {
+            return matches!(self.outcome, Some(Outcome::Stuck { .. })) && !self.kept;
         }
         if self.plan.is_none() || self.outcome.is_some() {
             return false;
         }
         match event {
-            Event::Planned { .. } | Event::Reopened => false,
+            Event::Planned { .. } | Event::Reopened | Event::Kept => false,
+            Event::Overtaken { .. } => matches!(next(self), Next::Undo(_)),
             Event::Note { .. } => true,
             Event::Started { step } => {
                 self.state(*step).is_none() && next(self) == Next::Act(*step)
@@ -208,7 +231,7 @@ impl History {
             }
             Event::UndoStarted { step } => next(self) == Next::Undo(*step),
             Event::Undone { step } | Event::UndoFailed { step, .. } => {
-                self.state(*step) == Some(StepState::Undoing)
+                self.overtaken.is_none() && self.state(*step) == Some(StepState::Undoing)
             }
             Event::Finished { outcome } => next(self) == Next::Finish(outcome.clone()),
         }
@@ -243,7 +266,12 @@ impl History {
                 self.set(*step, StepState::UndoFailed);
                 self.undo_failed.get_or_insert(failure.clone());
             }
+            Event::Overtaken { failure } => self.overtaken = Some(failure.clone()),
             Event::Reopened => self.reopen(),
+            Event::Kept => {
+                self.kept = true;
+                self.outcome = None;
+            }
             Event::Finished { outcome } => self.outcome = Some(outcome.clone()),
         }
     }
@@ -252,8 +280,10 @@ impl History {
     /// `Up` too, even if it never began: the undo of `Backup` brought containers up on what there
     /// was, and they must not run while files are put back.
     fn reopen(&mut self) {
+        self.reopened = true;
         self.outcome = None;
         self.undo_failed = None;
+        self.overtaken = None;
         self.attempts.clear();
         let brought_up = self.has_changed_the_release().then_some(Step::Up);
         let last = self.last_started().max(brought_up);
@@ -300,7 +330,7 @@ fn forward(history: &History, plan: &Plan) -> Next {
     }
 }
 
-/// The last step that started and has not been taken back.
+/// The last step that started and has not been taken back, unless somebody made a release since.
 fn back(history: &History, plan: &Plan, failed: Step, cause: &Failure) -> Next {
     let standing = plan.steps().iter().rev().find(|step| {
         !matches!(
@@ -308,19 +338,21 @@ fn back(history: &History, plan: &Plan, failed: Step, cause: &Failure) -> Next {
             None | Some(StepState::Undone | StepState::UndoFailed)
         )
     });
-    if let Some(step) = standing {
+    if let (Some(step), None) = (standing, &history.overtaken) {
         return Next::Undo(*step);
     }
     let (cause, step) = (cause.clone(), failed);
-    Next::Finish(match &history.undo_failed {
-        Some(undo) => Outcome::Stuck {
-            cause,
-            step,
-            undo: undo.clone(),
+    Next::Finish(
+        match history.overtaken.as_ref().or(history.undo_failed.as_ref()) {
+            Some(undo) => Outcome::Stuck {
+                cause,
+                step,
+                undo: undo.clone(),
+            },
+            None if history.has_changed_the_release() => Outcome::RolledBack { cause, step },
+            None => Outcome::Refused { cause, step },
         },
-        None if history.has_changed_the_release() => Outcome::RolledBack { cause, step },
-        None => Outcome::Refused { cause, step },
-    })
+    )
 }
 
 fn planless() -> Outcome {
@@ -339,7 +371,9 @@ fn in_short(event: &Event) -> String {
         Event::UndoStarted { step } => format!("undo started {step}"),
         Event::Undone { step } => format!("undone {step}"),
         Event::UndoFailed { step, .. } => format!("undo failed {step}"),
+        Event::Overtaken { .. } => "overtaken".into(),
         Event::Reopened => "reopened".into(),
+        Event::Kept => "kept".into(),
         Event::Note { step, .. } => format!("note {step}"),
         Event::Finished { outcome } => format!("finished {}", outcome.status()),
     }

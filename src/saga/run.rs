@@ -3,7 +3,7 @@
 //! It refuses to know what any step does. A deadline and the runner's wish to cancel end an act;
 //! nothing ends an undo but itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
@@ -16,7 +16,7 @@ use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
 use crate::saga::release::advice;
 use crate::saga::steps::Run;
-use crate::saga::{Next, next, tidy};
+use crate::saga::{Next, next, since, tidy};
 
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,6 +24,15 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often an undo is tried before a person is asked for: an engine that restarts is away for
 /// some seconds, and nothing else is to keep the old release down.
 const UNDO_TRIES: u32 = 3;
+
+/// Upon whose word a run is taken up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Nobody's: whoever came next found it.
+    Nobodys,
+    /// A person's, who has seen what is there: a way back that ended is opened again.
+    Persons,
+}
 
 /// One run at work.
 pub struct Saga<'a, H> {
@@ -35,6 +44,8 @@ pub struct Saga<'a, H> {
     redactor: RefCell<Redactor>,
     deadline: Instant,
     lock: RefCell<Option<Lock>>,
+    /// Whether somebody may have made a release since this run's agent died.
+    unseen: Cell<bool>,
     early: RefCell<Option<Early>>,
     sampler: RefCell<Option<Sampler>>,
 }
@@ -59,13 +70,24 @@ pub async fn begin<H: Host>(
 }
 
 /// Takes up a run whose agent died, under a lock that is already held.
-pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Result<Outcome> {
+pub async fn resume<H: Host>(
+    host: &H,
+    dir: &RunDir,
+    mut journal: Journal,
+    word: Word,
+) -> Result<Outcome> {
     let Some(plan) = journal.history().plan().cloned() else {
         return match next(journal.history()) {
             Next::Finish(outcome) | Next::Stop(outcome) => Ok(outcome),
             Next::Act(_) | Next::Undo(_) => Err(Failure::new("a run without a plan wants to act")),
         };
     };
+    if word == Word::Persons {
+        if journal.history().has_changed_the_release() {
+            seen_by_a_person(&plan, host, dir).await?;
+        }
+        journal.append(Event::Reopened)?;
+    }
     let committed = journal.history().is_committed();
     let cut = journal.history().interruption().map(|event| match event {
         Event::UndoFailed { step, failure } => Event::UndoFailed {
@@ -83,11 +105,27 @@ pub async fn resume<H: Host>(host: &H, dir: &RunDir, mut journal: Journal) -> Re
         journal.insist(event.clone())?;
     }
     let saga = Saga::new(plan, Private::default(), host, dir, journal, None);
+    saga.unseen.set(word == Word::Nobodys);
     if committed && let Some(Event::Failed { step, failure }) = cut {
         let text = format!("`{step}` did not run to its end: {failure}; run it by hand");
         saga.tell(step, Note::Warned { text });
     }
     saga.drive().await
+}
+
+/// What is there when a person has it taken back is that person's to decide upon, and no news to
+/// whoever settles it later.
+async fn seen_by_a_person<H: Host>(plan: &Plan, host: &H, dir: &RunDir) -> Result<()> {
+    let run = Run {
+        plan,
+        private: &Private::default(),
+        host,
+        dir,
+        lock: &RefCell::default(),
+        tell: &|_| {},
+        changed: true,
+    };
+    since::note_for_a_person(&run).await
 }
 
 impl<'a, H: Host> Saga<'a, H> {
@@ -111,6 +149,7 @@ impl<'a, H: Host> Saga<'a, H> {
             private,
             journal: RefCell::new(journal),
             lock: RefCell::new(lock),
+            unseen: Cell::new(false),
             early: RefCell::default(),
             sampler: RefCell::default(),
         }
@@ -170,8 +209,17 @@ impl<'a, H: Host> Saga<'a, H> {
 
     async fn undo(&self, step: Step) -> Result<()> {
         self.dir.drop_ballast();
+        let so_far = since::SoFar::of(self.journal.borrow().history());
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
+        match self.overtaken(so_far, &tell).await {
+            Ok(None) => self.unseen.set(false),
+            Ok(Some(failure)) => {
+                let failure = self.redactor.borrow().failure(&failure);
+                return self.insist(Event::Overtaken { failure });
+            }
+            Err(failure) => return self.could_not_undo(step, failure),
+        }
         fault!(here "undo.before", step.word());
         let undone = self.take_back(step, &tell).await;
         fault!(here "undo.after", step.word());
@@ -180,14 +228,39 @@ impl<'a, H: Host> Saga<'a, H> {
         self.learn();
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
-            Err(failure) => {
-                let failure = self.redactor.borrow().failure(&failure);
-                let changed = self.journal.borrow().history().has_changed_the_release();
-                let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
-                Event::UndoFailed { step, failure }
-            }
+            Err(failure) => return self.could_not_undo(step, failure),
         };
         self.insist(verdict)
+    }
+
+    fn could_not_undo(&self, step: Step, failure: Failure) -> Result<()> {
+        let failure = self.redactor.borrow().failure(&failure);
+        let changed = self.journal.borrow().history().has_changed_the_release();
+        let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
+        self.insist(Event::UndoFailed { step, failure })
+    }
+
+    /// What somebody made since this run's agent died, if that is not known yet. Where it cannot be
+    /// seen, nothing is taken back.
+    async fn overtaken(
+        &self,
+        so_far: since::SoFar,
+        tell: &dyn Fn(Note),
+    ) -> Result<Option<Failure>> {
+        if !self.unseen.get() || !so_far.changed {
+            return Ok(None);
+        }
+        let mut seen = since::overtaken(&self.run(tell), so_far).await;
+        for _ in 1..UNDO_TRIES {
+            let Err(failure) = &seen else { break };
+            if !may_pass(failure) || !self.host.is_back().await {
+                break;
+            }
+            seen = since::overtaken(&self.run(tell), so_far).await;
+        }
+        seen.map_err(|failure| {
+            Failure::new("it cannot be seen whether somebody made a release since").because(failure)
+        })
     }
 
     /// Takes a step back, more than once where that may help.

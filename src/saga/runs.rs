@@ -33,11 +33,11 @@ pub fn stuck(state: &Path, site: &Site) -> Option<String> {
     ids(state).into_iter().rev().find(open)
 }
 
-/// Says whether a run's way back may still be tried again: it failed, and no later run of the same
-/// directory has ended that was not refused.
+/// Says whether a run's way back may still be tried again: it failed, no person has kept what runs,
+/// and no later run of the same directory has ended that was not refused.
 #[must_use]
 pub fn is_open(state: &Path, id: &str) -> bool {
-    if !is_stuck(state, id) {
+    if !is_stuck(state, id) || is_kept(&RunDir::of(state, id)) {
         return false;
     }
     let own = directory(&RunDir::of(state, id));
@@ -53,6 +53,13 @@ pub fn is_open(state: &Path, id: &str) -> bool {
 
 fn is_stuck(state: &Path, id: &str) -> bool {
     matches!(end_of(&RunDir::of(state, id)), Some(Outcome::Stuck { .. }))
+}
+
+/// Says whether a person has kept what runs instead of having the run taken back.
+#[must_use]
+pub fn is_kept(dir: &RunDir) -> bool {
+    let records = journal::read(&dir.journal()).unwrap_or_default();
+    records.iter().any(|record| record.event == Event::Kept)
 }
 
 /// Says whether a run has begun, so that it has a journal.

@@ -82,8 +82,11 @@ fn step_of(event: &Event) -> Option<Step> {
         | Event::UndoStarted { step }
         | Event::Undone { step }
         | Event::UndoFailed { step, .. } => Some(*step),
-        Event::Planned { .. } | Event::Reopened | Event::Note { .. } | Event::Finished { .. } => {
-            None
-        }
+        Event::Planned { .. }
+        | Event::Overtaken { .. }
+        | Event::Reopened
+        | Event::Kept
+        | Event::Note { .. }
+        | Event::Finished { .. } => None,
     }
 }

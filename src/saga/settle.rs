@@ -12,6 +12,7 @@ use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
+use crate::saga::run::Word;
 use crate::saga::steps::Run;
 use crate::saga::{lock, run, runs, tidy};
 
@@ -92,7 +93,13 @@ pub(super) async fn take_up<H: Host>(
         let Some(_claim) = dir.claim() else { continue };
         warn(format!("the run {id} was interrupted; settling it first"));
         fault!("settle.resume.before");
-        let outcome = Box::pin(run::resume(&host.at(&plan.site), &dir, journal)).await?;
+        let outcome = Box::pin(run::resume(
+            &host.at(&plan.site),
+            &dir,
+            journal,
+            Word::Nobodys,
+        ))
+        .await?;
         fault!("settle.resume.after");
         warn(format!("the run {id} is settled: {}", told(&outcome)));
         outcomes.push(outcome);
@@ -123,6 +130,14 @@ pub(super) fn opened(dir: &RunDir, id: &str, warn: &dyn Fn(String)) -> Result<Jo
 }
 
 fn told(outcome: &Outcome) -> String {
+    let told = in_short(outcome);
+    match outcome {
+        Outcome::Stuck { undo, .. } => format!("{told}: {undo} ({})", undo.hints.join("; ")),
+        _ => told,
+    }
+}
+
+fn in_short(outcome: &Outcome) -> String {
     match outcome.cause() {
         None => outcome.status().to_string(),
         Some((_, cause)) => format!("{} ({cause})", outcome.status()),

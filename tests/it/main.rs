@@ -32,6 +32,7 @@ mod restarts;
 mod retention;
 mod rights;
 mod settle;
+mod since;
 mod sshd;
 mod stuck;
 mod theirs;

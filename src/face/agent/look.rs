@@ -42,6 +42,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         Errand::Engine => told(&Server::new(&site)?.engine().await?.docker),
         Errand::Install => told(&boot::install(&site, state).await?),
         Errand::Settle => told(&settle::all(&Server::new(&site)?, state, &site).await?),
+        Errand::Keep => told(&again::keep(&Server::new(&site)?, state, &site).await?),
         Errand::SettleByHand => told(&again::by_hand(&Server::new(&site)?, state, &site).await?),
     }
 }

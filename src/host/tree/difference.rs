@@ -17,6 +17,30 @@ pub struct Difference {
     pub change: Change,
 }
 
+/// A path that is not as a backup has it, and what it is instead.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Differing {
+    /// The path.
+    pub path: String,
+    /// What is there; none if nothing is.
+    pub now: Option<Entry>,
+    /// How it changed.
+    pub kind: Drift,
+}
+
+/// What became of a path since a backup was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drift {
+    /// It holds something else, or is there instead of nothing.
+    Content,
+    /// The same, as it happens beside a release: something was written behind its end, as into a
+    /// log, or it belongs to somebody who does not deploy.
+    Aside,
+    /// It is gone, or it only has other permissions.
+    Other,
+}
+
 /// How a path differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

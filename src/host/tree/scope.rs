@@ -11,6 +11,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{Us, name};
 use crate::event::Failure;
+use crate::host::generation;
 
 /// The name at the top of a deploy directory that is Landfall's own.
 pub const OWN_NAME: &str = ".landfall";
@@ -41,7 +42,7 @@ pub struct Scope {
 
 impl Scope {
     /// The whole of a deploy directory but for what Landfall keeps in it: its backup directory, if
-    /// that lies inside, and `.landfall`.
+    /// that lies inside, `.landfall`, and the note of whose release it is.
     pub fn of(deploy_dir: &Path, backup_dir: &Path) -> Result<Self, Failure> {
         Self::around(&resolved(deploy_dir), &resolved(backup_dir))
     }
@@ -49,7 +50,7 @@ impl Scope {
     /// The same for paths without links.
     pub fn around(deploy: &Path, backup: &Path) -> Result<Self, Failure> {
         let mut scope = Self {
-            left: vec![OWN_NAME.to_owned()],
+            left: [OWN_NAME, generation::FILE].map(ToOwned::to_owned).into(),
             us: Us::now(),
             ..Self::default()
         };
@@ -299,6 +300,8 @@ mod tests {
             ("backups", Part::Left),
             ("backups/x.tar.gz", Part::Left),
             (".landfall/lock", Part::Left),
+            (".landfall-generation", Part::Left),
+            ("sub/.landfall-generation", Part::Release),
             ("sub/.landfall", Part::Release),
             ("a/b/x.log", Part::Left),
             ("data/x.log", Part::Left),

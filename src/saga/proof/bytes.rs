@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::explore::{self, Trail};
 use super::life::{Keep, State};
 use super::scenes::Scene;
-use crate::event::{Event, Outcome, Status};
+use crate::event::{Event, Outcome, RECORD_VERSION, Status};
 use crate::saga::journal::{self, parse_line};
 
 /// How many bytes are passed over from one change to the next; a build that is not optimised is
@@ -206,7 +206,7 @@ fn newer_line(line: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(line).unwrap();
     let json = text.split_once(' ').unwrap().1.trim_end();
     let json = json
-        .replacen("\"v\":1", "\"v\":2", 1)
+        .replacen("\"v\":1", &format!("\"v\":{}", RECORD_VERSION + 1), 1)
         .replacen("\"event\":\"", "\"event\":\"re", 1);
     let sum = crc32fast::hash(json.as_bytes());
     format!("{sum:08x} {json}\n").into_bytes()

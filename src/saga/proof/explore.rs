@@ -186,12 +186,7 @@ pub fn settle(
     first: usize,
     keep: Keep,
 ) -> std::result::Result<Option<Status>, String> {
-    for nth in first.max(1)..first + LIVES {
-        if is_over(scene, &trail) {
-            break;
-        }
-        trail = life(scene, &trail, nth, &[], keep).1;
-    }
+    trail = until_over(scene, trail, first, keep);
     let status = judge(scene, &trail)?;
     let every_third = keep != Keep::End || trail.print().1.is_multiple_of(3);
     if status == Some(Status::RollbackFailed) && every_third {
@@ -200,20 +195,49 @@ pub fn settle(
     Ok(status)
 }
 
-/// A person has the way back tried again, and nothing fails any more: it comes to its end.
-fn again(scene: &Rc<Scene>, stuck: &Trail) -> std::result::Result<(), String> {
+/// Settles a run until it is over.
+fn until_over(scene: &Rc<Scene>, mut trail: Trail, first: usize, keep: Keep) -> Trail {
+    for nth in first.max(1)..first + LIVES {
+        if is_over(scene, &trail) {
+            break;
+        }
+        trail = life(scene, &trail, nth, &[], keep).1;
+    }
+    trail
+}
+
+/// Settles a run whose agent died; how it ended by its journal.
+pub fn settled(scene: &Rc<Scene>, trail: Trail) -> (Trail, Option<Status>) {
+    let after = until_over(scene, trail, 1, Keep::End);
+    let journal = after.state.disk.content(&journal_of(scene));
+    let last = last_record(journal.unwrap_or_default());
+    let status = last.and_then(|record| match record.event {
+        Event::Finished { outcome } => Some(outcome.status()),
+        _ => None,
+    });
+    (after, status)
+}
+
+/// The life of an agent that takes a run back upon a person's word.
+pub fn reopened(scene: &Rc<Scene>, stuck: &Trail, keep: Keep) -> Life {
     let mut state = stuck.state.clone();
     Rc::make_mut(&mut state.world).dangers.clear();
-    life::begin(scene, state, &[], Keep::End);
-    let asked = RUNTIME.with(|runtime| runtime.block_on(by_hand(scene)));
+    life::begin(scene, state, &[], keep);
+    // What came of it is in the journal.
+    let _ = RUNTIME.with(|runtime| runtime.block_on(by_hand(scene)));
+    life::end()
+}
+
+/// A person has the way back tried again, and nothing fails any more: it comes to its end.
+pub fn again(scene: &Rc<Scene>, stuck: &Trail) -> std::result::Result<(), String> {
     let mended = Trail {
-        state: life::end().state,
+        state: reopened(scene, stuck, Keep::End).state,
         told: None,
         struck: stuck.struck,
     };
     match judge(scene, &mended)? {
         Some(Status::RolledBack | Status::Refused) => Ok(()),
-        other => Err(format!("it ended as {other:?} ({asked:?})")),
+        other => Err(format!("it ended as {other:?}")),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::compose::Version;
-use crate::host::tree::Home;
+use crate::host::tree::{Differing, Home};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
     Restored, Result, Telling, Volumes, Writer,
@@ -91,6 +91,23 @@ impl Host for Fake {
             changed,
             left: Vec::new(),
         })
+    }
+
+    async fn differing(
+        &self,
+        description: &Description,
+        _: &Parts,
+        _: &RunDir,
+    ) -> Result<Vec<Differing>> {
+        backups::differing(description)
+    }
+
+    async fn generation(&self) -> Result<Option<String>> {
+        see("generation", |w| w.generation.clone())
+    }
+
+    async fn set_generation(&self, run: Option<&str>) -> Result<()> {
+        files::set_generation(run)
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {

@@ -10,7 +10,7 @@ use super::life::{Struck, named_event};
 use super::scenes::Scene;
 use super::world::{Backup, Case, KEEPER, World};
 use crate::archive::Purpose;
-use crate::event::{Event, Outcome, Record, Status};
+use crate::event::{Event, FailureKind, Outcome, Record, Status};
 use crate::host::State;
 use crate::saga::journal::parse_line;
 
@@ -62,7 +62,9 @@ pub fn judge(scene: &Scene, trail: &Trail) -> Result<Option<Status>, String> {
         Some(Outcome::Refused { .. }) => is_old(scene, world, Exactly::Untouched, trail)?,
         Some(Outcome::RolledBack { .. }) => is_old(scene, world, Exactly::Again, trail)?,
         Some(Outcome::Stuck { cause, undo, .. }) => {
-            if trail.struck != Struck::Undo {
+            // Three deaths in one undo are as good as a fault in it.
+            let is_hopeless = undo.kind == FailureKind::Interrupted;
+            if trail.struck != Struck::Undo && !is_hopeless {
                 return Err(format!(
                     "stuck, and no undo was made to fail: {cause} / {undo}"
                 ));

@@ -18,6 +18,7 @@ mod random;
 mod scenes;
 mod search;
 mod seed;
+mod since;
 mod table;
 mod world;
 

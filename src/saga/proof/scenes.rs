@@ -231,29 +231,31 @@ fn running(text: &str) -> World {
     world
 }
 
-fn plan(dir: &Path) -> Plan {
+fn plan(dir: &Path, shipped: &Files) -> Plan {
     let mut plan = sample::deploy();
     dir.clone_into(&mut plan.site.deploy_dir);
     plan.site.backup_dir = dir.join("backups");
     // Whoever would wait for the lock in a proof would wait for ever.
     plan.lock_timeout = 0;
-    let file = |path: &str| PlannedFile {
-        path: path.into(),
+    // What is in a file stands for its sum here.
+    let file = |(path, content): (&String, &String)| PlannedFile {
+        path: path.clone(),
         mode: 0o644,
         size: 1,
-        sha256: String::new(),
+        sha256: content.clone(),
     };
-    plan.files = vec![file(COMPOSE), file(CONF)];
+    plan.files = shipped.iter().map(file).collect();
     plan
 }
 
 fn deploy(name: &'static str, dir: &Path, old: &str, new: &str) -> Scene {
+    let shipped = files(new, "conf 2");
     Scene {
         name,
-        plan: plan(dir),
+        plan: plan(dir, &shipped),
         old: running(old),
         new: World::default(),
-        shipped: files(new, "conf 2"),
+        shipped,
         spent: Vec::new(),
         registry: registry([old, new]),
     }

@@ -21,6 +21,8 @@ enum Place {
     Back(Option<usize>),
     /// That step is being taken back.
     Undoing(usize),
+    /// Somebody made a release since, or a person keeps what runs: nothing more is taken back.
+    Left,
     /// Over.
     Over,
     /// Over, and a person may have the way back tried again.
@@ -43,20 +45,23 @@ enum What {
     RefusedEnd,
     BackEnd,
     StuckEnd,
+    Overtaken,
     Reopened,
+    Kept,
 }
 
 /// The table: what may follow in a place. Everything else is refused.
 fn table(place: Place, past: &Past, steps: &[Step]) -> Vec<What> {
     use What::{
-        BackEnd, Cut, Failed, GoodEnd, Note, Planned, RefusedEnd, Reopened, Started, StuckEnd,
-        Succeeded, UndoFailed, UndoStarted, Undone,
+        BackEnd, Cut, Failed, GoodEnd, Kept, Note, Overtaken, Planned, RefusedEnd, Reopened,
+        Started, StuckEnd, Succeeded, UndoFailed, UndoStarted, Undone,
     };
     let commit = at(steps, Step::Commit);
     match place {
         Place::Empty => vec![Planned],
         Place::Over => vec![],
-        Place::Stuck => vec![Reopened],
+        Place::Stuck => vec![Reopened, Kept],
+        Place::Left => vec![Note, StuckEnd],
         // Before the first step it may be cut off; behind a step, that step may.
         Place::Between(0) => vec![Note, Started(0), Cut(0)],
         Place::Between(n) if n == steps.len() => vec![Note, GoodEnd],
@@ -64,12 +69,12 @@ fn table(place: Place, past: &Past, steps: &[Step]) -> Vec<What> {
         Place::Between(n) if n > commit => vec![Note, Started(n), Cut(n)],
         Place::Between(n) => vec![Note, Started(n), Cut(n - 1)],
         Place::Acting(n) => vec![Note, Succeeded(n), Failed(n), Cut(n)],
-        Place::Back(Some(n)) => vec![Note, UndoStarted(n)],
+        Place::Back(Some(n)) => vec![Note, UndoStarted(n), Overtaken],
         Place::Back(None) if past.stuck => vec![Note, StuckEnd],
         Place::Back(None) if past.changed => vec![Note, BackEnd],
         Place::Back(None) => vec![Note, RefusedEnd],
         // A death while a step is taken back is no news: it is taken back again.
-        Place::Undoing(n) => vec![Note, UndoStarted(n), Undone(n), UndoFailed(n)],
+        Place::Undoing(n) => vec![Note, UndoStarted(n), Undone(n), UndoFailed(n), Overtaken],
     }
 }
 
@@ -82,6 +87,7 @@ fn at(steps: &[Step], step: Step) -> usize {
 struct Past {
     changed: bool,
     stuck: bool,
+    kept: bool,
     failed: Option<usize>,
 }
 
@@ -136,7 +142,9 @@ fn event(what: What, past: &Past, plan: &Plan) -> Event {
         What::StuckEnd => Event::Finished {
             outcome: Outcome::Stuck { cause, step, undo },
         },
+        What::Overtaken => Event::Overtaken { failure: cause },
         What::Reopened => Event::Reopened,
+        What::Kept => Event::Kept,
     }
 }
 
@@ -158,7 +166,13 @@ fn everything(steps: &[Step]) -> Vec<What> {
         What::BackEnd,
         What::StuckEnd,
     ];
-    let whole = [What::Planned, What::Note, What::Reopened];
+    let whole = [
+        What::Planned,
+        What::Note,
+        What::Overtaken,
+        What::Reopened,
+        What::Kept,
+    ];
     (0..steps.len())
         .flat_map(of_step)
         .chain(whole)
@@ -190,7 +204,13 @@ fn onward(place: Place, what: What, past: &mut Past, steps: &[Step]) -> Place {
             Place::Back(n.checked_sub(1))
         }
         What::GoodEnd | What::RefusedEnd | What::BackEnd => Place::Over,
+        What::StuckEnd if past.kept => Place::Over,
         What::StuckEnd => Place::Stuck,
+        What::Overtaken => Place::Left,
+        What::Kept => {
+            past.kept = true;
+            Place::Left
+        }
         What::Reopened => {
             past.stuck = false;
             let up = past.changed.then(|| at(steps, Step::Up));

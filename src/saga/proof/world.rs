@@ -33,6 +33,8 @@ pub struct World {
     /// Runs whose half-written archive lies about.
     pub partial: BTreeSet<String>,
     pub networks: BTreeSet<String>,
+    /// The run whose release the deploy directory says it is.
+    pub generation: Option<String>,
     /// Runs whose stage lies beside the release.
     pub staged: BTreeSet<String>,
     /// How many containers were ever made.
@@ -122,6 +124,7 @@ impl World {
             (timestamp, halves).hash(&mut hasher);
         }
         (&self.partial, &self.networks, &self.staged, self.made).hash(&mut hasher);
+        self.generation.hash(&mut hasher);
         self.dangers.iter().for_each(|d| d.what.hash(&mut hasher));
         hasher.finish()
     }

@@ -8,6 +8,7 @@ pub mod aside;
 pub mod compare;
 pub mod data;
 pub mod drift;
+pub mod generation;
 pub mod joined;
 pub mod leftovers;
 pub mod mounts;

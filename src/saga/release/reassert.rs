@@ -12,6 +12,7 @@ use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
 use crate::saga::release::{aside, joined, leftovers, mounts, named, networks, record, strangers};
+use crate::saga::since;
 use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it.
@@ -29,8 +30,11 @@ pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     };
     let drifted = bring_up(run, &host, release, way, &still_aside).await?;
     aside::put_back(run, before).await?;
-    mean(run, release.references.iter()).await?;
-    unmean(run, release).await?;
+    let moved = since::moved(run)?;
+    let is_ours = |r: &&Reference| moved.iter().all(|m| m.reference != r.reference);
+    mean(run, release.references.iter().filter(is_ours)).await?;
+    unmean(run, release.references.iter().filter(is_ours)).await?;
+    since::leave_moved(run).await?;
     networks::remove_new(run, before).await?;
     networks::stand(run, before).await?;
     stop_what_idled(run, before).await?;
@@ -46,7 +50,7 @@ pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     bring_up(run, &host, release, Way::Forth, &[]).await?;
     let runs = |r: &&Reference| release.services.iter().any(|s| s.image == r.reference);
     mean(run, release.references.iter().filter(|r| !runs(r))).await?;
-    unmean(run, release).await?;
+    unmean(run, release.references.iter()).await?;
     same_again(run, &host, release, Exactness::Images).await
 }
 
@@ -87,8 +91,11 @@ async fn point<H: Host>(run: &Run<'_, H>, to: &str, id: &str, digest: Option<&st
 }
 
 /// Lets go of references that meant nothing; the containers that used them are gone by now.
-async fn unmean<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
-    for known in release.references.iter().filter(|r| r.image_id.is_none()) {
+async fn unmean<H: Host>(
+    run: &Run<'_, H>,
+    references: impl Iterator<Item = &Reference>,
+) -> Result<()> {
+    for known in references.filter(|r| r.image_id.is_none()) {
         if run.host.image(&known.reference).await?.is_some()
             && let Err(failure) = run.host.untag(&known.reference).await
         {

@@ -4,12 +4,18 @@
 
 use crate::event::{Failure, Step};
 use crate::host::{Host, Result};
+use crate::saga::since;
 use crate::saga::steps::Run;
 use crate::secret::Secret;
 
 /// Runs the command if there is one.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    run_hook(run, Step::PreDeploy, run.private.pre_deploy.as_ref()).await
+    if run.private.pre_deploy.is_none() {
+        return Ok(());
+    }
+    let done = run_hook(run, Step::PreDeploy, run.private.pre_deploy.as_ref()).await;
+    let noted = since::note_after_hook(run).await;
+    done.and(noted)
 }
 
 /// Runs a hook; its lines go to the records.

@@ -9,11 +9,12 @@ use crate::archive::restore::Data;
 use crate::host::{Host, Restored, Result, Writer};
 use crate::plan::Goal;
 use crate::saga::facts::name;
-use crate::saga::release::data;
+use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
 
 /// Reconciles the tree to the backup that the operator chose.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    generation::take(run).await?;
     if let Some(names) = stop_writers(run).await? {
         run.warn(format!(
             "stopped {names}: their data is replaced; the safety backup was made while they ran, \
@@ -52,7 +53,8 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     changed.extend(earlier.unwrap_or_default());
     changed.sort();
     changed.dedup();
-    run.dir.keep(name::CHANGED, &changed)
+    run.dir.keep(name::CHANGED, &changed)?;
+    generation::give_back(run).await
 }
 
 /// The paths that were put back; of those that were left alone somebody is told.

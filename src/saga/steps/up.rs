@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use crate::event::{Failure, FailureKind, Note, ServiceImage};
+use crate::host::compose::built_names;
 use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
-use crate::saga::facts::Wanted;
+use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
 use crate::saga::release::{leftovers, mounts, reassert, strangers, witness};
 use crate::saga::steps::{Run, verify};
@@ -132,7 +133,27 @@ async fn build<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
         return Ok(());
     }
     let say = |line: &str| run.say(line);
-    run.host.build(&wanted.config.project, &built, &say).await
+    run.host.build(&wanted.config.project, &built, &say).await?;
+    run.dir
+        .keep(name::BUILT, &ids_of(run, wanted, &built).await?)
+}
+
+/// The IDs of what was built.
+async fn ids_of<H: Host>(
+    run: &Run<'_, H>,
+    wanted: &Wanted,
+    built: &[String],
+) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for service in built {
+        let config = wanted.config.service(service);
+        let own = config.and_then(|s| s.image.clone());
+        let names = built_names(&wanted.config.project, service);
+        for name in own.into_iter().chain(names) {
+            ids.extend(run.host.image(&name).await?.map(|image| image.id));
+        }
+    }
+    Ok(ids)
 }
 
 /// The compose file's own reference means the new image from here on.

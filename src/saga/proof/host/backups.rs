@@ -10,7 +10,8 @@ use crate::archive::catalogue::{self, Latest, Listed, Unusable};
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
 use crate::event::Failure;
 use crate::host::Result;
-use crate::host::tree::diff;
+use crate::host::tree::difference::Change;
+use crate::host::tree::{Differing, Drift, diff};
 use crate::plan::Plan;
 use crate::saga::proof::danger;
 use crate::saga::proof::world::{Backup, Files, is_data};
@@ -112,6 +113,23 @@ pub fn check(description: &Description) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new("the archive is gone"))
+}
+
+/// The files that hold something else than in a backup.
+pub fn differing(description: &Description) -> Result<Vec<Differing>> {
+    let now = see("differing", |w| tree(&w.files))?;
+    let of = |entries: &[Entry], path: &str| entries.iter().find(|e| e.path == path).cloned();
+    let differences = diff(&description.tree, &now).into_iter();
+    Ok(differences
+        .map(|d| Differing {
+            kind: match d.change {
+                Change::Missing => Drift::Other,
+                _ => Drift::Content,
+            },
+            now: of(&now, &d.path),
+            path: d.path,
+        })
+        .collect())
 }
 
 pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {

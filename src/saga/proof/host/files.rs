@@ -84,3 +84,14 @@ pub fn restore(description: &Description) -> Result<Vec<String>> {
     let files = files.ok_or_else(|| Failure::new("the archive is gone"))?;
     put("restore", reconciling(&files))
 }
+
+pub fn set_generation(run: Option<&str>) -> Result<()> {
+    let (scene, run) = (scene(), run.map(ToOwned::to_owned));
+    act(
+        "note a generation",
+        vec![effect(move |world| {
+            danger::release_change(world, &scene, "a generation");
+            world.generation = run;
+        })],
+    )
+}
