@@ -168,6 +168,13 @@ impl Step {
         )
     }
 
+    /// Says whether anything is done to take the step back.
+    #[must_use]
+    pub fn has_an_undo(self) -> bool {
+        matches!(self, Self::Stage | Self::Pull | Self::Backup | Self::Up)
+            || matches!(self, Self::Files | Self::Restore)
+    }
+
     /// Says whether the step lies behind the point of no return.
     #[must_use]
     pub fn follows_commit(self) -> bool {

@@ -207,14 +207,64 @@ pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<Latest<'a
     }))
 }
 
-/// What its own run and later ones brought since a backup was taken. Those that were taken back
-/// again count too: what they brought is gone.
+/// What its own run and later ones of its project brought since a backup was taken. Those that were
+/// taken back again count too: what they brought is gone.
 #[must_use]
 pub fn brought_since(list: &[Listed], backup: &Description) -> Vec<String> {
-    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
-    let since = described.filter(|d| d.timestamp >= backup.timestamp);
-    let brought: BTreeSet<&String> = since.flat_map(|d| &d.brings).collect();
+    let own = since(list, backup).filter(|d| d.release.project == backup.release.project);
+    let brought: BTreeSet<&String> = own.flat_map(|d| &d.brings).collect();
     brought.into_iter().cloned().collect()
+}
+
+/// What its own run and later ones of its project put in place since a backup was taken, and so what
+/// a rollback to it takes back.
+#[must_use]
+pub fn shipped_since(list: &[Listed], backup: &Description) -> Vec<String> {
+    let own = since(list, backup).filter(|d| d.release.project == backup.release.project);
+    let shipped: BTreeSet<&String> = own.flat_map(|d| d.ships.iter().chain(&d.brings)).collect();
+    shipped.into_iter().cloned().collect()
+}
+
+/// What is another project's in the same directory: what its runs put in place since a backup was
+/// taken, and the compose files that its containers were made from.
+#[must_use]
+pub fn of_others(list: &[Listed], backup: &Description) -> Vec<String> {
+    let is_other = |d: &&Description| d.release.project != backup.release.project;
+    let shipped = since(list, backup).filter(is_other);
+    let shipped = shipped.flat_map(|d| d.ships.iter().chain(&d.brings));
+    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
+    let files = described.filter(is_other).flat_map(|d| {
+        let files = d.release.compose_files.iter();
+        files.map(|file| {
+            let below = Path::new(file).strip_prefix(&d.deploy_dir);
+            below.map_or(file.clone(), |path| path.to_string_lossy().into_owned())
+        })
+    });
+    let all: BTreeSet<String> = shipped.cloned().chain(files).collect();
+    // What both were made from belongs to both, and goes back with either.
+    let own = &backup.release.compose_files;
+    let is_own = |path: &String| own.iter().any(|o| Path::new(o).ends_with(path));
+    all.into_iter().filter(|path| !is_own(path)).collect()
+}
+
+fn since<'l>(list: &'l [Listed], backup: &Description) -> impl Iterator<Item = &'l Description> {
+    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
+    let timestamp = backup.timestamp.clone();
+    described.filter(move |d| d.timestamp >= timestamp)
+}
+
+/// Says whether a backup is of a project; one that cannot be read may be anybody's.
+#[must_use]
+pub fn is_of(listed: &Listed, project: &str) -> bool {
+    let description = listed.description.as_ref();
+    description.map_or(true, |d| d.release.project == project)
+}
+
+/// The projects that there are backups of.
+#[must_use]
+pub fn projects(list: &[Listed]) -> BTreeSet<String> {
+    let described = list.iter().filter_map(|l| l.description.as_ref().ok());
+    described.map(|d| d.release.project.clone()).collect()
 }
 
 /// Why a backup is not what `latest` means.
@@ -223,6 +273,10 @@ fn objection(listed: &Listed, current: &mut Current) -> Result<Option<String>, F
         Ok(description) => description,
         Err(why) => return Ok(Some(why.to_string())),
     };
+    let project = &description.release.project;
+    if *project != current.release.project {
+        return Ok(Some(format!("it is of the project `{project}`")));
+    }
     if let Some(why) = unfit(description) {
         return Ok(Some(why));
     }

@@ -56,6 +56,10 @@ pub struct Description {
     /// from among data.
     #[serde(default)]
     pub brings: Vec<String>,
+    /// What the run that made it was about to put in place, whatever was there: a rollback of another
+    /// project leaves it alone.
+    #[serde(default)]
+    pub ships: Vec<String>,
     /// The globs that were left out.
     #[serde(default)]
     pub exclude: Vec<String>,

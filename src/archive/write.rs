@@ -207,6 +207,7 @@ impl Draft<'_> {
             tree: gathered.snapshot.entries().to_vec(),
             data: scope.data().to_vec(),
             brings: brought(scope, gathered.snapshot.entries()),
+            ships: scope.ships().to_vec(),
             exclude: scope.patterns().iter().cloned().chain(unread).collect(),
             origin: self.request.origin.clone(),
         }

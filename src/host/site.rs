@@ -2,6 +2,7 @@
 //!
 //! It refuses to know Docker and Compose; what belongs to containers is told to it.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -356,7 +357,8 @@ pub fn restore(
         scope: &scope,
         snapshot: snapshot.as_ref(),
     };
-    let report = put_back::restore(&archive, description, ground.deploy(), &options)?;
+    let description = without(description, &parts.others);
+    let report = put_back::restore(&archive, &description, ground.deploy(), &options)?;
     let mut changed = report.replaced;
     changed.extend(report.removed);
     let left = report.left.iter();
@@ -384,13 +386,25 @@ pub fn differing(
         scope: &scope,
         snapshot: snapshot.as_ref(),
     };
-    put_back::differing(description, ground.deploy(), &options)
+    let description = without(description, &parts.others);
+    put_back::differing(&description, ground.deploy(), &options)
+}
+
+/// A backup without what is another project's in it.
+fn without<'d>(description: &'d Description, others: &[String]) -> Cow<'d, Description> {
+    if others.is_empty() {
+        return Cow::Borrowed(description);
+    }
+    let mut own = description.clone();
+    own.tree.retain(|entry| !others.contains(&entry.path));
+    Cow::Owned(own)
 }
 
 /// Which paths belong to containers, and which to the release all the same.
 fn parts_of(ground: &Ground, site: &Site, parts: &Parts) -> Result<Scope> {
     let scope = ground.scope(&site.backup_dir)?.with_data(&parts.data);
-    Ok(scope.with_shipped(&parts.own).with_own(&parts.listed))
+    let scope = scope.with_shipped(&parts.own).with_own(&parts.listed);
+    Ok(scope.shipping(&parts.ships).leaving(&parts.others))
 }
 
 /// The backups there are, newest first.
@@ -410,7 +424,9 @@ pub fn latest<'l>(
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {
         let brought = catalogue::brought_since(listed, description);
-        let scope = whole.clone().with_own(brought);
+        let others = catalogue::of_others(listed, description);
+        let scope = whole.clone().with_own(brought).leaving(&others);
+        let description = &*without(description, &others);
         let options = put_back::Options {
             data: Data::LeaveAlone,
             scope: &scope,

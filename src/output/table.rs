@@ -261,6 +261,7 @@ mod tests {
             tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
+            ships: Vec::new(),
             exclude: Vec::new(),
             origin: sample::origin(),
         }

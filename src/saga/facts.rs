@@ -200,6 +200,12 @@ pub struct Parts {
     /// the way to it, the deepest first.
     #[serde(default)]
     pub absent: Vec<String>,
+    /// What this run puts in place, or takes back of what its project's runs did.
+    #[serde(default)]
+    pub ships: Vec<String>,
+    /// What is another project's in the same directory: a rollback leaves it alone.
+    #[serde(default)]
+    pub others: Vec<String>,
 }
 
 /// What was pulled.
@@ -216,6 +222,16 @@ pub struct Pulled {
 pub struct Generation {
     /// The run that had made it; none where nobody had noted one.
     pub before: Option<String>,
+}
+
+/// What a rollback takes back, and what it leaves, in a directory that projects may share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shared {
+    /// What its project's runs have put in place since the backup was taken.
+    pub own: Vec<String>,
+    /// What is another project's.
+    pub others: Vec<String>,
 }
 
 /// What was there at a moment when nobody but this run had done anything.
@@ -248,6 +264,8 @@ pub mod name {
     pub const TARGET: &str = "target";
     /// Paths that runs have brought since that backup was taken.
     pub const BROUGHT: &str = "brought";
+    /// [`super::Shared`].
+    pub const SHARED: &str = "shared";
     /// The [`crate::archive::Description`]s of the backups that retention drops.
     pub const DROPPED: &str = "dropped";
     /// Paths that `Files` or `Restore` changed.

@@ -212,8 +212,8 @@ impl<'a, H: Host> Saga<'a, H> {
         let so_far = since::SoFar::of(self.journal.borrow().history());
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
-        match self.overtaken(so_far, &tell).await {
-            Ok(None) => self.unseen.set(false),
+        match self.overtaken(step, so_far, &tell).await {
+            Ok(None) => {}
             Ok(Some(failure)) => {
                 let failure = self.redactor.borrow().failure(&failure);
                 return self.insist(Event::Overtaken { failure });
@@ -244,10 +244,11 @@ impl<'a, H: Host> Saga<'a, H> {
     /// seen, nothing is taken back.
     async fn overtaken(
         &self,
+        step: Step,
         so_far: since::SoFar,
         tell: &dyn Fn(Note),
     ) -> Result<Option<Failure>> {
-        if !self.unseen.get() || !so_far.changed {
+        if !self.unseen.get() || !so_far.changed || !step.has_an_undo() {
             return Ok(None);
         }
         let mut seen = since::overtaken(&self.run(tell), so_far).await;
@@ -258,6 +259,7 @@ impl<'a, H: Host> Saga<'a, H> {
             }
             seen = since::overtaken(&self.run(tell), so_far).await;
         }
+        self.unseen.set(seen.is_err());
         seen.map_err(|failure| {
             Failure::new("it cannot be seen whether somebody made a release since").because(failure)
         })

@@ -28,7 +28,10 @@ pub fn unfinished(state: &Path, own: &str) -> Vec<String> {
 /// The run of a deploy directory whose way back may be tried again, if there is one.
 #[must_use]
 pub fn stuck(state: &Path, site: &Site) -> Option<String> {
-    let here = |id: &String| directory(&RunDir::of(state, id)).as_ref() == Some(&site.deploy_dir);
+    let here = |id: &String| {
+        let dir = RunDir::of(state, id);
+        directory(&dir).as_ref() == Some(&site.deploy_dir) && is_of(&dir, site)
+    };
     let open = |id: &String| is_stuck(state, id) && here(id) && is_open(state, id);
     ids(state).into_iter().rev().find(open)
 }
@@ -40,13 +43,18 @@ pub fn is_open(state: &Path, id: &str) -> bool {
     if !is_stuck(state, id) || is_kept(&RunDir::of(state, id)) {
         return false;
     }
-    let own = directory(&RunDir::of(state, id));
+    let (own, own_project) = (
+        directory(&RunDir::of(state, id)),
+        project(&RunDir::of(state, id)),
+    );
     let mut later = ids(state);
     later.retain(|other| other.as_str() > id);
     let replaces = |other: &String| {
         let dir = RunDir::of(state, other);
         let end = end_of(&dir);
-        end.is_some_and(|end| !matches!(end, Outcome::Refused { .. })) && directory(&dir) == own
+        end.is_some_and(|end| !matches!(end, Outcome::Refused { .. }))
+            && directory(&dir) == own
+            && (own_project.is_none() || [None, own_project.clone()].contains(&project(&dir)))
     };
     !later.iter().any(replaces)
 }
@@ -93,6 +101,28 @@ fn directory(dir: &RunDir) -> Option<PathBuf> {
         _ => None,
     };
     kept.or_else(first).map(|plan| plan.site.deploy_dir)
+}
+
+/// The project that a run was of, once it had found out.
+#[must_use]
+pub fn project(dir: &RunDir) -> Option<String> {
+    let records = journal::read(&dir.journal()).ok()?.into_iter();
+    let mut told = records.filter_map(|record| match record.event {
+        Event::Note {
+            note: Note::Server { project, .. },
+            ..
+        } => Some(project),
+        _ => None,
+    });
+    told.next_back()
+}
+
+/// Says whether a run may have been of the project that a site names; one that had not found out may.
+fn is_of(dir: &RunDir, site: &Site) -> bool {
+    let Some(named) = &site.project_name else {
+        return true;
+    };
+    project(dir).is_none_or(|project| project == *named)
 }
 
 /// Says who holds the directory, as far as the journals tell.
@@ -177,9 +207,21 @@ pub(super) mod sample {
 
     /// A run of a deploy directory that has ended, and was tidied up.
     pub fn ended(state: &Path, id: &str, deploy_dir: &str, ends: Ends) {
+        ended_of(state, id, deploy_dir, ends, "mcp");
+    }
+
+    /// The same of a project.
+    pub fn ended_of(state: &Path, id: &str, deploy_dir: &str, ends: Ends, project: &str) {
         let mut plan = sample::deploy();
         plan.site.deploy_dir = deploy_dir.into();
         let mut journal = begun(state, id, plan);
+        let step = Step::Preflight;
+        let note = Note::Server {
+            docker: "28".into(),
+            compose: "2".into(),
+            project: project.into(),
+        };
+        journal.append(Event::Note { step, note }).unwrap();
         loop {
             let event = match next(journal.history()) {
                 Next::Act(step) => {
@@ -223,15 +265,51 @@ pub(super) mod sample {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::sample::{Ends, begun, ended};
+    use super::sample::{Ends, begun, ended, ended_of};
     use super::*;
     use crate::plan::sample;
-    use crate::saga::tidy;
+    use crate::saga::journal::Journal;
+    use crate::saga::{Next, next, tidy};
 
     fn site(deploy_dir: &str) -> Site {
         let mut site = sample::deploy().site;
         site.deploy_dir = deploy_dir.into();
         site
+    }
+
+    #[test]
+    fn a_run_that_a_person_keeps_is_not_open_any_more_and_its_end_is_the_same() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        ended(state, "1", "/a", Ends::Stuck);
+        let dir = RunDir::of(state, "1");
+        let mut journal = Journal::open(&dir.journal(), "1").unwrap();
+        journal.append(Event::Kept).unwrap();
+        let Next::Finish(outcome) = next(journal.history()) else {
+            panic!("it goes on");
+        };
+        journal.append(Event::Finished { outcome }).unwrap();
+        assert!(matches!(end_of(&dir), Some(Outcome::Stuck { .. })));
+        assert_eq!(stuck(state, &site("/a")), None);
+        assert!(journal.append(Event::Reopened).is_err());
+    }
+
+    #[test]
+    fn a_stuck_run_belongs_to_its_project_and_another_ones_run_does_not_close_it() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        ended_of(state, "1", "/a", Ends::Stuck, "shop");
+        ended_of(state, "2", "/a", Ends::RolledBack, "blog");
+        let open = |project: Option<&str>| {
+            let mut site = site("/a");
+            site.project_name = project.map(Into::into);
+            stuck(state, &site)
+        };
+        assert_eq!(open(None).as_deref(), Some("1"));
+        assert_eq!(open(Some("shop")).as_deref(), Some("1"));
+        assert_eq!(open(Some("blog")), None);
+        ended_of(state, "3", "/a", Ends::RolledBack, "shop");
+        assert_eq!(open(None), None);
     }
 
     #[test]

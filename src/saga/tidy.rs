@@ -7,7 +7,7 @@ mod images;
 use std::io;
 use std::path::Path;
 
-use crate::archive::catalogue::Listed;
+use crate::archive::catalogue::{self, Listed};
 use crate::archive::{Description, retention};
 use crate::event::Outcome;
 use crate::host::foreign::{self, Links};
@@ -136,7 +136,9 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let (listed, now) = tokio::join!(run.host.backups(), now);
     let (listed, now) = (listed?, now?);
     let needed = run.host.latest(&listed, &now.release).await?.needed();
-    let needed: Vec<&str> = needed.iter().map(|l| l.timestamp.as_str()).collect();
+    let needed: Vec<String> = needed.iter().map(|l| l.timestamp.clone()).collect();
+    let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+    let (listed, others) = apart(listed, &project);
     run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
     let drop = retention::to_drop(&listed, keep, &needed);
@@ -156,7 +158,15 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
         return Ok(());
     }
     let dropped: Vec<&Description> = dropped.iter().collect();
+    let kept: Vec<&Listed> = kept.into_iter().chain(&others).collect();
     images::let_go(run, outcome, &dropped, &descriptions(&kept)).await
+}
+
+/// The backups of a project, and those that are another's or may be.
+fn apart(listed: Vec<Listed>, project: &str) -> (Vec<Listed>, Vec<Listed>) {
+    let is_shared = catalogue::projects(&listed).iter().any(|p| p != project);
+    let is_own = |l: &Listed| catalogue::is_of(l, project) && (l.description.is_ok() || !is_shared);
+    listed.into_iter().partition(is_own)
 }
 
 /// The backups that this run drops, with those that it dropped before it was cut off: once they

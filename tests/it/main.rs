@@ -25,6 +25,7 @@ mod namesakes;
 mod neighbours;
 mod patience;
 mod post;
+mod projects;
 mod promises;
 mod refusal;
 mod remote;

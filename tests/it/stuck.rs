@@ -7,11 +7,11 @@ use crate::harness::compose;
 use crate::harness::oracle::Release;
 use crate::harness::poll::{seconds, until};
 
-/// How often the undo of `backup` was begun.
+/// How often the undo of `files` was begun.
 fn undos_begun(app: &App) -> usize {
     let script = "cat /srv/app-backups/.landfall/runs/*/journal";
     let journal = app.slot.sh(script);
-    let begun = "\"event\":\"undo_started\",\"step\":\"backup\"";
+    let begun = "\"event\":\"undo_started\",\"step\":\"files\"";
     journal.matches(begun).count()
 }
 
@@ -121,7 +121,7 @@ fn an_undo_in_which_every_agent_dies_is_given_up_and_a_person_has_it_tried_again
     let status = app.cli(&["status"]).run();
     status.exits(0).says(&[
         "the agent died during `pre_deploy`",
-        "taking back `backup` was begun 3 times",
+        "taking back `files` was begun 3 times",
         " recover --deploy-dir /srv/app",
     ]);
     // A refusal in between takes nothing of that away, and what was mended by hand is left alone.

@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::*;
-use crate::archive::catalogue::{Current, Listed, Unusable, brought_since, find, latest, list};
+use crate::archive::catalogue::{
+    Current, Listed, Unusable, brought_since, find, latest, list, of_others,
+};
 use crate::archive::retention::{clear_partial, drop, to_drop};
 use crate::archive::verify::verify;
 use crate::host::foreign::odd;
@@ -26,6 +28,7 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
             tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
+            ships: Vec::new(),
             exclude: Vec::new(),
             origin: Origin::default(),
         }),
@@ -33,6 +36,50 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
         bytes: 0,
         timestamp,
     }
+}
+
+/// The same of another project, which ships two files.
+fn of_other(second: u32) -> Listed {
+    let mut other = listed(second, "other", Purpose::Deploy);
+    if let Ok(description) = &mut other.description {
+        description.release.project = "other".into();
+        description.release.compose_files = vec!["/opt/mcp/other.yml".into()];
+        description.ships = vec![".env".into(), "other.conf".into()];
+        description.brings = vec!["new.conf".into()];
+    }
+    other
+}
+
+#[test]
+fn latest_and_what_runs_brought_are_of_one_project_alone() {
+    let list = [
+        of_other(29),
+        listed(27, "new", Purpose::Deploy),
+        of_other(26),
+        listed(25, "old", Purpose::Deploy),
+    ];
+    let running = release("new");
+    let mut current = Current {
+        release: &running,
+        has_tree_of: &mut |_| Ok(true),
+    };
+    let chosen = latest(&list, &mut current).unwrap().needed().unwrap();
+    assert_eq!(chosen.timestamp, "20251017_143025");
+    let target = list[3].description.as_ref().unwrap();
+    assert_eq!(brought_since(&list, target), Vec::<String>::new());
+    let others = of_others(&list, target);
+    assert_eq!(others, [".env", "new.conf", "other.conf", "other.yml"]);
+    // What was shipped before the backup is in it, and its compose file is nobody else's all the same.
+    let newest = listed(30, "newest", Purpose::Deploy).description.unwrap();
+    assert_eq!(of_others(&list, &newest), ["other.yml"]);
+}
+
+#[test]
+fn a_compose_file_that_both_projects_were_made_from_belongs_to_both() {
+    let mut own = listed(25, "old", Purpose::Deploy).description.unwrap();
+    own.release.compose_files = vec!["/opt/mcp/other.yml".into()];
+    let others = of_others(&[of_other(26)], &own);
+    assert_eq!(others, [".env", "new.conf", "other.conf"]);
 }
 
 fn broken(second: u32) -> Listed {

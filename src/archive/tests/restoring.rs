@@ -4,6 +4,7 @@
 //! has a module of its own.
 
 mod data;
+mod drift;
 mod hostile;
 mod marks;
 mod theirs;

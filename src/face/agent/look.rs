@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::archive::catalogue::{self, Latest};
+use crate::archive::catalogue::{self, Latest, Listed};
 use crate::archive::verify;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
@@ -20,7 +20,7 @@ use crate::plan::Site;
 use crate::report::{Report, standing::Standing};
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
-use crate::saga::release::record;
+use crate::saga::release::{project, record};
 use crate::saga::{again, journal, runs, settle};
 
 /// Answers one question; the first argument is the site as JSON.
@@ -33,7 +33,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
             .hint("use the same version of Landfall on both sides")
     })?;
     match errand {
-        Errand::History => told(&history(state)),
+        Errand::History => told(&of_project(history(state), &site)),
         Errand::Status => told(&standing(state, &site).await?),
         Errand::Backups => told(&descriptions(&site).await?),
         Errand::Verify => verify_backups(&site, word).await,
@@ -75,15 +75,20 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     let here = |run: &Report| run.deploy_dir.as_ref() == Some(&site.deploy_dir);
     let mut runs = history(state);
     runs.retain(here);
+    let listed = host.backups().await?;
+    let site = &Site {
+        project_name: meant(&host, site, &runs, &listed).await,
+        ..site.clone()
+    };
+    let runs = of_project(runs, site);
     // An engine that is away is no reason to keep quiet about the last run.
-    let release = match running(&host, site, &runs).await {
+    let release = match running(&host, site).await {
         Ok(release) => release,
         Err(failure) => {
             unsettled.get_or_insert(failure);
             Release::default()
         }
     };
-    let listed = host.backups().await?;
     let target = host.latest(&listed, &release).await;
     let target = target.and_then(Latest::needed).ok();
     let unfinished = runs::unfinished(state, "");
@@ -107,22 +112,47 @@ async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     })
 }
 
-/// What runs; of the project that the last run was about, where nobody names another.
-async fn running(host: &Server, site: &Site, runs: &[Report]) -> Result<Release, Failure> {
-    let known = runs.iter().find_map(|run| run.server.as_ref());
-    let project = match (&site.project_name, known) {
-        (Some(name), _) => name.clone(),
-        (None, Some(server)) => server.project.clone(),
-        (None, None) => match host.config(&site.deploy_dir).await {
-            Ok(config) => config.project,
-            Err(refusal) => record::last_project(&host.backups().await?).map_err(|_| refusal)?,
-        },
-    };
+/// The project that is meant: the site's by name, or as Compose says if there was a run or a backup
+/// of that; otherwise the one that the last run was of, or the last backup.
+async fn meant(host: &Server, site: &Site, runs: &[Report], listed: &[Listed]) -> Option<String> {
+    let asked = project::of_site(host, site).await.ok();
+    let ran = runs.iter().filter_map(|run| run.server.as_ref());
+    let ran = ran.map(|server| server.project.clone());
+    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    let described = described.map(|d| d.release.project.clone());
+    let known: Vec<String> = ran.chain(described).collect();
+    let is_known = |asked: &String| site.project_name.is_some() || known.contains(asked);
+    match asked {
+        Some(asked) if known.is_empty() || is_known(&asked) => Some(asked),
+        _ => known.into_iter().next(),
+    }
+}
+
+/// What runs of a project.
+async fn running(host: &Server, site: &Site) -> Result<Release, Failure> {
+    let project = project::of_site(host, site).await?;
     Ok(record::of(host, &project, Vec::new()).await?.release)
 }
 
+/// The runs of the project that a site names, with those that came to none; all where it names none.
+fn of_project(mut runs: Vec<Report>, site: &Site) -> Vec<Report> {
+    if let Some(name) = &site.project_name {
+        runs.retain(|run| run.server.as_ref().is_none_or(|s| s.project == *name));
+    }
+    runs
+}
+
+/// The backups of the project that a site names; all where it names none.
+async fn backups(site: &Site) -> Result<Vec<Listed>, Failure> {
+    let mut listed = Server::new(site)?.backups().await?;
+    if let Some(name) = &site.project_name {
+        listed.retain(|l| catalogue::is_of(l, name));
+    }
+    Ok(listed)
+}
+
 async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {
-    let listed = Server::new(site)?.backups().await?;
+    let listed = backups(site).await?;
     Ok(listed
         .into_iter()
         .filter_map(|l| l.description.ok())
@@ -131,7 +161,7 @@ async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {
 
 /// Verifies one backup, or all of them.
 async fn verify_backups(site: &Site, timestamp: &str) -> Result<Value, Failure> {
-    let listed = Server::new(site)?.backups().await?;
+    let listed = backups(site).await?;
     let chosen: Vec<_> = match timestamp {
         "" | "all" => listed.iter().collect(),
         "latest" => listed.iter().take(1).collect(),

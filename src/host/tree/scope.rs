@@ -35,6 +35,7 @@ pub struct Scope {
     shipped: HashSet<String>,
     us: Us,
     leads_to_own: HashSet<String>,
+    ships: Vec<String>,
     left: Vec<String>,
     patterns: Vec<String>,
     exclude: GlobSet,
@@ -151,6 +152,27 @@ impl Scope {
     /// What the release answers for wherever it lies.
     pub fn own(&self) -> impl Iterator<Item = &str> {
         self.own.iter().map(String::as_str)
+    }
+
+    /// The same scope of a run that is about to put these paths in place.
+    #[must_use]
+    pub fn shipping(mut self, paths: &[String]) -> Self {
+        self.ships = paths.to_vec();
+        self
+    }
+
+    /// What the run is about to put in place.
+    #[must_use]
+    pub fn ships(&self) -> &[String] {
+        &self.ships
+    }
+
+    /// The same scope without paths that are another's, whatever lies there.
+    #[must_use]
+    pub fn leaving<S: AsRef<str>>(mut self, paths: impl IntoIterator<Item = S>) -> Self {
+        self.left
+            .extend(paths.into_iter().map(|p| tidy(p.as_ref())));
+        self
     }
 
     /// The globs of what is left out.

@@ -193,7 +193,11 @@ pub fn command(site: &Site, words: &str) -> String {
     } else {
         format!(" --backup-dir {}", path(&site.backup_dir))
     };
-    format!("{} {words} --deploy-dir {dir}{backups}", program())
+    let project = site.project_name.iter();
+    let project: String = project
+        .map(|name| format!(" --project-name {}", word(name)))
+        .collect();
+    format!("{} {words} --deploy-dir {dir}{backups}{project}", program())
 }
 
 /// This program as it is called on the server: nobody may have put it on the path there.

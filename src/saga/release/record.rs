@@ -4,9 +4,8 @@
 
 use futures_util::future::try_join_all;
 
-use crate::archive::catalogue::Listed;
 use crate::archive::{Reference, Release, Running};
-use crate::event::{Failure, Note};
+use crate::event::Note;
 use crate::host::reference;
 use crate::host::{Container, HealthStatus, Host, Image, Result, State};
 use crate::saga::facts::Before;
@@ -142,18 +141,6 @@ pub async fn tell_server<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()>
         project: project.to_owned(),
     });
     Ok(())
-}
-
-/// The project that the newest whole backup describes.
-pub fn last_project(listed: &[Listed]) -> Result<String> {
-    let mut described = listed.iter().filter_map(|l| l.description.as_ref().ok());
-    described
-        .next()
-        .map(|d| d.release.project.clone())
-        .ok_or_else(|| {
-            Failure::new("there is no backup to go back to")
-                .hint("the first backup is made by the first deployment over a running release")
-        })
 }
 
 #[cfg(test)]

@@ -89,6 +89,12 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
 fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     let mut listed = Vec::new();
+    let shared = run.shared()?;
+    let ships = if run.is_rollback() {
+        shared.own
+    } else {
+        run.wanted()?.shipped
+    };
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
         listed.extend(target.tree.into_iter().map(|e| e.path));
@@ -110,6 +116,8 @@ fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
         data,
         own,
         listed,
+        ships,
+        others: shared.others,
     })
 }
 

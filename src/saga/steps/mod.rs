@@ -22,7 +22,7 @@ use crate::host::reference;
 use crate::host::{Container, Host, Login, Result};
 use crate::plan::{Goal, Plan, Private};
 use crate::registry;
-use crate::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
+use crate::saga::facts::{Before, Parts, Pulled, RunDir, Shared, Wanted, name};
 use crate::saga::lock::Lock;
 
 /// The login that travels beside a plan, for an image of its one registry: no other may hear it,
@@ -147,6 +147,11 @@ impl<H: Host> Run<'_, H> {
     /// What runs have brought since that backup was taken; older agents noted none of it.
     pub fn brought(&self) -> Result<Vec<String>> {
         Ok(self.dir.recall(name::BROUGHT)?.unwrap_or_default())
+    }
+
+    /// What a rollback takes back and leaves; nothing in a deployment.
+    pub fn shared(&self) -> Result<Shared> {
+        Ok(self.dir.recall(name::SHARED)?.unwrap_or_default())
     }
 
     /// Containers with the restarts that happened since this run began.

@@ -11,8 +11,8 @@ use crate::archive::catalogue::{self, Listed};
 use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
-use crate::saga::facts::name;
-use crate::saga::release::{record, strangers};
+use crate::saga::facts::{Shared, name};
+use crate::saga::release::{project, record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};
 
@@ -83,12 +83,12 @@ fn refuse_hopeless(engine: &Engine) -> Result<()> {
 /// Chooses the backup that a rollback goes to, and records what it replaces.
 async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     let listed = run.host.backups().await?;
-    let project = record::last_project(&listed)?;
+    let project = project::of_rollback(run.host, &run.plan.site, &listed).await?;
     let before = record::of(run.host, &project, Vec::new()).await?;
     let chosen = if to == "latest" {
         run.host.latest(&listed, &before.release).await?.needed()?
     } else {
-        catalogue::find(&listed, to)?
+        project::expect(catalogue::find(&listed, to)?, &project)?
     };
     let target = usable(chosen)?;
     run.host.check_backup(&target).await?;
@@ -105,5 +105,16 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
     run.dir.keep(name::BEFORE, &before)?;
     let brought = catalogue::brought_since(&listed, &target);
     run.dir.keep(name::BROUGHT, &brought)?;
+    let shared = Shared {
+        own: catalogue::shipped_since(&listed, &target),
+        others: catalogue::of_others(&listed, &target),
+    };
+    if !shared.others.is_empty() {
+        run.say(format!(
+            "left as they are, for they are another project's in this directory: {}",
+            shared.others.join(", ")
+        ));
+    }
+    run.dir.keep(name::SHARED, &shared)?;
     run.dir.keep(name::TARGET, &target)
 }

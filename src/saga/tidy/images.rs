@@ -166,6 +166,7 @@ mod tests {
             tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
+            ships: Vec::new(),
             exclude: Vec::new(),
             origin: crate::plan::Origin::default(),
         }

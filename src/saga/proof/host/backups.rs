@@ -46,6 +46,7 @@ fn describe(plan: &Plan, order: &Order<'_>, files: &Files) -> Description {
         tree: tree(files),
         data: order.parts.data.clone(),
         brings: Vec::new(),
+        ships: Vec::new(),
         exclude: Vec::new(),
         origin: plan.origin.clone(),
     }
