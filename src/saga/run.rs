@@ -212,7 +212,7 @@ impl<'a, H: Host> Saga<'a, H> {
         let so_far = since::SoFar::of(self.journal.borrow().history());
         self.insist(Event::UndoStarted { step })?;
         let tell = |note| self.tell(step, note);
-        match self.overtaken(step, so_far, &tell).await {
+        match self.overtaken(step, &so_far, &tell).await {
             Ok(None) => {}
             Ok(Some(failure)) => {
                 let failure = self.redactor.borrow().failure(&failure);
@@ -245,7 +245,7 @@ impl<'a, H: Host> Saga<'a, H> {
     async fn overtaken(
         &self,
         step: Step,
-        so_far: since::SoFar,
+        so_far: &since::SoFar,
         tell: &dyn Fn(Note),
     ) -> Result<Option<Failure>> {
         if !self.unseen.get() || !so_far.changed || !step.has_an_undo() {

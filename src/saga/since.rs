@@ -5,6 +5,8 @@
 //! says it is, containers of images that the run never had, files that hold neither what was there
 //! nor what it put there. It refuses to change anything on the server, and to decide what follows.
 
+use std::collections::BTreeSet;
+
 use crate::archive::EntryKind;
 use crate::event::{Failure, Step};
 use crate::host::tree::{Differing, Drift};
@@ -24,18 +26,25 @@ pub use references::{leave_moved, moved};
 const TOLD: usize = 5;
 
 /// How far a run had come when its agent died.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoFar {
     /// The release was touched.
     pub changed: bool,
-    /// Compose was to replace the containers.
-    up: bool,
-    /// The operator's hook had begun, which may do anything.
-    hook: bool,
-    /// The old containers were about to be made again.
-    back: bool,
     /// A person has had it taken back once.
     reopened: bool,
+    /// What had begun that can make containers.
+    begun: BTreeSet<Begun>,
+}
+
+/// What can make containers of a run's project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Begun {
+    /// The operator's hook before the switch, which may do anything.
+    Hook,
+    /// The switch.
+    Up,
+    /// The old containers' return.
+    WayBack,
 }
 
 impl SoFar {
@@ -43,22 +52,33 @@ impl SoFar {
     #[must_use]
     pub fn of(history: &History) -> Self {
         let has_hook = history.plan().is_some_and(|plan| plan.hooks.pre_deploy);
+        let begun = [
+            (
+                Begun::Hook,
+                has_hook && history.has_started(Step::PreDeploy),
+            ),
+            (Begun::Up, history.has_started(Step::Up)),
+            (Begun::WayBack, history.has_begun_to_undo(Step::Backup)),
+        ];
+        let begun = begun.into_iter().filter(|(_, has_begun)| *has_begun);
         Self {
             changed: history.has_changed_the_release(),
-            up: history.has_started(Step::Up),
-            hook: has_hook && history.has_started(Step::PreDeploy),
-            back: history.has_begun_to_undo(Step::Backup),
             reopened: history.is_reopened(),
+            begun: begun.map(|(what, _)| what).collect(),
         }
+    }
+
+    fn has(&self, what: Begun) -> bool {
+        self.begun.contains(&what)
     }
 }
 
 /// What somebody made since, if anything, with both ways on. References that were given another image
 /// since, and nothing else, are noted: they are left as they are.
-pub async fn overtaken<H: Host>(run: &Run<'_, H>, so_far: SoFar) -> Result<Option<Failure>> {
+pub async fn overtaken<H: Host>(run: &Run<'_, H>, so_far: &SoFar) -> Result<Option<Failure>> {
     let known = Known::of(run, so_far)?;
     let mut found: Vec<String> = another(run).await?.into_iter().collect();
-    found.extend(strangers(run, &known).await?);
+    found.extend(unknown(run, &known).await?);
     if !so_far.reopened {
         found.extend(strange_files(run, so_far).await?);
     }
@@ -105,29 +125,29 @@ async fn another<H: Host>(run: &Run<'_, H>) -> Result<Option<String>> {
 }
 
 /// The containers that neither were there before nor are this run's making.
-async fn strangers<H: Host>(run: &Run<'_, H>, known: &Known) -> Result<Vec<String>> {
+async fn unknown<H: Host>(run: &Run<'_, H>, known: &Known) -> Result<Vec<String>> {
     let containers = run.host.containers(&run.project()?).await?;
-    let strangers = containers.iter().filter(|c| !known.has(c));
-    Ok(strangers.map(described).collect())
+    let unknown = containers.iter().filter(|c| !known.has(c));
+    Ok(unknown.map(described).collect())
 }
 
-fn described(stranger: &Container) -> String {
+fn described(unknown: &Container) -> String {
     format!(
         "container `{}` of `{}` was not made by this run",
-        stranger.name, stranger.image
+        unknown.name, unknown.image
     )
 }
 
 /// The files that hold neither what the backup has nor what this run put there.
-async fn strange_files<H: Host>(run: &Run<'_, H>, so_far: SoFar) -> Result<Vec<String>> {
+async fn strange_files<H: Host>(run: &Run<'_, H>, so_far: &SoFar) -> Result<Vec<String>> {
     let Some(backup) = run.backup()? else {
         return Ok(Vec::new());
     };
     let after_hook: Option<Seen> = run.dir.recall(name::AFTER_HOOK)?;
     // A hook that was cut off did not come to tell what it wrote, and one of an older program never
     // does. Before the switch the old release serves on whoever wrote it, so a person may be asked.
-    let untold = so_far.hook && after_hook.is_none();
-    if untold && so_far.up {
+    let untold = so_far.has(Begun::Hook) && after_hook.is_none();
+    if untold && so_far.has(Begun::Up) {
         return Ok(Vec::new());
     }
     let parts = run.parts()?;

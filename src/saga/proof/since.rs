@@ -43,7 +43,7 @@ enum Does {
 
 /// How many of the moments are passed over to look at one.
 fn stride() -> usize {
-    if cfg!(debug_assertions) { 11 } else { 1 }
+    if cfg!(debug_assertions) { 17 } else { 4 }
 }
 
 /// The reference that the scene's first service has, before and after.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::SoFar;
+use super::{Begun, SoFar};
 use crate::archive::Release;
 use crate::host::compose::built_names;
 use crate::host::{Container, Host, Result, ServiceConfig};
@@ -45,7 +45,7 @@ impl Built {
 
 impl Known {
     /// What a run that has come so far knows.
-    pub fn of<H: Host>(run: &Run<'_, H>, so_far: SoFar) -> Result<Self> {
+    pub fn of<H: Host>(run: &Run<'_, H>, so_far: &SoFar) -> Result<Self> {
         let before = run.before()?;
         let target = run.is_rollback().then(|| run.target()).transpose()?;
         let mut known = Self {
@@ -59,10 +59,10 @@ impl Known {
             let seen: Option<Seen> = run.dir.recall(fact)?;
             known.containers.extend(seen.unwrap_or_default().containers);
         }
-        if so_far.up || so_far.hook || so_far.back {
+        if !so_far.begun.is_empty() {
             known.images = images_of(&known.before.release);
         }
-        if so_far.up || so_far.hook {
+        if so_far.has(Begun::Up) || so_far.has(Begun::Hook) {
             known.takes_forward(run)?;
         }
         Ok(known)
