@@ -19,11 +19,13 @@ const TOLD: [&str; 4] = [
     "rollback_failed",
 ];
 
-/// Makes an image on the server that no registry has; its reference.
+/// Makes an image on the server that no registry has and that is nobody's child; its reference.
 fn made_here(app: &App, tag: &str) -> String {
     let (from, image) = (compose::beacon("latest"), compose::beacon(tag));
     app.by_hand(&format!(
-        "printf 'FROM {from}\\nLABEL made=here\\n' | docker build -q -t {image} - 2>&1"
+        "made=$(docker create {from})
+        docker export $made | docker import --change 'ENTRYPOINT [\"/beacon\"]' - {image}
+        docker rm $made"
     ));
     image
 }
@@ -111,7 +113,8 @@ fn a_file_that_was_put_there_since_is_left_as_it_is() {
     app.latest("v2");
     let waits = app.deploy().ship("config/beacon.conf", "lamp = red\n");
     // Nobody answers there, so the new release is judged for as long as that may take.
-    let run = waits.input("health_url", "http://127.0.0.1:9/").start();
+    let run = waits.input("health_url", "http://127.0.0.1:9/");
+    let run = run.input("health_timeout", "300").start();
     let verifies = "\"event\":\"started\",\"step\":\"verify\"";
     until("the new release to be judged", seconds(60), || {
         app.journal().contains(verifies).then_some(())
