@@ -237,7 +237,8 @@ pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     } else {
         "journal append"
     };
-    life::heard(bytes);
+    // What could not be written before comes along with the next line.
+    bytes.split_inclusive(|b| *b == b'\n').for_each(life::heard);
     life::call(name, effects).map_err(|()| full())
 }
 
