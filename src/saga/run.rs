@@ -218,7 +218,7 @@ impl<'a, H: Host> Saga<'a, H> {
                 let failure = self.redactor.borrow().failure(&failure);
                 return self.insist(Event::Overtaken { failure });
             }
-            Err(failure) => return self.could_not_undo(step, failure),
+            Err(failure) => return self.could_not_undo(step, &failure),
         }
         fault!(here "undo.before", step.word());
         let undone = self.take_back(step, &tell).await;
@@ -228,13 +228,13 @@ impl<'a, H: Host> Saga<'a, H> {
         self.learn();
         let verdict = match undone {
             Ok(()) => Event::Undone { step },
-            Err(failure) => return self.could_not_undo(step, failure),
+            Err(failure) => return self.could_not_undo(step, &failure),
         };
         self.insist(verdict)
     }
 
-    fn could_not_undo(&self, step: Step, failure: Failure) -> Result<()> {
-        let failure = self.redactor.borrow().failure(&failure);
+    fn could_not_undo(&self, step: Step, failure: &Failure) -> Result<()> {
+        let failure = self.redactor.borrow().failure(failure);
         let changed = self.journal.borrow().history().has_changed_the_release();
         let failure = advice::by_hand(&self.plan, self.dir, changed, failure);
         self.insist(Event::UndoFailed { step, failure })

@@ -193,10 +193,10 @@ pub fn command(site: &Site, words: &str) -> String {
     } else {
         format!(" --backup-dir {}", path(&site.backup_dir))
     };
-    let project = site.project_name.iter();
-    let project: String = project
-        .map(|name| format!(" --project-name {}", word(name)))
-        .collect();
+    let named = site.project_name.as_ref();
+    let project = named.map_or(String::new(), |name| {
+        format!(" --project-name {}", word(name))
+    });
     format!("{} {words} --deploy-dir {dir}{backups}{project}", program())
 }
 
