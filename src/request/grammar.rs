@@ -146,6 +146,12 @@ pub(super) fn relative(text: &str) -> Read<String> {
             "name something inside the directory",
         ));
     }
+    if parts.first().is_some_and(|first| first.starts_with('-')) {
+        return Err(fault(
+            "begins with `-`, as an option of a command would",
+            "name a file or a directory that does not, or rename it",
+        ));
+    }
     Ok(if parts.is_empty() {
         ".".to_owned()
     } else {

@@ -76,7 +76,7 @@ fn directories_are_absolute_and_somebodys_own() {
 fn relative_paths_stay_inside() {
     all(
         relative,
-        &["a", "./a/b", ".", "a/.env", "a..b", "...", "a b", "-x"],
+        &["a", "./a/b", ".", "a/.env", "a..b", "...", "a b", "a/-x"],
         &["/a", "..", "a/..", "../a", "a/../b", "~/a", "~", "a\tb"],
     );
     all(
@@ -85,6 +85,30 @@ fn relative_paths_stay_inside() {
         &[".", "./", "config/"],
     );
     assert_eq!(relative("./a//b/").unwrap(), "a/b");
+}
+
+#[test]
+fn what_a_command_would_read_as_an_option_is_refused_however_it_is_written() {
+    let options = [
+        "-",
+        "--help",
+        "-x",
+        "./-",
+        ".//--help",
+        "-/a",
+        "--",
+        "-a/b.yml",
+    ];
+    all(relative, &[], &options);
+    all(relative_file, &[], &options);
+    all(glob, &[], &["-*", "./--exclude=*", "-x/**"]);
+    all(project, &[], &["-", "-p", "--help"]);
+    all(service, &[], &["-", "-T", "--help"]);
+    let fault = relative_file("--help").unwrap_err();
+    assert_eq!(
+        fault.to_string(),
+        "`--help` begins with `-`, as an option of a command would"
+    );
 }
 
 #[test]
