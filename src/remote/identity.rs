@@ -115,8 +115,8 @@ fn not_opened(output: &Output) -> Failure {
             .hint("check it with `ssh-keygen -y -f KEYFILE`, which asks for it");
     }
     let said = said.lines().filter(|line| !line.trim().is_empty());
-    said.fold(
-        Failure::new("the private key cannot be opened"),
-        Failure::because,
+    let failure = Failure::new("the private key cannot be opened");
+    said.fold(failure, Failure::because).hint(
+        "an ed25519 key in PKCS#8 that is locked is read by OpenSSH 9.6 and newer alone: `openssl pkey -in KEY -out OPENED`, and give `OPENED` without a passphrase",
     )
 }

@@ -12,8 +12,19 @@ use crate::request::{HostKey, Place, one_line};
 
 /// A key's shape with nothing in it that opens anything.
 pub(super) fn key(cipher: &str) -> String {
-    let length = u32::try_from(cipher.len()).unwrap().to_be_bytes();
-    let blob = [b"openssh-key-v1\0".as_slice(), &length, cipher.as_bytes()].concat();
+    let field = |content: &[u8]| {
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&length, content].concat()
+    };
+    let public = [field(b"ssh-ed25519"), field(&[7; 32])].concat();
+    let options = [field(cipher.as_bytes()), field(b"none"), field(b"")].concat();
+    let parts = [
+        &options,
+        &[0, 0, 0, 1][..],
+        &field(&public),
+        &field(&[9; 64]),
+    ];
+    let blob = [b"openssh-key-v1\0", &*parts.concat()].concat();
     let body = base64::engine::general_purpose::STANDARD.encode(blob);
     format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n")
 }

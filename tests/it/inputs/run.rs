@@ -8,7 +8,9 @@ use std::net::TcpListener;
 use std::process::{Command, Output};
 
 const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
-    b3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n\
+    b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQyNTUxOQAAACAHBwcHBwcHBwcHBwcH\n\
+    BwcHBwcHBwcHBwcHBwcHBwcHBwAAAEAJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ\n\
+    CQkJCQkJCQkJCQkJ\n\
     -----END OPENSSH PRIVATE KEY-----\n";
 const PRINT: &str = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU";
 

@@ -5,7 +5,7 @@
 use super::Row;
 
 const LOCKED: &str =
-    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----";
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----";
 
 pub const ROWS: &[Row] = &[
     (

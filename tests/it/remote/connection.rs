@@ -9,6 +9,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use landfall::error::Error;
 use landfall::event::{Failure, FailureKind};
 use landfall::remote::ssh::Connection;
@@ -309,4 +311,51 @@ async fn a_server_that_is_not_there_is_told_from_one_that_does_not_answer() {
         refusal(&target).await.what,
         "the name `landfall.invalid` cannot be resolved"
     );
+}
+
+/// An ed25519 key of `ssh-keygen`'s as `openssl genpkey` would have written it: PKCS#8, RFC 8410.
+fn as_pkcs8(key: &Path) -> String {
+    let text = fs::read_to_string(key).unwrap();
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    let blob = STANDARD.decode(body).unwrap();
+    // The last field but the comment and the padding: 32 bytes of seed, and the public half again.
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    let public = STANDARD.decode(public.split(' ').nth(1).unwrap()).unwrap();
+    let public = &public[public.len() - 32..];
+    let last = blob.windows(32).rposition(|at| at == public).unwrap();
+    let mut der = vec![
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    der.extend(&blob[last - 32..last]);
+    let body = STANDARD.encode(der);
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+#[tokio::test]
+async fn keys_open_the_door_that_openssh_here_or_pasting_would_have_spoiled() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = keygen(&dir.path().join("own"), "ed25519", &[]);
+    let ec = keygen(&dir.path().join("ec"), "ecdsa", &["-m", "PEM"]);
+    let rsa = keygen(&dir.path().join("rsa"), "rsa", &["-m", "PKCS8"]);
+    let server = Sshd::start(&[&own, &ec, &rsa]);
+    let text = fs::read_to_string(&own).unwrap();
+    let pem = fs::read_to_string(&ec).unwrap();
+    let pasted = dir.path().join("pasted");
+    for key in [
+        as_pkcs8(&own),
+        text.replace('\n', "\n    "),
+        format!("{text}and a line behind it\n"),
+        text.replace('\n', "\r\n"),
+        STANDARD.encode(&text),
+        pem.replace('\n', " "),
+        format!(
+            "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{pem}"
+        ),
+        fs::read_to_string(&rsa).unwrap(),
+    ] {
+        fs::write(&pasted, &key).unwrap();
+        let target = server.target_with(&pasted, None, &server.line("ed25519"));
+        open(&target).await.close();
+    }
+    assert_eq!(server.logins(), 8);
 }
