@@ -37,7 +37,7 @@ impl Hop<'_> {
     }
 }
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 10] = [
     (&["Host key verification failed"], unproven),
     (
         &["Could not resolve hostname", "Name or service not known"],
@@ -50,7 +50,6 @@ const CASES: [Case; 11] = [
     (&["No route to host", "Network is unreachable"], unroutable),
     (&["Bad configuration option"], too_old),
     (&["Load key"], unreadable_key),
-    (&["account is currently not available", "nologin"], no_shell),
     (
         &[
             "Connection closed by",
@@ -162,11 +161,6 @@ fn too_old(_: &Hop) -> Failure {
 fn unreadable_key(_: &Hop) -> Failure {
     Failure::new("ssh cannot read the private key")
         .hint("make a new one with `ssh-keygen -t ed25519`, and give the whole file")
-}
-
-fn no_shell(hop: &Hop) -> Failure {
-    Failure::new(format!("`{}` has no shell on the server", hop.address()))
-        .hint("give that user one: `usermod -s /bin/sh USER`")
 }
 
 fn unknown(hop: &Hop) -> Failure {
@@ -312,10 +306,6 @@ mod tests {
             (
                 "config: line 3: Bad configuration option: knownhostscommand",
                 "this machine's ssh is too old",
-            ),
-            (
-                "This account is currently not available.",
-                "`deploy@web-1` has no shell on the server",
             ),
             ("something else", "no connection to `web-1` port 22"),
         ];

@@ -12,6 +12,8 @@ pub mod explain;
 pub mod hostkey;
 pub mod identity;
 pub mod key;
+pub mod login;
+mod mark;
 pub mod payload;
 pub mod presented;
 pub mod probe;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::agent::{Agent, failure};
+use super::login;
 use super::payload::{Payload, Sent};
 use super::rundir::Word;
 use super::transport::{Ended, Output};
@@ -23,6 +24,8 @@ use crate::event::{Failure, Record};
 pub const PATIENCE: Duration = Duration::from_mins(3);
 /// A follower says something every 2 s; after this long the connection is dead.
 const SILENCE: Duration = Duration::from_secs(15);
+/// A login shell that prints, waits or asks may take so long before it runs a command.
+const FIRST_WORD: Duration = Duration::from_mins(1);
 /// How long sending the plan and its files may take.
 const SENDING: Duration = Duration::from_mins(10);
 /// The first pause before attaching again; it doubles up to the longest.
@@ -159,6 +162,7 @@ impl Listener {
             .await
             .map_err(|error| self.unreachable(error))?;
         let complaints = tokio::spawn(read_all(process.stderr.take(8 * 1024)));
+        let before = process.before.clone();
         process.stderr = Box::new(tokio::io::empty());
         self.send_payload(process.stdin.take()).await?;
         let mut stdout = BufReader::new(std::mem::replace(
@@ -166,7 +170,12 @@ impl Listener {
             Box::new(tokio::io::empty()),
         ));
         loop {
-            match timeout(SILENCE, next_line(&mut stdout)).await {
+            let patience = if before.has_begun() {
+                SILENCE
+            } else {
+                FIRST_WORD
+            };
+            match timeout(patience, next_line(&mut stdout)).await {
                 Ok(Ok(Some(line))) => {
                     if self.take(&line).await? == Told::Last {
                         return Ok(());
@@ -188,11 +197,15 @@ impl Listener {
             .await
             .unwrap_or(Ended::Dropped);
         let stderr = complaints.await.unwrap_or_default();
-        Err(self.ended(&Output {
+        let output = Output {
             ended,
             stdout: Vec::new(),
             stderr,
-        }))
+        };
+        if before.has_begun() || ended == Ended::Dropped {
+            return Err(self.ended(&output));
+        }
+        Err(self.not_run(ended, &[before.text(), output.stderr].concat()))
     }
 
     async fn send_payload(&self, stdin: Stdin) -> Result<(), Break> {
@@ -257,6 +270,17 @@ impl Listener {
         match failure {
             Some(failure) if begun => Break::Dropped(failure),
             _ => Break::Final(error),
+        }
+    }
+
+    /// A login shell that ended by itself and never ran the command has begun nothing.
+    fn not_run(&self, ended: Ended, printed: &[u8]) -> Break {
+        let name = self.agent.transport().name();
+        let failure = login::failure(&name, ended.instead(), printed);
+        if self.payload.is_some() && self.lost.is_none() {
+            Break::Final(Error::Agent(failure))
+        } else {
+            Break::Dropped(failure)
         }
     }
 

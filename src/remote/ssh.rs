@@ -22,9 +22,10 @@ use super::dir::PrivateDir;
 use super::explain;
 use super::hostkey::HostKey;
 use super::identity;
+use super::login::{self, Instead};
 use super::presented;
 use super::target::{HostKeys, Identity, Target};
-use super::transport::without_inputs;
+use super::transport::{quote, without_inputs};
 use crate::error::Error;
 use crate::event::Failure;
 
@@ -38,6 +39,8 @@ const SAID: u64 = 256 * 1024;
 const LOG: u64 = 1024 * 1024;
 /// How long the login may take after the connection stands.
 const LOGIN: Duration = Duration::from_secs(20);
+/// The status with which `ssh` tells of its own failure.
+const SSH_FAILED: i32 = 255;
 /// How long `ssh` may take to end before it is killed.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -74,6 +77,8 @@ enum Attempt {
     In(Child, Said),
     Refused(String),
     TooSlow,
+    /// The server let us in, and the login shell did this and printed that.
+    LetIn(Instead, String),
 }
 
 impl Connection {
@@ -105,7 +110,8 @@ impl Connection {
         let asking = async {
             let line = format!("({script}) < /dev/null 2>&1; printf '\\n{FIRST_DONE} %s\\n' $?\n");
             stdin.write_all(line.as_bytes()).await.ok()?;
-            let (mut printed, status) = until(FIRST_DONE, &mut said).await.ok()?;
+            let mut printed = String::new();
+            let status = until(FIRST_DONE, &mut said, &mut printed).await?;
             printed.pop();
             Some((status.parse().ok()?, printed))
         };
@@ -268,20 +274,24 @@ impl<'a> Opening<'a> {
         if matches!(&self.target.host_keys, HostKeys::Pinned(pins) if pins.is_empty()) {
             return Err(Error::Connect(self.show_keys().await));
         }
-        let log = match self.attempt().await? {
-            Attempt::In(master, said) => return Ok(self.connected(master, said)),
-            Attempt::TooSlow => return Err(Error::Connect(explain::too_slow(self.target))),
-            Attempt::Refused(log) => log,
-        };
-        if !log.contains("Host key verification failed") {
-            return Err(Error::Connect(self.explain(&log).await));
+        match self.attempt().await? {
+            Attempt::Refused(log) if log.contains("Host key verification failed") => {}
+            other => return self.outcome(other).await,
         }
         self.settle_host_keys().await?;
-        match self.attempt().await? {
-            Attempt::In(master, said) => Ok(self.connected(master, said)),
-            Attempt::TooSlow => Err(Error::Connect(explain::too_slow(self.target))),
-            Attempt::Refused(log) => Err(Error::Connect(self.explain(&log).await)),
-        }
+        let last = self.attempt().await?;
+        self.outcome(last).await
+    }
+
+    async fn outcome(self, attempt: Attempt) -> Result<Connection, Error> {
+        Err(Error::Connect(match attempt {
+            Attempt::In(master, said) => return Ok(self.connected(master, said)),
+            Attempt::TooSlow => explain::too_slow(self.target),
+            Attempt::Refused(log) => self.explain(&log).await,
+            Attempt::LetIn(did, printed) => {
+                login::failure(&self.target.address(), did, printed.as_bytes())
+            }
+        }))
     }
 
     /// One attempt, up to the server's greeting.
@@ -289,27 +299,33 @@ impl<'a> Opening<'a> {
         let mut child = self.spawn()?;
         let hops = if self.target.jump.is_some() { 2 } else { 1 };
         let patience = (self.target.connect_timeout + LOGIN) * hops;
-        let greeted = match child.stdout.take() {
-            Some(stdout) => {
-                let mut said = BufReader::new(stdout.take(SAID));
-                let greeted = timeout(patience, until(GREETING, &mut said)).await;
-                greeted.map(|greeted| match greeted {
-                    Ok((_, rest)) if rest.is_empty() => Ok(said),
-                    Ok((noise, rest)) => Err(format!("{noise}{GREETING} {rest}\n")),
-                    Err(noise) => Err(noise),
-                })
-            }
-            None => Ok(Err(String::new())),
+        let Some(stdout) = child.stdout.take() else {
+            return Ok(Attempt::Refused(String::new()));
         };
-        let noise = match greeted {
-            Ok(Ok(said)) => return Ok(Attempt::In(child, said)),
-            Ok(Err(noise)) => noise,
-            Err(_) => return Ok(Attempt::TooSlow),
-        };
-        let _ = timeout(FAREWELL, child.wait()).await;
-        Ok(Attempt::Refused(
-            String::from_utf8_lossy(&self.log()).into_owned() + &noise,
-        ))
+        let (mut said, mut printed) = (BufReader::new(stdout.take(SAID)), String::new());
+        let greeted = timeout(patience, until(GREETING, &mut said, &mut printed)).await;
+        match greeted {
+            Ok(Some(rest)) if rest.is_empty() => return Ok(Attempt::In(child, said)),
+            Err(_) if !self.is_let_in() => return Ok(Attempt::TooSlow),
+            Err(_) => return Ok(Attempt::LetIn(Instead::Waited(patience), printed)),
+            Ok(_) => {}
+        }
+        let was_let_in = self.is_let_in();
+        let ended = timeout(FAREWELL, child.wait()).await;
+        let status = ended.ok().and_then(Result::ok).and_then(|s| s.code());
+        let log = String::from_utf8_lossy(&self.log()).into_owned();
+        // A status of 255 is `ssh`'s own; what it said itself then says why.
+        let is_ours = status.is_some_and(|code| code != SSH_FAILED);
+        if is_ours || was_let_in && log.trim().is_empty() {
+            let did = Instead::Ended(status.filter(|_| is_ours));
+            return Ok(Attempt::LetIn(did, log + &printed));
+        }
+        Ok(Attempt::Refused(log + &printed))
+    }
+
+    /// `ssh` makes the control socket once it is let in.
+    fn is_let_in(&self) -> bool {
+        self.dir.path("control").exists()
     }
 
     /// The beginning of what `ssh` said; a server may have made it say any amount.
@@ -336,7 +352,7 @@ impl<'a> Opening<'a> {
             .arg("-S")
             .arg(self.dir.path("control"))
             .args(["-T", "--", self.target.bare_host()])
-            .arg(format!("echo {GREETING}; exec sh"))
+            .arg(greeting())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -405,20 +421,26 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// What is said up to a line that begins so, and the rest of that line; all that is said, if no
-/// such line comes. What a login shell prints before the greeting is noise.
-async fn until(mark: &str, said: &mut Said) -> Result<(String, String), String> {
-    let mut text = String::new();
+/// What the login shell is given: a greeting on a line of its own, whatever was printed before it,
+/// from the shell that is to run the commands.
+fn greeting() -> String {
+    let script = format!("echo; echo {GREETING}; exec sh");
+    format!("exec sh -c {}", quote(&script))
+}
+
+/// The rest of the first line that begins so; what is said before it, or instead of it, is added to
+/// `heard`.
+async fn until(mark: &str, said: &mut Said, heard: &mut String) -> Option<String> {
     let mut line = Vec::new();
     while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
         let read = String::from_utf8_lossy(&line);
         if let Some(rest) = read.strip_prefix(mark) {
-            return Ok((text, rest.trim().to_owned()));
+            return Some(rest.trim().to_owned());
         }
-        text.push_str(&read);
+        heard.push_str(&read);
         line.clear();
     }
-    Err(text)
+    None
 }
 
 /// The failure of a machine without an ssh client.

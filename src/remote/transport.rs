@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::login::{self, Instead};
+use super::mark::{Before, Behind, marked};
 use super::ssh::Connection;
 use super::target::Target;
 use crate::error::Error;
@@ -48,6 +50,17 @@ pub enum Ended {
     Killed,
     /// Nobody knows: the connection ended first.
     Dropped,
+}
+
+impl Ended {
+    /// What a login shell did that ended like this without running the command.
+    #[must_use]
+    pub fn instead(self) -> Instead {
+        Instead::Ended(match self {
+            Self::Exited(code) => Some(code),
+            Self::Killed | Self::Dropped => None,
+        })
+    }
 }
 
 /// What a command printed, and how it ended: never [`Ended::Dropped`].
@@ -92,6 +105,8 @@ pub struct Process {
     pub stdout: Box<dyn AsyncRead + Send + Unpin>,
     /// Its complaints.
     pub stderr: Box<dyn AsyncRead + Send + Unpin>,
+    /// Whether it has begun, and what a login shell printed before.
+    pub before: Before,
     running: Running,
 }
 
@@ -156,17 +171,30 @@ impl Transport {
         stdin: &[u8],
         deadline: Duration,
     ) -> Result<Output, Error> {
+        let mut before = Before::nothing();
         let work = async {
             let process = self.spawn(script).await?;
+            before = process.before.clone();
             Ok::<_, Error>(collect(process, stdin).await)
         };
-        let output = timeout(deadline, work)
-            .await
-            .map_err(|_| Error::Connect(self.too_slow(deadline)))??;
-        match output.ended {
-            Ended::Dropped => Err(Error::Connect(dropped(&self.name()))),
-            _ => Ok(output),
+        let output = timeout(deadline, work).await;
+        let has_begun = before.has_begun();
+        match output {
+            Err(_) if has_begun => Err(Error::Connect(self.too_slow(deadline))),
+            Err(_) => Err(self.not_run(Instead::Waited(deadline), &before.text())),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(output)) => match output.ended {
+                Ended::Dropped => Err(Error::Connect(dropped(&self.name()))),
+                ended if !has_begun => {
+                    Err(self.not_run(ended.instead(), &[before.text(), output.stderr].concat()))
+                }
+                _ => Ok(output),
+            },
         }
+    }
+
+    fn not_run(&self, did: Instead, printed: &[u8]) -> Error {
+        Error::Connect(login::failure(&self.name(), did, printed))
     }
 
     /// Runs a command that takes no input as [`Transport::run`] does, in the login's own session if
@@ -219,7 +247,7 @@ impl There {
         let connection = self.connected().await?;
         let mut command = connection
             .session()
-            .arc_raw_command(format!("exec sh -c {}", quote(script)));
+            .arc_raw_command(format!("exec sh -c {}", quote(&marked(script))));
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -236,10 +264,12 @@ impl There {
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(self.no_session(&"its pipes are missing"));
         };
+        let before = Before::default();
         Ok(Process {
             stdin: Some(Box::new(stdin)),
-            stdout: Box::new(stdout),
+            stdout: Box::new(Behind::new(stdout, before.clone())),
             stderr: Box::new(stderr),
+            before,
             running: Running::There(child, connection),
         })
     }
@@ -319,6 +349,7 @@ fn spawn_here(script: &str) -> Result<Process, Error> {
         stdin: Some(Box::new(stdin)),
         stdout: Box::new(stdout),
         stderr: Box::new(stderr),
+        before: Before::nothing(),
         running: Running::Here(child),
     })
 }

@@ -5,5 +5,6 @@
 mod agent;
 mod connection;
 mod install;
+mod login;
 mod pins;
 mod place;

@@ -58,6 +58,11 @@ fn keys() -> &'static Path {
 impl Sshd {
     /// Starts one that lets the tests' own key in, and any public keys beside it.
     pub fn start(public_keys: &[&Path]) -> Self {
+        Self::start_with(public_keys, "")
+    }
+
+    /// The same, with further lines in its configuration, in which `DIR` is a directory of its own.
+    pub fn start_with(public_keys: &[&Path], more: &str) -> Self {
         assert!(
             Path::new(PROGRAM).exists(),
             "these tests need {PROGRAM}: install openssh-server"
@@ -71,7 +76,7 @@ impl Sshd {
         fs::write(dir.path().join("authorized_keys"), keys.collect::<String>()).unwrap();
         for _ in 0..5 {
             let port = free_port();
-            let mut child = spawn(dir.path(), port);
+            let mut child = spawn(dir.path(), port, more);
             if listens(dir.path(), &mut child) {
                 return Self { dir, child, port };
             }
@@ -153,7 +158,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn spawn(dir: &Path, port: u16) -> Child {
+fn spawn(dir: &Path, port: u16, more: &str) -> Child {
     let mut config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\n\
          PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
@@ -166,6 +171,7 @@ fn spawn(dir: &Path, port: u16) -> Child {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let _ = writeln!(config, "HostKey {}", key.display());
     }
+    config.push_str(&more.replace("DIR", &dir.to_string_lossy()));
     fs::write(dir.join("config"), config).unwrap();
     let log = fs::File::create(dir.join("log")).unwrap();
     Command::new(PROGRAM)

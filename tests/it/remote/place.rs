@@ -55,7 +55,11 @@ pub struct Place {
 impl Place {
     /// A fresh one, connected to.
     pub async fn new() -> Self {
-        let server = Sshd::start(&[]);
+        Self::on(Sshd::start(&[])).await
+    }
+
+    /// The same on a server of one's choice.
+    pub async fn on(server: Sshd) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("app")).unwrap();
         let transport = Transport::there(server.pinned()).await.unwrap();
