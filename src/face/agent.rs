@@ -16,11 +16,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rustix::fs::Mode;
-use rustix::process::{setsid, umask};
+use rustix::process::{geteuid, setsid, umask};
 
 use crate::error::exit;
 use crate::event::Failure;
 use crate::host::cmd::umask::of_login;
+use crate::host::trust::{self, Rulers};
 use crate::plan::{Plan, Private};
 use crate::remote::rundir::{RunDir, Word};
 use crate::remote::wire::Line;
@@ -38,6 +39,9 @@ pub trait Work {
         args: &[String],
     ) -> impl Future<Output = Result<serde_json::Value, Failure>>;
 }
+
+/// The variable in which root's first process names who deploys, `uid:gid`.
+const RULERS: &str = "LANDFALL_RULERS";
 
 #[derive(Parser)]
 #[command(name = "landfall agent", disable_help_subcommand = true)]
@@ -88,7 +92,30 @@ enum Verb {
     },
 }
 
+impl Args {
+    /// Root reads and runs nothing where somebody else could put something in its place.
+    fn refuse_foreign(&self) -> Result<(), Failure> {
+        let named = std::env::var(RULERS).unwrap_or_default();
+        let rulers = Rulers::named(&named);
+        match self.verb.state() {
+            Some(state) if geteuid().is_root() => trust::refuse_foreign(state, rulers),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Verb {
+    /// The state directory that is asked about; a run itself was launched by one that has looked.
+    fn state(&self) -> Option<&Path> {
+        match self {
+            Self::Start(which) | Self::Follow { which, .. } | Self::Ask { which, .. } => {
+                Some(&which.state)
+            }
+            Self::Look { state, .. } => Some(state),
+            Self::Run { .. } => None,
+        }
+    }
+
     /// The login's umask, where another process has noted it.
     fn umask(&self) -> Option<u32> {
         match self {
@@ -142,6 +169,12 @@ pub async fn agent(args: &[String], work: &impl Work) -> ExitCode {
     };
     let login = umask(Mode::RWXG | Mode::RWXO).bits();
     of_login(args.verb.umask().unwrap_or(login));
+    if let Err(refused) = args.refuse_foreign() {
+        return match args.verb {
+            Verb::Look { .. } => answer(&refused, exit::REFUSED),
+            _ => refuse(refused),
+        };
+    }
     let answered = match args.verb {
         Verb::Start(which) => which.dir().and_then(|dir| launch::start(&dir, login)),
         Verb::Follow { which, from } => which.dir().and_then(|dir| follow::known(&dir, from)),
@@ -209,13 +242,15 @@ fn ask(dir: &RunDir, word: Word) -> Result<(), Failure> {
 
 async fn look(work: &impl Work, state: &Path, what: &str, args: &[String]) -> ExitCode {
     fault!(arm state);
-    let (answer, code) = match work.look(state, what, args).await {
-        Ok(answer) => (answer, exit::OK),
-        Err(failure) => (
-            serde_json::to_value(&failure).unwrap_or_default(),
-            exit::REFUSED,
-        ),
-    };
-    let told = writeln!(io::stdout(), "{answer}");
+    match work.look(state, what, args).await {
+        Ok(seen) => answer(&seen, exit::OK),
+        Err(failure) => answer(&failure, exit::REFUSED),
+    }
+}
+
+/// Prints what came of an errand, as JSON.
+fn answer(what: &impl serde::Serialize, code: u8) -> ExitCode {
+    let told = serde_json::to_string(what).unwrap_or_default();
+    let told = writeln!(io::stdout(), "{told}");
     ExitCode::from(told.map_or(exit::REFUSED, |()| code))
 }

@@ -14,6 +14,7 @@ use rustix::process::getuid;
 use crate::event::Failure;
 use crate::host::Result;
 use crate::host::cmd::Cmd;
+use crate::host::trust::{self, Rulers};
 use crate::plan::Site;
 
 /// The program that a boot runs, in the state directory.
@@ -115,7 +116,7 @@ fn refuse_foreign(state: &Path) -> Result<()> {
         !known.is_ok_and(|m| m.uid() == 0 && m.is_dir() && m.mode() & 0o022 == 0)
     };
     let Some(dir) = state.ancestors().find(replaceable) else {
-        return Ok(());
+        return trust::refuse_foreign(state, Rulers::default());
     };
     Err(Failure::new(format!(
         "root would run a program at boot that others than root can replace: `{}`",

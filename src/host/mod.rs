@@ -17,6 +17,7 @@ pub mod real;
 pub mod reference;
 pub mod site;
 pub mod tree;
+pub mod trust;
 pub mod volume;
 pub mod whose;
 

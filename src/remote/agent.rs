@@ -11,7 +11,7 @@ use super::payload::Payload;
 use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
 use super::run::Run;
 use super::rundir::Word;
-use super::shell::PLACE;
+use super::shell::{GUARD, PLACE};
 use super::transport::{Ended, Output, Transport, quoted};
 use crate::error::Error;
 use crate::event::Failure;
@@ -61,16 +61,15 @@ impl Agent {
             None => binaries.pick(arch).map_err(Error::Agent)?,
         };
         let there = there(&answer, site, sudo).map_err(Error::Agent)?;
-        let mut command: Vec<String> = Vec::new();
-        if answer.sudo == Some(true) {
-            command.extend(["sudo", "-n", "--"].map(str::to_owned));
-        }
+        let role: &[&str] = match answer.sudo {
+            Some(true) => &["sudo", "-n", "--"],
+            _ => &[],
+        };
         if !answer.digests.contains(&binary.sha256) {
-            copy(&transport, &state, &command, &binary, there).await?;
+            copy(&transport, &state, role, &binary, there).await?;
         }
-        let program = state.join(BIN).join(binary.name());
-        command.push(program.to_string_lossy().into_owned());
-        command.push("agent".to_owned());
+        let command = role.iter().map(|word| (*word).to_owned());
+        let command = command.chain(entrance(&answer, &state, &binary)).collect();
         Ok(Self {
             transport,
             state,
@@ -158,6 +157,21 @@ impl Agent {
     }
 }
 
+/// The words that become the agent. Root looks at the way and at what it has opened first, for who
+/// rules over a directory on it could change the one for another after the look.
+fn entrance(answer: &Answer, state: &Path, binary: &Binary) -> Vec<String> {
+    let program = state.join(BIN).join(binary.name());
+    if answer.sudo != Some(true) && answer.uid != 0 {
+        return vec![program.to_string_lossy().into_owned(), "agent".into()];
+    }
+    let (user, group) = (answer.uid.to_string(), answer.group.map(|g| g.to_string()));
+    let (state, name) = (state.to_string_lossy(), binary.name());
+    let own = group.as_deref().unwrap_or("none");
+    let mut words = vec!["sh", "-c", &**GUARD, "sh", &*state, &*user, own, &*name];
+    words.extend([&*binary.sha256, "agent"]);
+    words.into_iter().map(ToOwned::to_owned).collect()
+}
+
 async fn look(
     transport: &Transport,
     site: &Site,
@@ -233,6 +247,12 @@ fn not_safe(answer: &Answer, unsafety: &Unsafe) -> Failure {
             Unsafety::Writable => format!("it belongs to `{owner}`, and others may write to it"),
         }
     ));
+    let failure = match answer.sudo {
+        Some(true) => failure.because(
+            "through sudo, whoever rules over a directory on the way could have root run anything",
+        ),
+        _ => failure,
+    };
     match unsafety.fault {
         Unsafety::Stranger => failure
             .hint(format!(
@@ -271,7 +291,7 @@ fn no_place(answer: &Answer, site: &Site, why: &str) -> Failure {
 async fn copy(
     transport: &Transport,
     state: &Path,
-    role: &[String],
+    role: &[&str],
     binary: &Binary,
     there: &[(u64, String)],
 ) -> Result<(), Error> {
@@ -281,7 +301,7 @@ async fn copy(
     let dir = state.join(BIN);
     let dir = dir.to_string_lossy();
     let name = binary.name();
-    let mut words: Vec<&str> = role.iter().map(String::as_str).collect();
+    let mut words = role.to_vec();
     words.extend(["sh", "-c", &**PLACE, "sh", &*dir, &*name, &*binary.sha256]);
     words.extend(
         there

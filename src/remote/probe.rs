@@ -59,6 +59,8 @@ pub struct Answer {
     pub user: String,
     /// The user's number.
     pub uid: u32,
+    /// The number of a group of the user's own; none if others may be in it.
+    pub group: Option<u32>,
     /// Whether sudo works; none if it was not asked for.
     pub sudo: Option<bool>,
     /// The executables that are there, or why there is no place for one.
@@ -151,6 +153,7 @@ pub fn parse(stdout: &str) -> Answer {
                 answer.uid = uid.parse().unwrap_or(u32::MAX);
                 name.clone_into(&mut answer.user);
             }
+            "group" => answer.group = rest.parse().ok(),
             "sudo" => answer.sudo = Some(rest == "yes"),
             "place" => code = rest.parse().unwrap_or(1),
             "made" => made.push(rest),
@@ -332,6 +335,72 @@ mod tests {
         let answer = ask(about(&state, None, &Arch::ALL)).await;
         assert!(matches!(answer.place, Place::Unsafe(_)), "{answer:?}");
         assert!(!elsewhere.join("bin").exists());
+    }
+
+    /// The answer to a look for root at `theirs/backups/.landfall`, whose first part is a stranger's.
+    async fn below_a_stranger(dir: &Path, state: &Path) -> Option<(Answer, std::path::PathBuf)> {
+        let theirs = dir.join("theirs");
+        std::fs::create_dir_all(theirs.join("backups")).unwrap();
+        chmod(&theirs, 0o755);
+        let is_given = std::os::unix::fs::chown(&theirs, Some(4_242), None).is_ok();
+        if !is_given {
+            return None;
+        }
+        Some((ask(about(state, None, &Arch::ALL)).await, theirs))
+    }
+
+    /// Only root can give a directory away, so the rest of this is silent for anybody else.
+    #[tokio::test]
+    async fn root_uses_no_place_below_a_strangers_directory_by_whatever_way() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let at = |way: &str| dir.path().join(way);
+        std::os::unix::fs::symlink("theirs/backups", at("near")).unwrap();
+        std::os::unix::fs::symlink(at("near"), at("far")).unwrap();
+        for way in [
+            "theirs/backups/.landfall",
+            "near/.landfall",
+            "far/x/.landfall",
+        ] {
+            let Some((answer, theirs)) = below_a_stranger(dir.path(), &at(way)).await else {
+                return;
+            };
+            let wanted = Unsafe {
+                fault: Unsafety::Stranger,
+                owner: "4242".into(),
+                path: theirs.to_string_lossy().into_owned(),
+            };
+            assert_eq!(answer.place, Place::Unsafe(wanted), "{way}");
+        }
+        assert_eq!(std::fs::read_dir(at("theirs/backups")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn root_uses_no_place_behind_an_access_list_that_lets_others_write() {
+        if !rustix::process::getuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let state = state_in(dir.path());
+        // The owner, user 1717, the group, a mask and all others; see acl(5).
+        let entries = [
+            (1, 7, -1),
+            (2, 7, 1_717),
+            (4, 5, -1),
+            (16, 7, -1),
+            (32, 5, -1),
+        ];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, may, id) in entries {
+            list.extend(u16::to_le_bytes(tag));
+            list.extend(u16::to_le_bytes(may));
+            list.extend(i32::to_le_bytes(id));
+        }
+        let (name, flags) = ("system.posix_acl_access", rustix::fs::XattrFlags::empty());
+        if rustix::fs::setxattr(dir.path().join("backups"), name, &list, flags).is_err() {
+            return;
+        }
+        let answer = ask(about(&state, None, &Arch::ALL)).await;
+        assert!(matches!(answer.place, Place::Unsafe(_)), "{answer:?}");
     }
 
     #[tokio::test]

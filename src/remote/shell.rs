@@ -8,7 +8,19 @@ use std::sync::LazyLock;
 /// What a server is and as whom an agent would act; it runs [`MAKE`].
 pub static LOOK: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/look.sh")));
 /// Makes the place for executables.
-pub static MAKE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/make.sh")));
+pub static MAKE: LazyLock<String> = LazyLock::new(|| {
+    one_line(concat!(
+        include_str!("shell/way.sh"),
+        include_str!("shell/make.sh")
+    ))
+});
+/// Becomes the agent, as root, once it is known to be the one that was put there.
+pub static GUARD: LazyLock<String> = LazyLock::new(|| {
+    one_line(concat!(
+        include_str!("shell/way.sh"),
+        include_str!("shell/guard.sh")
+    ))
+});
 /// Takes an executable.
 pub static PLACE: LazyLock<String> = LazyLock::new(|| one_line(include_str!("shell/place.sh")));
 /// Runs a script as whom the agent would act.
@@ -40,7 +52,8 @@ mod tests {
         let ends = [";", ";;", "{", "then", "else", "do", "in"];
         for script in [
             include_str!("shell/look.sh"),
-            include_str!("shell/make.sh"),
+            concat!(include_str!("shell/way.sh"), include_str!("shell/make.sh")),
+            concat!(include_str!("shell/way.sh"), include_str!("shell/guard.sh")),
             include_str!("shell/place.sh"),
             include_str!("shell/role.sh"),
         ] {
@@ -54,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_shell_can_read_every_script_as_one_line() {
-        for script in [&LOOK, &MAKE, &PLACE, &ROLE] {
+        for script in [&LOOK, &MAKE, &GUARD, &PLACE, &ROLE] {
             assert!(!script.contains('\n'));
             assert!(
                 !script.contains('\''),

@@ -16,6 +16,9 @@ fn app_of(user: &str) -> App {
     app.slot.sh(&format!(
         "install -d -o {user} -g {user} -m 700 /srv/app-backups"
     ));
+    if user == "root" {
+        app.slot.sh("chown root: /srv");
+    }
     app.furnish(&compose::web(&compose::beacon("latest")));
     app.ships("v1");
     app
@@ -55,9 +58,10 @@ fn a_power_cut_is_settled_by_the_boot_alone() {
             app.slot
                 .sh("echo 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy");
         } else {
+            app.slot.sh("chmod 1777 /srv");
             let foreign = installs(&app, user).run();
             foreign.says(&["others than root can replace: `/srv`"]);
-            app.slot.sh("chown root: /srv");
+            app.slot.sh("chmod 755 /srv");
         }
         let installed = installs(&app, user).run();
         installed.says(&["enabled it", "settled at boot"]);

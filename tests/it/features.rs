@@ -232,7 +232,10 @@ fn directories_that_root_makes_on_the_way_to_a_mount_belong_to_the_owner_of_the_
     app.ships("v1");
     app.latest("v2");
     // Root runs no agent from a directory of somebody else's.
-    app.slot.sh(&format!("chown -R root: {}", app.backups()));
+    app.slot.sh(&format!(
+        "chown root: /srv; chown -R root: {}",
+        app.backups()
+    ));
     let deep = web.replace("./data:", "./var/lib/beacon:");
     let act = app.deploy().input("user", "root");
     act.ship("compose.yaml", &deep).run().ends("deployed", 0);

@@ -57,8 +57,38 @@ fn a_parent_that_may_not_be_written_and_no_backup_dir_is_refused_with_what_to_do
 }
 
 #[test]
+fn root_runs_and_makes_nothing_below_a_directory_that_a_stranger_rules_over() {
+    let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    app.furnish(&compose::web(&compose::beacon("latest")));
+    app.latest("v1");
+    let owner = app.slot.sh("stat -c %U /srv");
+    assert_eq!(owner, "deploy\n", "a stranger to `sudoer`");
+    let done = app.deploy().run();
+    done.ends("refused", 2).says(&[
+        "`/srv` is not safe to run anything from: it belongs to `deploy`, neither to root nor to `sudoer`",
+        "could have root run anything",
+    ]);
+    // A link of root's is no way around it.
+    app.slot
+        .sh("mkdir /srv/roots && ln -s /srv/roots /mnt/link");
+    let around = app.deploy().input("backup_dir", "/mnt/link/backups");
+    around
+        .run()
+        .ends("refused", 2)
+        .says(&["`/srv` is not safe"]);
+    let made = app
+        .slot
+        .sh("ls -d /srv/app-backups /srv/roots/* 2>/dev/null || true");
+    assert_eq!(made, "");
+    app.slot.sh("chown root: /srv");
+    app.deploy().run().ends("deployed", 0);
+}
+
+#[test]
 fn a_user_with_sudo_alone_deploys_and_files_stay_the_users_own() {
     let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    // Root works only below directories that nobody else rules over.
+    app.slot.sh("chown root: /srv");
     app.furnish(&compose::web(&compose::beacon("latest")));
     let no_docker = app.slot.try_sh_as("sudoer", "docker ps", b"");
     assert!(!no_docker.status.success());
@@ -90,6 +120,8 @@ fn sudo_never_refuses_a_user_who_needs_it() {
 #[test]
 fn root_deploys_a_directory_of_another_user_and_its_files_keep_their_owner() {
     let app = App::running("v1");
+    // Root works only below directories that nobody else rules over.
+    app.slot.sh("chown root: /srv");
     let before = app.release();
     app.latest("exits-at-start");
     let broken = app
@@ -105,6 +137,8 @@ fn root_deploys_a_directory_of_another_user_and_its_files_keep_their_owner() {
 #[test]
 fn a_user_with_sudo_alone_is_shown_what_runs_and_that_it_is_frozen() {
     let app = App::at(Slot::lease(), "sudoer", "/srv/app");
+    // Root works only below directories that nobody else rules over.
+    app.slot.sh("chown root: /srv");
     app.cli(&["doctor"])
         .run()
         .exits(0)

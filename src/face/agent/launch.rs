@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -100,7 +101,14 @@ fn set_free(dir: &RunDir, lines: &[u8], umask: u32) -> Result<(), Failure> {
     if is_started(dir) {
         return Ok(());
     }
-    launch(Command::new(std::env::current_exe()?), dir, lines, umask)
+    launch(itself()?, dir, lines, umask)
+}
+
+/// This very program, whatever lies at its path by now, under its own name.
+fn itself() -> io::Result<Command> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(std::env::current_exe()?);
+    Ok(command)
 }
 
 fn launch(mut command: Command, dir: &RunDir, lines: &[u8], umask: u32) -> Result<(), Failure> {

@@ -27,6 +27,7 @@ esac;
 say system "$system";
 say machine "$machine";
 say user "$uid" "$name";
+say group "$group";
 if [ "$system" != Linux ]; then exit 0; fi;
 case " $archs " in
     *" $machine "*) ;;

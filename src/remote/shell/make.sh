@@ -1,11 +1,12 @@
-# shellcheck shell=sh disable=SC2046,SC2012
-# Makes the place for executables, lists it, and tells the digests of those that are asked for.
+# shellcheck shell=sh disable=SC2046,SC2012,SC2034
+# Makes the place for executables, lists it, and tells the digests of those that are asked for. It is
+# put behind way.sh.
 # Given: state directory, directory not to be without, login user, their own group, role, names.
 #
 # Whoever rules over the place rules over us: it is looked at before anything is made, so that
-# nothing is made through a link, and once more after something was made. A digest, the longest part,
-# is kept beside its file and counts as long as the file's inode, size and times are the same; nobody
-# can set the time of a file's last change.
+# nothing is made through a link, and once more after something was made. For root, that is the whole
+# way there. A digest, the longest part, is kept beside its file and counts as long as the file's
+# inode, size and times are the same; nobody can set the time of a file's last change.
 state=$1;
 user=$3;
 group=$4;
@@ -18,29 +19,15 @@ odd() {
     echo "unsafe $1 ${5:-nobody} $2";
     exit 8;
 };
-safe() {
-    [ -e "$1" ] || [ -L "$1" ] || return 0;
-    links=-d;
-    if [ -L "$1" ]; then links="-d -dL"; fi;
-    for links in $links; do
-        set -- "$1" $(ls -ln "$links" "$1" 2>/dev/null);
-        case $4 in
-            0|"$user") ;;
-            *) odd stranger "$1" ;;
-        esac;
-        case $2 in
-            l*) continue ;;
-        esac;
-        case $2 in
-            ????????w[!tT]*) odd writable "$1" ;;
-            ?????w???[!tT]*) [ "$5" = 0 ] || [ "$5" = "$group" ] || odd writable "$1" ;;
-        esac;
-    done;
-};
 all() {
-    if [ "$role" = root ]; then safe "$(dirname "$state")"; fi;
-    safe "$state";
-    safe "$state/bin";
+    if [ "$role" = root ]; then
+        way "$state/bin";
+    else
+        for place in "$state" "$state/bin"; do
+            safe "$place";
+            if [ -L "$place" ]; then safe "$place/."; fi;
+        done;
+    fi;
 };
 
 set -f;
@@ -51,6 +38,7 @@ cd "$state/bin" || exit 1;
 for name; do
     if [ -e "$name" ]; then
         safe "$state/bin/$name";
+        if [ -L "$name" ]; then odd stranger "$state/bin/$name"; fi;
         now=$(stat -c "%i %s %y %z" "$name" 2>/dev/null);
         seen=;
         sum=;

@@ -28,7 +28,10 @@ fn unless_restore_data_says_so_and_then_it_is_backed_up_first_and_the_rollback_c
     let written = app.whole_tree();
     // What a container wrote as root, root alone can put back; and root runs no agent from a
     // directory of somebody else's.
-    app.slot.sh(&format!("chown -R root: {}", app.backups()));
+    app.slot.sh(&format!(
+        "chown root: /srv; chown -R root: {}",
+        app.backups()
+    ));
     let back = || {
         app.rollback()
             .input("user", "root")

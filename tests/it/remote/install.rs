@@ -147,3 +147,81 @@ async fn a_backup_directory_that_cannot_be_made_is_named_with_what_mends_it() {
     assert!(place.try_install(&site).await.is_err());
     assert!(!site.deploy_dir.exists());
 }
+
+/// A look that the agent answers to; it must not be answered.
+async fn is_refused(agent: &landfall::remote::agent::Agent, why: &str) {
+    let looked = agent.look("history", &[], std::time::Duration::from_secs(20));
+    let Err(Error::Agent(failure)) = looked.await else {
+        panic!("it was answered");
+    };
+    assert!(failure.because.join("\n").contains(why), "{failure:?}");
+}
+
+/// The directory that holds the executables, and the one that was placed.
+fn placed(place: &Place) -> (PathBuf, PathBuf) {
+    let bin = state_dir(&place.site()).join("bin");
+    let mut there = fs::read_dir(&bin).unwrap().map(|e| e.unwrap().path());
+    let program = there.find(|path| {
+        !path
+            .file_name()
+            .unwrap()
+            .as_encoded_bytes()
+            .starts_with(b".")
+    });
+    (bin, program.unwrap())
+}
+
+/// Root alone works for others; for anybody else these are silent.
+fn is_root() -> bool {
+    user() == "root"
+}
+
+#[tokio::test]
+async fn what_was_changed_behind_the_look_is_not_run_by_root() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new().await;
+    let agent = place.install().await;
+    let (_, program) = placed(&place);
+    let ran = place.dir.path().join("ran");
+    let planted = format!("#!/bin/sh\ntouch \"{}\"\necho '{{}}'\n", ran.display());
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, planted).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    is_refused(&agent, "is not the agent that was put there").await;
+    assert!(!ran.exists(), "root ran what was planted");
+}
+
+#[tokio::test]
+async fn a_directory_that_was_given_away_behind_the_look_is_not_entered_by_root() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new().await;
+    let agent = place.install().await;
+    std::os::unix::fs::chown(place.site().backup_dir, Some(4_242), None).unwrap();
+    is_refused(&agent, "is not safe to run anything from as root").await;
+}
+
+#[tokio::test]
+async fn the_agent_that_root_opened_runs_whatever_lies_at_its_path_by_then() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new().await;
+    let agent = place.install().await;
+    let plan = place.plan(30, 20);
+    let mut run = agent
+        .start(&plan, &landfall::plan::Private::default(), [])
+        .unwrap();
+    assert!(run.next().await.unwrap().is_some());
+    let (_, program) = placed(&place);
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/sh\nexit 9\n").unwrap();
+    let mut heard = 0;
+    while let Some(record) = run.next().await.unwrap() {
+        heard += usize::from(matches!(record, landfall::remote::run::Heard::Record(_)));
+    }
+    assert!(heard > 30, "{heard}");
+}
