@@ -14,6 +14,7 @@ use rustix::process::getuid;
 use crate::event::Failure;
 use crate::host::Result;
 use crate::host::cmd::Cmd;
+use crate::host::endpoint;
 use crate::host::trust::{self, Rulers};
 use crate::plan::Site;
 
@@ -88,7 +89,9 @@ pub async fn install(site: &Site, state: &Path) -> Result<Vec<String>> {
     let program = refresh(state, Wanted::Always)?;
     let name = unit_name(&site.deploy_dir);
     let path = root.join(UNITS).join(&name);
-    let text = unit_text(site, &program, getuid().as_raw());
+    let engine = endpoint::endpoint().ok().filter(|e| e.said_by.is_some());
+    let engine = engine.map(|engine| engine.socket);
+    let text = unit_text(site, &program, getuid().as_raw(), engine.as_deref());
     if fs::read_to_string(&path).is_ok_and(|there| there == text)
         && look(root, site) == Boot::Settles
     {
@@ -214,8 +217,13 @@ pub fn unit_name(deploy_dir: &Path) -> String {
 }
 
 /// The unit: a oneshot behind Docker. That a run was put back is no failure of the boot.
-fn unit_text(site: &Site, program: &Path, user: u32) -> String {
+/// Where an engine is not the system's, a boot knows nothing of what said so at the installation.
+fn unit_text(site: &Site, program: &Path, user: u32, engine: Option<&str>) -> String {
     let (deploy, backups) = (&site.deploy_dir, &site.backup_dir);
+    let engine = engine.map_or_else(String::new, |socket| {
+        let variable = format!("DOCKER_HOST=unix://{socket}");
+        format!("Environment={}\n", quoted(Path::new(&variable)))
+    });
     format!(
         "\
 # Written by `landfall doctor --install`.
@@ -229,7 +237,7 @@ ConditionPathExists={condition}
 [Service]
 Type=oneshot
 User={user}
-ExecStart={program} recover --boot --deploy-dir {deploy} --backup-dir {backups}
+{engine}ExecStart={program} recover --boot --deploy-dir {deploy} --backup-dir {backups}
 SuccessExitStatus=1
 TimeoutStartSec=infinity
 
@@ -317,8 +325,12 @@ mod tests {
     fn a_unit_runs_as_the_deploying_user_and_quotes_odd_directories() {
         let mut site = sample::deploy().site;
         site.deploy_dir = "/opt/50% \"$x\"".into();
-        let text = unit_text(&site, Path::new("/b/.landfall/recover"), 1000);
+        let text = unit_text(&site, Path::new("/b/.landfall/recover"), 1000, None);
         assert!(text.contains("User=1000\n"), "{text}");
+        assert!(!text.contains("Environment"), "{text}");
+        let own = unit_text(&site, Path::new("/b/recover"), 1000, Some("/run/d.sock"));
+        let line = "User=1000\nEnvironment=\"DOCKER_HOST=unix:///run/d.sock\"\nExecStart=";
+        assert!(own.contains(line), "{own}");
         let line = r#"ExecStart="/b/.landfall/recover" recover --boot --deploy-dir "/opt/50%% \"$$x\"" --backup-dir "/opt/mcp-backups""#;
         assert!(text.contains(line), "{text}");
     }

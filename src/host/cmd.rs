@@ -22,7 +22,7 @@ pub use group::{end_noted, note_in};
 
 use crate::event::{Failure, FailureKind};
 use crate::host::lines::Line;
-use crate::host::{Lines, Result};
+use crate::host::{Lines, Result, endpoint};
 use group::Group;
 
 /// The only variables that a command inherits: an operator's shell must not decide a deployment.
@@ -221,6 +221,7 @@ impl Cmd {
             Whose::Users => umask::as_by_hand(&self.argv),
         };
         let argv = group::leading(&argv);
+        let pinned = endpoint::pinned();
         let mut command = tokio::process::Command::new(OsStr::new(&argv[0]));
         command
             .args(&argv[1..])
@@ -228,8 +229,10 @@ impl Cmd {
             .envs(
                 INHERITED
                     .iter()
+                    .filter(|name| pinned.is_none() || !endpoint::decides(name))
                     .filter_map(|n| Some((n, std::env::var_os(n)?))),
             )
+            .envs(pinned)
             .envs(self.env.iter().map(|(n, v)| (n, v)))
             .stdin(self.input()?)
             .stdout(Stdio::piped())

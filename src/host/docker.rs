@@ -3,11 +3,12 @@
 //! It refuses to know Compose, files and the reason for anything.
 
 mod digest;
+mod logs;
 pub mod pull;
 pub mod read;
 mod registry;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use tokio::sync::OnceCell;
 use crate::clean::CUT;
 use crate::event::Failure;
 use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
-use crate::host::lines::Line;
+use crate::host::endpoint::{self, Endpoint};
 use crate::host::reference;
 use crate::host::{Container, Image, Network, Result, Volumes, Writer};
 
@@ -41,23 +42,26 @@ pub struct Engine {
     docker: Docker,
     /// The engine's version.
     pub version: String,
+    /// Where it listens, and who says so.
+    pub socket: String,
     root: Arc<OnceCell<PathBuf>>,
     asked: digest::Asked,
 }
 
 /// Connects to the engine that the `docker` command would use.
 pub async fn connect() -> Result<Engine> {
-    let socket = socket();
-    let docker = Docker::connect_with_unix(&socket, ANSWER, bollard::API_DEFAULT_VERSION)
-        .map_err(|e| unreachable(&socket, &e))?
+    let endpoint = endpoint::endpoint()?;
+    let away = |error: &Bollard| unreachable(&endpoint, error);
+    let docker = Docker::connect_with_unix(&endpoint.socket, ANSWER, bollard::API_DEFAULT_VERSION)
+        .map_err(|e| away(&e))?
         .negotiate_version()
         .await
-        .map_err(|e| unreachable(&socket, &e))?;
-    let version = docker.version().await;
-    let version = version.map_err(|e| unreachable(&socket, &e))?;
+        .map_err(|e| away(&e))?;
+    let version = docker.version().await.map_err(|e| away(&e))?;
     let engine = Engine {
         docker,
         version: version.version.unwrap_or_else(|| "unknown".into()),
+        socket: endpoint.shown(),
         root: Arc::default(),
         asked: digest::Asked::default(),
     };
@@ -81,26 +85,10 @@ pub async fn is_back() -> bool {
     }
 }
 
-/// `DOCKER_HOST`, the system's socket, or a rootless one.
-fn socket() -> String {
-    if let Ok(host) = std::env::var("DOCKER_HOST") {
-        return host.trim_start_matches("unix://").to_owned();
-    }
-    let system = PathBuf::from("/var/run/docker.sock");
-    let own = std::env::var("XDG_RUNTIME_DIR")
-        .unwrap_or_else(|_| format!("/run/user/{}", rustix::process::getuid().as_raw()));
-    let own = PathBuf::from(own).join("docker.sock");
-    let chosen = if !system.exists() && own.exists() {
-        own
-    } else {
-        system
-    };
-    chosen.to_string_lossy().into_owned()
-}
-
-fn unreachable(socket: &str, error: &Bollard) -> Failure {
-    let failure =
-        Failure::new(format!("Docker does not answer at `{socket}`")).because(chain(error));
+fn unreachable(endpoint: &Endpoint, error: &Bollard) -> Failure {
+    let socket = &endpoint.socket;
+    let failure = Failure::new(format!("Docker does not answer at {}", endpoint.shown()))
+        .because(chain(error));
     let user = rustix::process::geteuid().as_raw();
     match std::os::unix::net::UnixStream::connect(socket) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => failure
@@ -109,10 +97,26 @@ fn unreachable(socket: &str, error: &Bollard) -> Failure {
                 "or give this user sudo without a password, and leave `sudo` at `auto` (it runs as user {user} now)"
             )),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            failure.hint("install Docker on the server, or start it: `sudo systemctl start docker`")
+            let failure = failure
+                .hint("install Docker on the server, or start it: `sudo systemctl start docker`");
+            match own_socket() {
+                Some(own) => failure.hint(format!(
+                    "an engine of this user's own listens at `{own}`: let `docker` use it with `docker context use rootless`, and Landfall will too"
+                )),
+                None => failure,
+            }
         }
         _ => failure.hint("start Docker on the server: `sudo systemctl start docker`"),
     }
+}
+
+/// The socket of a rootless engine, if there is one.
+fn own_socket() -> Option<String> {
+    let own = format!(
+        "/run/user/{}/docker.sock",
+        rustix::process::getuid().as_raw()
+    );
+    std::path::Path::new(&own).exists().then_some(own)
 }
 
 /// An error with the causes behind it; bollard's own text often says only "error".
@@ -358,29 +362,6 @@ impl Engine {
             .rename_container(container, options)
             .await
             .map_err(failed(format!("cannot rename a container to `{name}`")))
-    }
-
-    /// A container's last lines.
-    pub async fn logs(&self, container: &str, lines: u32) -> Result<Vec<String>> {
-        let options = query::LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .tail(&lines.to_string())
-            .build();
-        let mut stream = self.docker.logs(container, Some(options));
-        let mut line = Line::default();
-        let mut last = VecDeque::new();
-        let mut keep = |text| {
-            last.push_back(text);
-            if last.len() > lines as usize {
-                last.pop_front();
-            }
-        };
-        while let Some(Ok(chunk)) = stream.next().await {
-            line.read(&chunk.into_bytes(), &mut keep);
-        }
-        line.rest().into_iter().for_each(keep);
-        Ok(last.into())
     }
 
     /// Runs a command in a container.

@@ -7,6 +7,7 @@ pub mod boot;
 pub mod cmd;
 pub mod compose;
 pub mod docker;
+pub mod endpoint;
 pub mod foreign;
 pub mod generation;
 pub mod ground;
@@ -47,6 +48,9 @@ pub struct Engine {
     pub docker: String,
     /// Compose's version.
     pub compose: compose::Version,
+    /// Where the engine listens, and who says so.
+    #[serde(default)]
+    pub socket: String,
 }
 
 /// What Compose makes of the compose files in a directory.

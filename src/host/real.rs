@@ -311,9 +311,11 @@ impl Host for Server {
 
     async fn engine(&self) -> Result<Engine> {
         let (docker, compose) = tokio::join!(self.docker(), self.compose());
+        let docker = docker?;
         Ok(Engine {
-            docker: docker?.version.clone(),
+            docker: docker.version.clone(),
             compose: compose?.version,
+            socket: docker.socket.clone(),
         })
     }
 

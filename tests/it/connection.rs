@@ -181,3 +181,64 @@ fn a_connection_that_drops_is_made_again_and_the_run_goes_on() {
     run.wait().ends("deployed", 0);
     assert_eq!(app.version().as_deref(), Some("v2"));
 }
+
+/// What `deploy`'s login shell does first.
+#[track_caller]
+fn at_login(app: &App, line: &str) {
+    app.slot.sh_as("deploy", "cat > ~/.bashrc", line.as_bytes());
+}
+
+#[test]
+fn a_login_shell_that_prints_without_a_last_newline_keeps_nothing_from_being_deployed() {
+    let app = App::running("v1");
+    at_login(&app, "printf 'Welcome to web-1'\n");
+    let shell = app.slot.sh("getent passwd deploy");
+    assert!(shell.trim().ends_with("/bin/bash"), "{shell}");
+    app.ships("v2");
+    app.cli(&["status"]).run().exits(0);
+    app.rollback().run().ends("restored", 0);
+}
+
+#[test]
+fn a_login_shell_that_ends_is_named_and_the_run_is_refused() {
+    let app = App::running("v1");
+    let before = app.untouched();
+    at_login(&app, "echo closed for today\nexit 0\n");
+    app.deploy().run().ends("refused", 2).says(&[
+        "let us in, and its login shell ended with status 0 before it ran anything",
+        "it printed: closed for today",
+        "`~/.bashrc`",
+    ]);
+    app.is_untouched(&before);
+}
+
+/// Makes a docker context of `deploy`'s and uses it.
+#[track_caller]
+fn uses_context(app: &App, name: &str, address: &str) {
+    let script = format!(
+        "docker context create {name} --docker host={address} && docker context use {name}"
+    );
+    app.slot.sh_as("deploy", &script, b"");
+}
+
+#[test]
+fn the_engine_is_the_one_of_the_docker_context_in_use_for_everybody() {
+    let app = App::running("v1");
+    app.slot.sh("ln -s /var/run/docker.sock /tmp/own.sock");
+    uses_context(&app, "own", "unix:///tmp/own.sock");
+    app.latest("v2");
+    let hook = "printenv DOCKER_HOST; docker compose ps -q | wc -l";
+    let done = app.deploy().input("pre_deploy", hook).run();
+    done.ends("deployed", 0).says(&[
+        "Docker listens at `/tmp/own.sock` (docker context `own`, `docker context use`)",
+        "unix:///tmp/own.sock",
+    ]);
+    let before = app.untouched();
+    uses_context(&app, "far", "tcp://192.0.2.1:2375");
+    app.deploy().run().ends("refused", 2).says(&[
+        "the engine at `tcp://192.0.2.1:2375` cannot be reached",
+        "docker context `far`, `docker context use` says so",
+        "docker context use default",
+    ]);
+    app.is_untouched(&before);
+}

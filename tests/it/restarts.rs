@@ -113,3 +113,17 @@ fn what_nothing_starts_again_has_failed_at_once() {
     assert!(done.took.as_secs() < 40, "it took {:?}", done.took);
     app.is_again(&before);
 }
+
+#[test]
+fn a_log_driver_that_keeps_nothing_is_named_where_the_last_lines_would_be() {
+    let app = App::running("v1");
+    let web = shell("web", 8000, "no", "echo it fell; exit 1");
+    let done = shipped(&app, &format!("{web}    logging: {{ driver: none }}\n"));
+    done.ends("rolled_back", 1).says(&[
+        "its log driver `none` keeps nothing that could be shown",
+        "logging: { driver: local }",
+    ]);
+    let quiet = shell("web", 8000, "no", "exit 1");
+    let done = shipped(&app, &quiet);
+    done.ends("rolled_back", 1).says(&["(it printed nothing)"]);
+}

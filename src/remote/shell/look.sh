@@ -44,7 +44,7 @@ make() {
     code=$?;
 };
 if [ "$mode" = always ]; then need=yes; fi;
-if [ "$mode" = auto ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi;
+if [ "$mode" = auto ] && [ -z "$own" ] && [ -S /var/run/docker.sock ] && ! [ -w /var/run/docker.sock ]; then need=yes; fi;
 if [ "$uid" = 0 ]; then role=root; need=no; mode=never; fi;
 if [ $need = no ]; then
     make;

@@ -140,6 +140,7 @@ impl Host for Fake {
         Ok(Engine {
             docker: "28.5.0".into(),
             compose,
+            socket: "`/var/run/docker.sock`".into(),
         })
     }
 

@@ -29,6 +29,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     lock::refuse_frozen(run.dir.state())?;
     let engine = run.host.engine().await?;
     refuse_hopeless(&engine)?;
+    run.say(format!("Docker listens at {}", engine.socket));
     match &run.plan.goal {
         Goal::Deploy { .. } => {
             run.host.check_files(run.plan, run.private, run.dir).await?;
