@@ -4,6 +4,7 @@
 //! the system's socket. Commands are given the answer, so that nobody acts on one engine and looks at
 //! another. It refuses to know what an engine says.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -110,14 +111,20 @@ fn address_of(name: &str, var: Var) -> Result<String> {
         Failure::new(format!("there is no docker context `{name}` on the server"))
             .hint("see `docker context ls` there, and choose one: `docker context use default`")
     };
-    let digest = Sha256::digest(name.as_bytes());
-    let id: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let meta = settings(var).ok_or_else(missing)?;
-    let meta = meta.join("contexts/meta").join(id).join("meta.json");
-    let meta = read(&meta).ok_or_else(missing)?;
+    let meta = meta.join("contexts/meta").join(id_of(name));
+    let meta = read(&meta.join("meta.json")).ok_or_else(missing)?;
     let host = meta.pointer("/Endpoints/docker/Host");
     let host = host.and_then(Value::as_str).ok_or_else(missing)?;
     Ok(host.to_owned())
+}
+
+fn id_of(name: &str) -> String {
+    let mut id = String::new();
+    for byte in Sha256::digest(name.as_bytes()) {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
 }
 
 /// An engine elsewhere has neither the deploy directory nor its data.
@@ -150,9 +157,7 @@ mod tests {
     /// Settings with one context and another in use.
     fn settings_with(context: &str, host: &str, used: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let id = Sha256::digest(context.as_bytes());
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let meta = dir.path().join("contexts/meta").join(id);
+        let meta = dir.path().join("contexts/meta").join(id_of(context));
         std::fs::create_dir_all(&meta).unwrap();
         let text = format!(
             r#"{{"Name":"{context}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#

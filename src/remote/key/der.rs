@@ -10,7 +10,7 @@ pub fn next(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         0..=0x7f => (usize::from(first), rest),
         0x81..=0x84 => {
             let (length, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-            let length = length.iter().fold(0, |sum, b| sum << 8 | usize::from(*b));
+            let length = length.iter().fold(0, |sum, b| (sum << 8) | usize::from(*b));
             (length, rest)
         }
         _ => return None,
