@@ -82,7 +82,9 @@ fn makes_a_release(world: &mut World, scene: &Scene) {
     world.networks.insert(NETWORK.into());
     let is_web = |c: &&Case| c.service.name == "web";
     let webs: Vec<Case> = world.containers.iter().filter(is_web).cloned().collect();
-    webs.iter().for_each(|c| world.remove(c.made));
+    for web in &webs {
+        world.remove(web.made);
+    }
     let service = compose(&world.files[COMPOSE]).remove(0);
     let made = world.make(&service, Case::proper_name("web"));
     let old = webs.iter().find(|c| c.volume < scene.old.made);
