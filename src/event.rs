@@ -225,6 +225,9 @@ pub enum FailureKind {
     /// is over, and older programs do not know the word.
     #[serde(rename = "failed", skip_deserializing)]
     Moved,
+    /// The same where the directory itself is gone.
+    #[serde(rename = "failed", skip_deserializing)]
+    Gone,
 }
 
 impl Failure {
@@ -244,6 +247,12 @@ impl Failure {
     pub fn of(mut self, kind: FailureKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// Says whether a path leads elsewhere than when the run began.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        matches!(self.kind, FailureKind::Moved | FailureKind::Gone)
     }
 
     /// The same failure with one more cause behind it.

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use crate::host::Result;
-use crate::host::tree::home::Leads;
 use crate::host::tree::{Home, Scope, scope};
 use crate::plan::Site;
 
@@ -47,12 +46,6 @@ impl Ground {
     /// The same of the backup directory alone.
     pub fn confirm_backups(&self) -> Result<()> {
         self.backups.iter().try_for_each(Home::confirm)
-    }
-
-    /// Says whether the path of the deploy directory still leads to it.
-    #[must_use]
-    pub fn is_here(&self) -> bool {
-        self.deploy.leads() == Leads::Here
     }
 
     /// The whole of the deploy directory but for what is Landfall's own, wherever it is by now.

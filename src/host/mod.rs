@@ -32,6 +32,7 @@ use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
+use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -165,6 +166,9 @@ pub struct Container {
     /// The IDs of the containers whose network, processes or volumes it shares.
     #[serde(default)]
     pub joins: Vec<String>,
+    /// The paths on the server that it mounts.
+    #[serde(default)]
+    pub mounts: Vec<PathBuf>,
 }
 
 impl Container {
@@ -346,6 +350,8 @@ pub trait Host: Sized {
     fn stand_on(&self, home: &Home);
     /// Refuses where a path of the run leads elsewhere by now.
     async fn confirm(&self) -> Result<()>;
+    /// Refuses where this is not the directory that a run worked in whose agent has died.
+    async fn confirm_is(&self, was: &Identity) -> Result<()>;
     /// Makes sure that the deploy directory is there and can be written.
     async fn check_site(&self) -> Result<()>;
     /// Makes sure that there is room for a backup.

@@ -21,6 +21,7 @@ use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose};
 use crate::host::ground::Ground;
+use crate::host::tree::home::{self, Identity};
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
@@ -166,6 +167,13 @@ impl Host for Server {
 
     async fn confirm(&self) -> Result<()> {
         self.stands_on().map_or(Ok(()), |ground| ground.confirm())
+    }
+
+    async fn confirm_is(&self, was: &Identity) -> Result<()> {
+        match self.stands_on() {
+            Some(ground) => ground.deploy().confirm_is(was),
+            None => Err(home::gone(&self.site.deploy_dir)),
+        }
     }
 
     async fn check_site(&self) -> Result<()> {

@@ -347,6 +347,10 @@ pub fn restore(
     data: Data,
     run: &RunDir,
 ) -> Result<Restored> {
+    if ground.deploy().is_removed() {
+        ground.confirm()?;
+    }
+    ground.confirm_backups()?;
     let archive = site.backup_dir.join(&description.archive.file);
     let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)

@@ -3,6 +3,7 @@
 //! It refuses to know markup: what it returns is untrusted text that each output escapes.
 
 use super::{Failure, Goal, Report, Status};
+use crate::event::FailureKind;
 
 impl Report {
     /// The outcome in one sentence.
@@ -116,13 +117,16 @@ impl Report {
         if self.failures.is_empty() {
             return format!("No end of {} is recorded{during}.", self.aim());
         }
-        format!(
-            "Unknown: {}{during}; the server settles by itself, and `landfall status` tells how.",
-            self.failures
-                .last()
-                .map(|f| plain(&f.what))
-                .unwrap_or_default()
-        )
+        let last = self.failures.last();
+        // These say that whoever should settle it has not, or cannot.
+        let is_stuck =
+            |f: &&Failure| matches!(f.kind, FailureKind::Interrupted | FailureKind::TimedOut);
+        let tail = match last.filter(is_stuck) {
+            Some(_) => "a person has to look at the server, beginning with `landfall status`",
+            None => "the server settles by itself, and `landfall status` tells how",
+        };
+        let what = last.map(|f| plain(&f.what)).unwrap_or_default();
+        format!("Unknown: {what}{during}; {tail}.")
     }
 
     fn what(&self) -> String {

@@ -16,14 +16,12 @@ use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, name};
 use crate::saga::release::advice;
 use crate::saga::run::Word;
-use crate::saga::{journal, lock, run, runs, settle};
+use crate::saga::{journal, run, runs, settle};
 
 /// Settles every unfinished run of a deploy directory, and tries a way back again that had failed:
 /// for a person who has removed the cause.
 pub async fn by_hand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
-    let holder = || runs::holder(state, "");
-    let lock = lock::take(&site.deploy_dir, settle::LOCK, holder, |_| {}).await?;
-    host.stand_on(lock.home());
+    let _lock = settle::stand(host, state, site).await?;
     let mut outcomes = settle::take_up(host, state, "", site, &|_| {}).await?;
     if !outcomes.iter().any(|o| matches!(o, Outcome::Stuck { .. })) {
         outcomes.extend(back(host, state, site, &|_| {}).await?);
@@ -50,6 +48,10 @@ async fn back<H: Host>(
         return Ok(None);
     };
     let host = host.at(&plan.site);
+    // Opened again it would end as it did, and what is told of it would be told anew.
+    if let Some(failure) = run::astray(&host, &dir).await? {
+        return Err(advice::by_hand(&plan, &dir, true, failure));
+    }
     refuse_mended(&host, &plan, &dir).await?;
     let resumed = Box::pin(run::resume(&host, &dir, journal, Word::Persons));
     resumed.await.map(Some)

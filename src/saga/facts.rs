@@ -268,6 +268,8 @@ pub mod name {
     pub const SHARED: &str = "shared";
     /// The [`crate::archive::Description`]s of the backups that retention drops.
     pub const DROPPED: &str = "dropped";
+    /// The [`crate::host::tree::home::Identity`] of the directory that the run works in.
+    pub const GROUND: &str = "ground";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
     /// A compose file that names the images of a release where its own name others.

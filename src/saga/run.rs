@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
+use crate::host::tree::home::Identity;
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Private};
 use crate::saga::downtime::{Early, Sampler};
@@ -48,6 +49,8 @@ pub struct Saga<'a, H> {
     unseen: Cell<bool>,
     early: RefCell<Option<Early>>,
     sampler: RefCell<Option<Sampler>>,
+    /// Why nothing may be touched: this is not the directory that the run worked in.
+    astray: Option<Failure>,
 }
 
 /// Begins a run and carries it to its end.
@@ -70,6 +73,9 @@ pub async fn begin<H: Host>(
 }
 
 /// Takes up a run whose agent died, under a lock that is already held.
+///
+/// Where its path leads to another directory than the one that it worked in, nothing is touched: no
+/// step is taken back, and it ends needing a person.
 pub async fn resume<H: Host>(
     host: &H,
     dir: &RunDir,
@@ -104,8 +110,10 @@ pub async fn resume<H: Host>(
     if let Some(event) = &cut {
         journal.insist(event.clone())?;
     }
-    let saga = Saga::new(plan, Private::default(), host, dir, journal, None);
+    let astray = astray(host, dir).await?;
+    let mut saga = Saga::new(plan, Private::default(), host, dir, journal, None);
     saga.unseen.set(word == Word::Nobodys);
+    saga.astray = astray;
     if committed && let Some(Event::Failed { step, failure }) = cut {
         let text = format!("`{step}` did not run to its end: {failure}; run it by hand");
         saga.tell(step, Note::Warned { text });
@@ -126,6 +134,16 @@ async fn seen_by_a_person<H: Host>(plan: &Plan, host: &H, dir: &RunDir) -> Resul
         changed: true,
     };
     since::note_for_a_person(&run).await
+}
+
+/// Why a dead run cannot be taken back here; one that never came so far that it had a directory, or
+/// whose agent was older than that fact, can.
+pub(super) async fn astray<H: Host>(host: &H, dir: &RunDir) -> Result<Option<Failure>> {
+    let was: Option<Identity> = dir.recall(name::GROUND)?;
+    Ok(match was {
+        Some(was) => host.confirm_is(&was).await.err(),
+        None => None,
+    })
 }
 
 impl<'a, H: Host> Saga<'a, H> {
@@ -152,6 +170,7 @@ impl<'a, H: Host> Saga<'a, H> {
             unseen: Cell::new(false),
             early: RefCell::default(),
             sampler: RefCell::default(),
+            astray: None,
         }
     }
 
@@ -191,7 +210,13 @@ impl<'a, H: Host> Saga<'a, H> {
         fault!(here "act.before", step.word());
         let tell = |note| self.tell(step, note);
         let run = self.run(&tell);
-        let acted = self.within(run.act(step), step).await;
+        let act = async {
+            if step != Step::Preflight {
+                self.host.confirm().await?;
+            }
+            run.act(step).await
+        };
+        let acted = self.within(act, step).await;
         // What has come may hold secrets that nobody has seen yet.
         if step == Step::Stage || step.changes_the_release() {
             self.learn();
@@ -248,7 +273,8 @@ impl<'a, H: Host> Saga<'a, H> {
         so_far: &since::SoFar,
         tell: &dyn Fn(Note),
     ) -> Result<Option<Failure>> {
-        if !self.unseen.get() || !so_far.changed || !step.has_an_undo() {
+        let nobody_looks = self.astray.is_some() || !self.unseen.get();
+        if nobody_looks || !so_far.changed || !step.has_an_undo() {
             return Ok(None);
         }
         let mut seen = since::overtaken(&self.run(tell), so_far).await;
@@ -267,6 +293,11 @@ impl<'a, H: Host> Saga<'a, H> {
 
     /// Takes a step back, more than once where that may help.
     async fn take_back(&self, step: Step, tell: &dyn Fn(Note)) -> Result<()> {
+        if let Some(failure) = &self.astray
+            && step != Step::Preflight
+        {
+            return Err(failure.clone());
+        }
         let mut undone = self.run(tell).undo(step).await;
         for _ in 1..UNDO_TRIES {
             let Err(failure) = &undone else { break };
@@ -287,7 +318,12 @@ impl<'a, H: Host> Saga<'a, H> {
         }
         let tell = |note| self.tell(last, note);
         fault!(here "tidy.before");
-        tidy::up(&self.run(&tell), &outcome).await;
+        let run = self.run(&tell);
+        tidy::leavings(&run).await;
+        match self.astray.clone().map_or(self.host.confirm().await, Err) {
+            Ok(()) => tidy::up(&run, &outcome).await,
+            Err(failure) => run.warn(format!("old backups were not looked at: {failure}")),
+        }
         let then = tidy::Then::of(&outcome);
         self.insist(Event::Finished { outcome })?;
         fault!(here "tidy.finished");

@@ -8,13 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::event::Outcome;
+use crate::host::tree::home;
 use crate::host::{Host, Result, cmd};
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
+use crate::saga::lock::{self, Lock};
 use crate::saga::run::Word;
 use crate::saga::steps::Run;
-use crate::saga::{lock, run, runs, tidy};
+use crate::saga::{run, runs, tidy};
 
 /// How long somebody who only looks waits for a deployment at work.
 pub(super) const LOCK: Duration = Duration::from_secs(10);
@@ -35,9 +37,7 @@ pub async fn earlier<H: Host>(own: &Run<'_, H>) -> Result<()> {
 
 /// Settles every unfinished run of a deploy directory, under the lock.
 pub async fn all<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Vec<Outcome>> {
-    let holder = || runs::holder(state, "");
-    let lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
-    host.stand_on(lock.home());
+    let _lock = stand(host, state, site).await?;
     take_up(host, state, "", site, &|_| {}).await
 }
 
@@ -46,13 +46,26 @@ pub async fn on_contact<H: Host>(host: &H, state: &Path, site: &Site) -> Result<
     if !has_dead(state) {
         return Ok(Vec::new());
     }
-    let holder = || runs::holder(state, "");
-    let lock = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await?;
-    host.stand_on(lock.home());
+    let _lock = stand(host, state, site).await?;
     let lines: RefCell<Vec<String>> = RefCell::default();
     let tell = |text| lines.borrow_mut().push(text);
     take_up(host, state, "", site, &tell).await?;
     Ok(lines.take())
+}
+
+/// Takes the lock of a deploy directory, and lets the server stand on it. Where there is no directory
+/// any more there is nothing to lock, and nothing to stand on either.
+pub(super) async fn stand<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Option<Lock>> {
+    let holder = || runs::holder(state, "");
+    let taken = lock::take(&site.deploy_dir, LOCK, holder, |_| {}).await;
+    match taken {
+        Ok(lock) => {
+            host.stand_on(lock.home());
+            Ok(Some(lock))
+        }
+        Err(_) if home::is_gone(&site.deploy_dir) => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Says whether a run has no end and nobody at work on it.

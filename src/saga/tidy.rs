@@ -29,12 +29,16 @@ const KEPT: [&str; 5] = [
     "agent.log",
 ];
 
-/// Removes what must not outlive the run, and the backups beyond `keep_backups`.
-pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
+/// Removes what came with the run and must not outlive it.
+pub async fn leavings<H: Host>(run: &Run<'_, H>) {
     disk::remove(&run.dir.files());
     if let Err(failure) = run.host.strike_stage(run.dir).await {
         run.warn(format!("the stage could not be removed: {failure}"));
     }
+}
+
+/// Removes what was set aside for the way back, and the backups beyond `keep_backups`.
+pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
         return;
     }

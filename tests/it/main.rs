@@ -18,6 +18,7 @@ mod crash_points;
 mod crowd;
 mod deployment;
 mod features;
+mod ground;
 mod harness;
 mod inputs;
 mod misbehaviour;

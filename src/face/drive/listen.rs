@@ -29,6 +29,10 @@ const LOCKED: Duration = agent::LONG_LOOK;
 /// The pause before a run that could not be settled is followed again.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How long a run may tell nothing once its `timeout` is over: its way back may take a while, and has
+/// no deadline of its own.
+const MARGIN: Duration = Duration::from_mins(10);
+
 /// Hears one run to its end.
 pub struct Listener<'a> {
     agent: &'a Agent,
@@ -38,6 +42,11 @@ pub struct Listener<'a> {
     settles: u32,
     locked: Option<Instant>,
     pause: Duration,
+    /// When the run's `timeout` is over, by this side's clock.
+    due: Instant,
+    /// When it last told something.
+    told: Instant,
+    margin: Duration,
     asked: Option<Instant>,
     checking: Option<JoinHandle<Told>>,
     committed: bool,
@@ -62,6 +71,9 @@ impl<'a> Listener<'a> {
             settles: 0,
             locked: None,
             pause: PAUSE,
+            due: Instant::now() + Duration::from_secs(plan.timeout),
+            told: Instant::now(),
+            margin: MARGIN,
             asked: None,
             checking: None,
             committed: false,
@@ -97,6 +109,7 @@ impl<'a> Listener<'a> {
             let patience = self
                 .asked
                 .map(|since| GRACE.saturating_sub(since.elapsed()));
+            let left = self.left();
             let heard = tokio::select! {
                 heard = self.run.next() => heard?,
                 told = checked(&mut self.checking) => {
@@ -109,6 +122,7 @@ impl<'a> Listener<'a> {
                     continue;
                 }
                 () = wait(patience) => return Err(self.left_alone()),
+                () = tokio::time::sleep(left) => return Err(self.overdue().await),
             };
             match heard {
                 None => return Ok(()),
@@ -127,6 +141,7 @@ impl<'a> Listener<'a> {
 
     fn record<W: Write>(&mut self, record: &Record, log: &mut Log<W>, report: &mut Report) {
         self.next = record.seq + 1;
+        self.told = Instant::now();
         log.record(record);
         report.push(record);
         match &record.event {
@@ -160,6 +175,34 @@ impl<'a> Listener<'a> {
         Error::Lost(failure.hint("ask how it ended: `landfall status`"))
     }
 
+    /// How long the run may go on telling nothing.
+    fn left(&self) -> Duration {
+        let end = self.due.max(self.told) + self.margin;
+        end.saturating_duration_since(Instant::now())
+    }
+
+    /// The agent hangs, or somebody has stopped it: should it go on, it is to take itself back.
+    async fn overdue(&self) -> Error {
+        let asked = self.run.cancel("the run is long overdue");
+        let _ = tokio::time::timeout(GRACE, asked).await;
+        let id = self.run.id();
+        let alive = self.plan.site.backup_dir.join(".landfall/runs").join(id);
+        let alive = alive.join("alive");
+        let failure = Failure::new(format!(
+            "the run {id} has told nothing for {} s, and its `timeout` of {} s is over",
+            self.told.elapsed().as_secs(),
+            self.plan.timeout
+        ));
+        let failure = failure
+            .because("its agent lives on the server, and hangs or was stopped")
+            .hint(format!(
+                "look on the server which process that is: `fuser -v {}`",
+                alive.display()
+            ))
+            .hint("once it has ended, have what it left settled: `landfall recover`");
+        Error::Lost(failure.of(FailureKind::TimedOut))
+    }
+
     /// Asks the server to take itself back, and says so at once.
     async fn take_back<W: Write>(&mut self, name: &str, log: &mut Log<W>) {
         let id = self.run.id();
@@ -186,10 +229,8 @@ impl<'a> Listener<'a> {
     /// The agent died: whoever comes next takes the run up, and here that is us.
     async fn settle<W: Write>(&mut self, words: &[String], log: &mut Log<W>) -> Result<(), Error> {
         if self.settles == SETTLES {
-            return Err(Error::Lost(words.iter().fold(
-                Failure::new("the agent died again and again"),
-                Failure::because,
-            )));
+            let dies = Failure::new("the agent died again and again");
+            return Err(unsettled(words.iter().fold(dies, Failure::because)));
         }
         if self.locked.is_none() {
             log.warn("the agent died on the server; settling what it left");
@@ -223,7 +264,7 @@ impl<'a> Listener<'a> {
             self.settles += 1;
             log.warn(&format!("it could not be settled: {error}"));
             if self.settles == SETTLES {
-                return Err(unknown(self.run.id(), error));
+                return Err(unsettled(causes(self.run.id(), error)));
             }
         }
         tokio::time::sleep(self.pause).await;
@@ -265,17 +306,30 @@ async fn wait(patience: Option<Duration>) {
 
 /// What went wrong after the server had begun: nobody here knows how it ends there.
 pub fn unknown(id: &str, error: &Error) -> Error {
-    let lost = || Failure::new(format!("nobody here knows how the run {id} ends"));
     match error {
         Error::Lost(failure) => Error::Lost(failure.clone()),
-        other => {
-            Error::Lost(
-                other.failures().iter().fold(lost(), Failure::because).hint(
-                    "the server settles by itself, or with the next run: ask `landfall status`",
-                ),
-            )
-        }
+        // The server answers, and has no record of the run that it could go by.
+        Error::Agent(_) => Error::Lost(
+            causes(id, error)
+                .hint("look at what runs: `landfall status`; the next deployment starts from that")
+                .of(FailureKind::Interrupted),
+        ),
+        other => Error::Lost(
+            causes(id, other)
+                .hint("the server settles by itself, or with the next run: ask `landfall status`"),
+        ),
     }
+}
+
+fn causes(id: &str, error: &Error) -> Failure {
+    let lost = Failure::new(format!("nobody here knows how the run {id} ends"));
+    error.failures().iter().fold(lost, Failure::because)
+}
+
+/// What was tried often enough is not going to come right by itself.
+fn unsettled(failure: Failure) -> Error {
+    let failure = failure.hint("remove the cause, then have it settled: `landfall recover`");
+    Error::Lost(failure.of(FailureKind::Interrupted))
 }
 
 #[cfg(test)]
@@ -320,6 +374,10 @@ mod tests {
 
     /// Hears a run whose agent is a shell script with these answers to `follow` and `look`.
     async fn heard(follow: &str, look: &str) -> (Result<(), Error>, Report) {
+        heard_within(1800, follow, look).await
+    }
+
+    async fn heard_within(timeout: u64, follow: &str, look: &str) -> (Result<(), Error>, Report) {
         let dir = tempfile::tempdir().unwrap();
         let said = Note::Said {
             text: "begun".into(),
@@ -342,7 +400,8 @@ mod tests {
         let program = dir.path().join("landfall");
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let plan = plan(dir.path());
+        let mut plan = plan(dir.path());
+        plan.timeout = timeout;
         std::fs::create_dir_all(&plan.site.deploy_dir).unwrap();
         let (here, never) = (Arc::new(Transport::Here), probe::Sudo::Never);
         let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
@@ -350,6 +409,7 @@ mod tests {
             .unwrap();
         let mut listener = Listener::new(&agent, &plan, agent.attach("r", 0));
         listener.pause = Duration::from_millis(10);
+        listener.margin = Duration::from_secs(1);
         let mut log = Log::new(Vec::new(), Style::Plain);
         let mut report = Report::of_plan(&plan);
         let mut signals = Signals::listen().unwrap();
@@ -367,6 +427,42 @@ mod tests {
             let (heard, _) = heard(follow, look).await;
             let error = heard.unwrap_err();
             assert_eq!(error.status(), Status::Unknown, "{follow} {look}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_agent_was_stopped_is_given_up_behind_its_timeout_and_told_truly() {
+        let stopped = r#"cat first; while sleep 0.2; do echo '{"beat":1}' || exit 0; done"#;
+        let begun = Instant::now();
+        let (heard, report) = heard_within(0, stopped, "exit 1").await;
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let error = heard.unwrap_err();
+        let failure = &error.failures()[0];
+        assert!(
+            failure.what.contains("has told nothing for 1 s"),
+            "{failure}"
+        );
+        assert!(failure.hints[0].contains("/runs/r/alive`"), "{failure:?}");
+        let told = report.lost(failure).headline();
+        assert!(told.starts_with("Unknown: "), "{told}");
+        assert!(!told.contains("settles by itself"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_that_a_server_settles_by_itself_which_cannot() {
+        let gone = r#"cat first; echo '{"refused":{"what":"there is no run `r` on this server"}}'"#;
+        let faults = r#"echo '{"what":"the disk is full"}'; exit 2"#;
+        for (follow, look) in [(gone, "echo '[]'"), (DIES, faults), (DIES, "echo '[]'")] {
+            let (heard, report) = heard(follow, look).await;
+            let error = heard.unwrap_err();
+            let failure = &error.failures()[0];
+            let told = format!("{} {:?}", report.lost(failure).headline(), failure.hints);
+            assert!(told.starts_with("Unknown: "), "{told}");
+            assert!(
+                !told.contains("settles by itself"),
+                "{follow} {look}: {told}"
+            );
+            assert!(told.contains("landfall "), "{told}");
         }
     }
 

@@ -62,6 +62,7 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
         compose_files: read_files(&label(FILES)),
         working_dir: read_dir(&label(DIR)),
         joins,
+        mounts: mounted(inspected.mounts),
     })
 }
 
@@ -77,6 +78,13 @@ fn read_files(label: &str) -> Vec<PathBuf> {
 
 fn read_dir(label: &str) -> Option<PathBuf> {
     (!label.is_empty()).then(|| label.into())
+}
+
+/// The paths on the server that it mounts, named volumes aside.
+fn mounted(mounts: Option<Vec<MountPoint>>) -> Vec<PathBuf> {
+    let binds = mounts.into_iter().flatten();
+    let binds = binds.filter(|m| m.typ.as_deref() == Some("bind"));
+    binds.filter_map(|m| m.source).map(PathBuf::from).collect()
 }
 
 /// The containers that it names by their IDs, as Compose does where a file says `service:web`.

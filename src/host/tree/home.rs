@@ -138,6 +138,12 @@ impl Home {
         ((found.dev(), found.ino()) == (own.dev, own.ino)).then_some(now)
     }
 
+    /// Says whether the directory itself was removed: nothing can be made in it any more.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        rustix::fs::fstat(self.dir()).is_ok_and(|found| found.st_nlink == 0)
+    }
+
     /// Refuses where the path leads elsewhere by now, and says where both are.
     pub fn confirm(&self) -> Result<(), Failure> {
         let what = match self.leads() {
@@ -163,11 +169,39 @@ impl Home {
             }
             None => failure
                 .because("the directory that this run works in was removed")
-                .hint(format!(
-                    "make `{shown}` again and put its files back from the backup"
-                )),
+                .of(FailureKind::Gone),
         })
     }
+
+    /// Refuses where this is not the directory that a run worked in whose agent has died.
+    pub fn confirm_is(&self, was: &Identity) -> Result<(), Failure> {
+        if self.identity().is(was) {
+            return Ok(());
+        }
+        let shown = self.path().display();
+        let what = format!("`{shown}` is not the directory that the run worked in");
+        Err(Failure::new(what)
+            .because("somebody moved it, or put another in its place; nothing there was touched")
+            .hint(format!(
+                "if it is still there, put it back at `{shown}`: look for inode {} with `find / -xdev -inum {}`",
+                was.ino, was.ino
+            ))
+            .of(FailureKind::Moved))
+    }
+}
+
+/// Says whether a path leads to nothing.
+#[must_use]
+pub fn is_gone(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| is_nothing(&error))
+}
+
+/// The failure of a run whose directory is not there any more.
+#[must_use]
+pub fn gone(path: &Path) -> Failure {
+    Failure::new(format!("`{}` is gone", path.display()))
+        .because("the directory that the run worked in was moved or removed")
+        .of(FailureKind::Gone)
 }
 
 /// What a path is by now that leads elsewhere than it did.
@@ -224,6 +258,7 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         let failure = home.confirm().unwrap_err();
         assert!(failure.what.ends_with("is gone"), "{failure}");
+        assert!(home.is_removed());
         assert!(failure.to_string().contains("was removed"), "{failure}");
         // Without the descriptor its inode may be given again; its birth is another.
         let was = home.identity().clone();

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::life::Phase;
+use super::life::{self, Phase};
 use super::scenes::Scene;
 use super::world::{Case, KEEPER, World, is_data};
 use crate::host::State;
@@ -48,6 +48,9 @@ impl World {
 
 /// Anything is about to change: somebody must hold the lock.
 pub fn any_change(world: &mut World, scene: &Scene, what: &str) {
+    if life::is_astray() {
+        world.never(format!("{what} for a run whose directory is another one"));
+    }
     if !matches!(lock::try_take(&scene.plan.site.deploy_dir), Ok(None)) {
         world.never(format!("{what} without the lock"));
     }

@@ -242,7 +242,7 @@ pub fn again(scene: &Rc<Scene>, stuck: &Trail) -> std::result::Result<(), String
 }
 
 /// Says whether there is nothing to settle: an end, or no beginning.
-fn is_over(scene: &Scene, trail: &Trail) -> bool {
+pub fn is_over(scene: &Scene, trail: &Trail) -> bool {
     let journal = trail
         .state
         .disk

@@ -12,12 +12,14 @@ mod shown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::life;
 use super::world::COMPOSE;
 use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
-use crate::event::Failure;
+use crate::event::{Failure, FailureKind};
 use crate::host::compose::Version;
+use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
@@ -27,7 +29,7 @@ use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
-use call::{act, scene, see};
+use call::{act, by_path, lead_here, scene, see};
 
 /// The server of this thread's life.
 pub struct Fake;
@@ -37,9 +39,18 @@ impl Host for Fake {
         Self
     }
 
-    fn stand_on(&self, _: &Home) {}
+    fn stand_on(&self, _: &Home) {
+        life::stand();
+    }
 
     async fn confirm(&self) -> Result<()> {
+        lead_here()
+    }
+
+    async fn confirm_is(&self, _: &Identity) -> Result<()> {
+        if life::is_astray() {
+            return Err(Failure::new("another directory").of(FailureKind::Moved));
+        }
         Ok(())
     }
 
@@ -147,10 +158,12 @@ impl Host for Fake {
     async fn config(&self, dir: &Path) -> Result<Config> {
         let scene = scene();
         let staged = (*dir != scene.plan.site.deploy_dir).then(|| scene.shipped.clone());
-        let text = see("config", |world| {
-            let mut files = world.files.clone();
-            files.extend(staged.unwrap_or_default());
-            files.remove(COMPOSE)
+        let text = by_path(|| {
+            see("config", |world| {
+                let mut files = world.files.clone();
+                files.extend(staged.unwrap_or_default());
+                files.remove(COMPOSE)
+            })
         })?;
         text.map(|text| shown::config_of(&text))
             .ok_or_else(|| Failure::new("no compose file"))
@@ -211,7 +224,7 @@ impl Host for Fake {
     }
 
     async fn build(&self, _: &str, _: &[String], _: Lines<'_>) -> Result<()> {
-        act("build", Vec::new())
+        by_path(|| act("build", Vec::new()))
     }
 
     async fn up(
@@ -221,11 +234,11 @@ impl Host for Fake {
         recreate: Recreate,
         _: Lines<'_>,
     ) -> Result<()> {
-        engine::up(services, recreate)
+        by_path(|| engine::up(services, recreate))
     }
 
     async fn create(&self, _: &str, making: &Making, _: Lines<'_>) -> Result<()> {
-        engine::create(making)
+        by_path(|| engine::create(making))
     }
 
     async fn start(&self, containers: &[String]) -> Result<()> {
@@ -233,7 +246,7 @@ impl Host for Fake {
     }
 
     async fn start_service(&self, _: &str, service: &str, _: u32, _: Lines<'_>) -> Result<()> {
-        engine::start_service(service)
+        by_path(|| engine::start_service(service))
     }
 
     async fn make_way(&self, _: &[String]) -> Result<()> {
@@ -275,7 +288,7 @@ impl Host for Fake {
         _: &[(String, String)],
         _: Lines<'_>,
     ) -> Result<()> {
-        act("hook", Vec::new())
+        by_path(|| act("hook", Vec::new()))
     }
 
     async fn http(&self, _: &str, _: &Expect) -> Result<String> {

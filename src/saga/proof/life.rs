@@ -3,7 +3,7 @@
 //!
 //! It refuses to know what a call means: a call is a row of effects, and a death lies between two.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::disk::Disk;
@@ -111,12 +111,21 @@ pub struct Life {
     pub struck: Struck,
     pub phase: Phase,
     made: usize,
+    /// How many calls were made when it took its stand.
+    pub stands: Option<usize>,
     step: String,
     faults: Vec<Fault>,
     keep: Keep,
 }
 
 thread_local! {
+    /// The call, counted from where the agent stands, in which the path of the deploy directory comes
+    /// to lead elsewhere.
+    static MOVES: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Where the agent stands: `true` where the path leads to another directory than the run's own.
+    static ASTRAY: Cell<bool> = const { Cell::new(false) };
+    /// How often the agent was told that the path leads elsewhere.
+    static NOTICED: Cell<usize> = const { Cell::new(0) };
     static LIFE: RefCell<Option<Life>> = const { RefCell::new(None) };
 }
 
@@ -133,6 +142,7 @@ pub fn begin(scene: &Rc<Scene>, state: State, faults: &[Fault], keep: Keep) {
     } else {
         Vec::new()
     };
+    ASTRAY.set(false);
     LIFE.replace(Some(Life {
         scene: scene.clone(),
         state,
@@ -141,10 +151,45 @@ pub fn begin(scene: &Rc<Scene>, state: State, faults: &[Fault], keep: Keep) {
         struck: Struck::default(),
         phase: Phase::Forward,
         made: 0,
+        stands: None,
         step: String::new(),
         faults: faults.to_vec(),
         keep,
     }));
+}
+
+/// Lets the path lead elsewhere from a call of this thread's next lives on.
+pub fn moves_at(call: Option<usize>) {
+    MOVES.set(call);
+}
+
+/// Lets the agent stand where the path leads now.
+pub fn stand() {
+    NOTICED.set(0);
+    ASTRAY.set(look(|life| life.state.world.elsewhere));
+    LIFE.with_borrow_mut(|life| {
+        let life = life.as_mut().expect("a life");
+        life.stands = Some(life.made);
+    });
+}
+
+/// Says whether the agent stands in another directory than the run's own.
+pub fn is_astray() -> bool {
+    ASTRAY.get()
+}
+
+/// Says whether the path still leads where the agent stands, and notes that it was asked in vain.
+pub fn leads_here() -> bool {
+    let here = look(|life| life.state.world.elsewhere) == is_astray();
+    // Once all is taken back, there is nobody to be asked any more.
+    let counts = !here && look(|life| life.phase) != Phase::End;
+    NOTICED.set(NOTICED.get() + usize::from(counts));
+    here
+}
+
+/// How often it did not in this thread's last life.
+pub fn noticed() -> usize {
+    NOTICED.get()
 }
 
 /// Ends the life on this thread.
@@ -191,6 +236,9 @@ impl Life {
         self.made += 1;
         assert!(self.made < ENDLESS, "a life of {ENDLESS} calls has no end");
         self.note(name, effects.len());
+        if self.stands.zip(MOVES.get()).map(|(from, at)| from + at) == Some(number) {
+            Rc::make_mut(&mut self.state.world).elsewhere = true;
+        }
         let fails = self.faults.iter().find(|f| f.call == number).copied();
         let done = fails.map_or(effects.len(), |f| f.after);
         for effect in effects.into_iter().take(done) {

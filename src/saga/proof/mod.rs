@@ -11,6 +11,7 @@ mod bytes;
 mod danger;
 pub mod disk;
 mod explore;
+mod ground;
 mod host;
 mod judge;
 mod life;

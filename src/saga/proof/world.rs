@@ -39,6 +39,8 @@ pub struct World {
     pub staged: BTreeSet<String>,
     /// How many containers were ever made.
     pub made: usize,
+    /// The path of the deploy directory leads to another directory than when the run began.
+    pub elsewhere: bool,
     pub dangers: Vec<Danger>,
 }
 
@@ -123,7 +125,14 @@ impl World {
             let halves = (backup.description.is_some(), backup.files.is_some());
             (timestamp, halves).hash(&mut hasher);
         }
-        (&self.partial, &self.networks, &self.staged, self.made).hash(&mut hasher);
+        (
+            &self.partial,
+            &self.networks,
+            &self.staged,
+            self.made,
+            self.elsewhere,
+        )
+            .hash(&mut hasher);
         self.generation.hash(&mut hasher);
         self.dangers.iter().for_each(|d| d.what.hash(&mut hasher));
         hasher.finish()

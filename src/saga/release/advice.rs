@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::archive::{Description, Release, Running};
-use crate::event::{Event, Failure, Note};
+use crate::event::{Event, Failure, FailureKind, Note};
 use crate::host::reference;
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, name};
@@ -18,6 +18,12 @@ use crate::saga::journal;
 pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -> Failure {
     let before: Option<Before> = dir.recall(name::BEFORE).unwrap_or_default();
     let backup: Option<Description> = dir.recall(name::BACKUP).unwrap_or_default();
+    if failure.is_astray() {
+        failure
+            .hints
+            .extend(astray(&plan.site, failure.kind, backup.as_ref()));
+        return failure;
+    }
     failure.hints.push(format!(
         "once the cause is gone, have the way back tried again: `{}`",
         command(&plan.site, "recover")
@@ -41,6 +47,33 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
     };
     failure.hints.extend(hints);
     failure
+}
+
+/// Both ways on where the path leads elsewhere: with the directory that the run worked in, or with
+/// what is at its path now. No command here works at a path before a person has looked there.
+fn astray(site: &Site, kind: FailureKind, backup: Option<&Description>) -> Vec<String> {
+    let shown = path(&site.deploy_dir);
+    let mut hints = Vec::new();
+    if kind == FailureKind::Moved {
+        hints.push(format!(
+            "once it is back, have the way back tried again: `{}`",
+            command(site, "recover")
+        ));
+    }
+    hints.push(match kind {
+        FailureKind::Gone => format!(
+            "if it was removed for good, make it again: `sudo install -d -o <user> {shown}`, with the SSH user for `<user>`"
+        ),
+        _ => format!("or, if what `{shown}` leads to now is right, deploy again: nothing of this run is left to undo there"),
+    });
+    if let Some(backup) = backup {
+        let rollback = format!("rollback {}", backup.timestamp);
+        hints.push(format!(
+            "to have the old release at `{shown}` as it leads then: `{}`",
+            command(site, &rollback)
+        ));
+    }
+    hints
 }
 
 /// Which Compose the server has.

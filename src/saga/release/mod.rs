@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod named;
 pub mod networks;
 pub mod orphans;
+pub mod pathless;
 pub mod project;
 pub mod reassert;
 pub mod record;

@@ -11,12 +11,31 @@ use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
-use crate::saga::release::{aside, joined, leftovers, mounts, named, networks, record, strangers};
+use crate::saga::release::{
+    aside, joined, leftovers, mounts, named, networks, pathless, record, strangers,
+};
 use crate::saga::since;
 use crate::saga::steps::Run;
 
-/// Puts back what ran before this run, exactly, and verifies it.
+/// Puts back what ran before this run, exactly, and verifies it. Where the path leads elsewhere,
+/// Compose is not to be asked, and only what the engine can do alone is done.
 pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    run_again(run, before, run.host.confirm().await).await?;
+    let done = whole_way_back(run, before).await;
+    // What went well through a path that led elsewhere in between is not known to be right.
+    let done = done.and(run.host.confirm().await);
+    run_again(run, before, done).await
+}
+
+/// Lets what ran serve again where the way back ends because the path leads elsewhere.
+async fn run_again<H: Host>(run: &Run<'_, H>, before: &Before, done: Result<()>) -> Result<()> {
+    if done.as_ref().is_err_and(Failure::is_astray) {
+        pathless::serve(run, before).await;
+    }
+    done
+}
+
+async fn whole_way_back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
     remove_others(run, release).await?;
@@ -171,6 +190,8 @@ async fn bring_up<H: Host>(
         // Half of a replacement is not to be started beside the whole one.
         let _ = leftovers::mend(run, &release.project).await;
     }
+    // What mounts something by its path would be given what that leads to now.
+    run.host.confirm().await?;
     let started = start_what_ran(run, host, release, &config).await;
     failed.and(started).map(|()| drifted)
 }

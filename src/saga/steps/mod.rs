@@ -78,6 +78,10 @@ impl<H: Host> Run<'_, H> {
 
     /// Takes a step back; also after a failed or interrupted act.
     pub async fn undo(&self, step: Step) -> Result<()> {
+        if matches!(step, Step::Up | Step::Pull) {
+            // Whoever deploys where the path leads by now has containers and images of these names.
+            self.host.confirm().await?;
+        }
         match step {
             Step::Stage => stage::undo(self).await,
             Step::Pull => pull::undo(self).await,

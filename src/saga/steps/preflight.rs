@@ -53,8 +53,9 @@ async fn take_lock<H: Host>(run: &Run<'_, H>) -> Result<()> {
     )
     .await?;
     run.host.stand_on(lock.home());
+    let identity = lock.home().identity().clone();
     run.lock.replace(Some(lock));
-    Ok(())
+    run.dir.keep(name::GROUND, &identity)
 }
 
 fn usable(chosen: &Listed) -> Result<Description> {

@@ -38,6 +38,10 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let Some(description) = run.backup()? else {
         return Ok(());
     };
+    if goal(run) == Data::Restore {
+        // Who writes it cannot be told from who writes where the path leads by now.
+        run.host.confirm().await?;
+    }
     if let Some(names) = stop_writers(run).await? {
         run.say(format!("stopped {names}: their data is put back"));
     }

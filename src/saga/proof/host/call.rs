@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::event::Failure;
+use crate::event::{Failure, FailureKind};
 use crate::host::Result;
 use crate::saga::proof::life::{self, Effect, Phase};
 use crate::saga::proof::scenes::Scene;
@@ -17,6 +17,22 @@ pub fn effect(change: impl FnOnce(&mut World) + 'static) -> Effect {
 
 pub fn act(name: &'static str, effects: Vec<Effect>) -> Result<()> {
     life::call(name, effects).map_err(|()| Failure::new(format!("`{name}` was made to fail")))
+}
+
+/// A call that takes the path: made only while that leads where the agent stands.
+pub fn by_path<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    lead_here()?;
+    let done = call();
+    lead_here()?;
+    done
+}
+
+/// Refuses where the path leads elsewhere than the agent stands.
+pub fn lead_here() -> Result<()> {
+    if life::leads_here() {
+        return Ok(());
+    }
+    Err(Failure::new("the path leads elsewhere").of(FailureKind::Moved))
 }
 
 /// A call that changes nothing, and can fail all the same.

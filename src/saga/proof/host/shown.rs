@@ -2,7 +2,7 @@
 //!
 //! It refuses to change anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::call::scene;
 use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig, State, Writer};
@@ -31,6 +31,13 @@ pub fn config_of(text: &str) -> Config {
     }
 }
 
+fn mounts(service: &Service) -> Vec<PathBuf> {
+    let dir = scene().plan.site.deploy_dir.clone();
+    let conf = service.mounts_conf.then(|| dir.join("app.conf"));
+    let data = service.writes_data.then(|| dir.join("data"));
+    conf.into_iter().chain(data).collect()
+}
+
 pub fn container(c: &Case) -> Container {
     Container {
         id: id(c.made),
@@ -43,6 +50,7 @@ pub fn container(c: &Case) -> Container {
             None => c.service.line.clone(),
         },
         joins: c.joined.map(id).into_iter().collect(),
+        mounts: mounts(&c.service),
         state: c.state,
         exit_code: c.exit_code,
         up_ms: Some(5000),

@@ -1,0 +1,156 @@
+//! The directory that was opened and locked is the run's, wherever its path leads later.
+//!
+//! It refuses to know who moves a directory, and why.
+
+use crate::harness::act::Act;
+use crate::harness::app::App;
+use crate::harness::compose;
+use crate::harness::oracle::Release;
+
+/// Everything below a directory, with kind, mode, owner and content.
+fn all_below(app: &App, dir: &str) -> String {
+    app.slot.sh(&format!(
+        "cd {dir} && find . -printf '%p %y %m %u %s %T@ %l\\n' | sort && find . -type f -exec sha256sum {{}} + | sort"
+    ))
+}
+
+/// A person puts the directory back, and has the way back tried again.
+#[track_caller]
+fn is_mended(app: &App, before: &Release) {
+    app.slot.sh("rm -rf /srv/app && mv /srv/app.real /srv/app");
+    let recovery = app.cli(&["recover"]).run();
+    recovery
+        .exits(1)
+        .says(&["Settled an earlier run: rolled_back"]);
+    app.is_again(before);
+    app.nothing_lingers();
+}
+
+#[test]
+fn a_hook_that_puts_a_link_in_the_directorys_place_has_nothing_behind_it_touched() {
+    let app = App::running("v1");
+    app.put("../victim/precious", "of somebody else\n");
+    app.put("../victim/config/beacon.conf", "lamp = theirs\n");
+    let (before, web) = (app.release(), app.container("web"));
+    let victim = all_below(&app, "/srv/victim");
+    app.latest("v2");
+    let act = app
+        .deploy()
+        .input("env_file", "GREETING=new\n")
+        .ship("config/beacon.conf", "lamp = red\n");
+    let hook = "cd ..; mv app app.real; ln -s victim app; exit 1";
+    let done = act.input("pre_deploy", hook).run();
+    done.ends("rollback_failed", 3).says(&[
+        "`/srv/app` leads elsewhere than when this run began",
+        "is a link to `victim`",
+        "is now `/srv/app.real`",
+        "the hook `pre_deploy` failed",
+        " recover --deploy-dir /srv/app",
+        "deploy again",
+    ]);
+    assert_eq!(all_below(&app, "/srv/victim"), victim);
+    let real = app.slot.sh("cat /srv/app.real/config/beacon.conf");
+    assert_eq!(real, "lamp = white\n");
+    assert_eq!(
+        app.slot.sh("ls -A /srv/app.real"),
+        "compose.yaml\nconfig\ndata\n"
+    );
+    assert_eq!(app.container("web"), web, "what ran was touched");
+    let still = app.cli(&["recover"]).run();
+    still
+        .exits(2)
+        .says(&["is not the directory that the run worked in"]);
+    assert_eq!(all_below(&app, "/srv/victim"), victim);
+    is_mended(&app, &before);
+}
+
+#[test]
+fn a_directory_that_is_renamed_and_copied_back_has_its_first_run_end_without_touching_the_copy() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let mut first = app
+        .deploy()
+        .ship("config/beacon.conf", "lamp = red\n")
+        .held()
+        .start();
+    first.until_held();
+    app.slot
+        .sh("mv /srv/app /srv/app.real && cp -a /srv/app.real /srv/app");
+    let second = Act::action(&app, "deploy")
+        .image("registry.lab:5000/beacon:v3")
+        .ship("compose.yaml", &compose::web(&compose::beacon("v3")))
+        .input("backup_dir", "/srv/other-backups")
+        .run();
+    second.ends("deployed", 0);
+    app.comes_to_answer("v3");
+    let (copy, web) = (app.whole_tree(), app.container("web"));
+    first.let_go();
+    first.wait().ends("rollback_failed", 3).says(&[
+        "`/srv/app` leads elsewhere",
+        "is another directory",
+        "is now `/srv/app.real`",
+    ]);
+    assert_eq!(app.whole_tree(), copy);
+    assert_eq!(app.container("web"), web);
+    assert_eq!(
+        app.slot.sh("cat /srv/app.real/config/beacon.conf"),
+        "lamp = white\n"
+    );
+}
+
+#[test]
+fn what_a_dead_run_left_is_not_taken_back_in_another_directory_and_a_person_is_asked() {
+    let (app, before, _) = App::left_by_the_dead();
+    app.slot
+        .sh("mv /srv/app /srv/app.real && cp -a /srv/app.real /srv/app");
+    let (there, web) = (all_below(&app, "/srv/app"), app.container("web"));
+    let status = app.cli(&["status"]).run();
+    status.exits(0).says(&[
+        "was interrupted; settling it first",
+        "is settled: rollback_failed",
+        "is not the directory that the run worked in",
+    ]);
+    assert_eq!(all_below(&app, "/srv/app"), there);
+    assert_eq!(app.container("web"), web);
+    is_mended(&app, &before);
+}
+
+#[test]
+fn a_run_whose_directory_is_gone_ends_and_says_what_to_do() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let mut run = app
+        .deploy()
+        .ship("config/beacon.conf", "lamp = red\n")
+        .held()
+        .start();
+    run.until_held();
+    app.slot.sh("rm -rf /srv/app");
+    run.let_go();
+    run.wait().ends("rollback_failed", 3).says(&[
+        "`/srv/app` is gone",
+        "was removed",
+        "install -d -o <user> /srv/app",
+        " rollback 20",
+    ]);
+    app.slot.sh("install -d -o deploy -g deploy /srv/app");
+    let stamp = app.backup_timestamps().pop().unwrap();
+    let back = app.cli(&["rollback", &stamp]).run();
+    back.exits(0);
+    app.comes_to_answer("v1");
+    assert_eq!(app.read("config/beacon.conf"), "lamp = white\n");
+}
+
+#[test]
+fn a_dead_run_whose_directory_is_gone_is_told_as_it_is_and_not_left_to_settle_by_itself() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
+    let mut run = act.held().start();
+    run.until_held();
+    app.slot.sh("rm -rf /srv/app");
+    app.signal_the_agent("KILL");
+    run.wait()
+        .ends("rollback_failed", 3)
+        .says(&["`/srv/app` is gone", " rollback 20"]);
+}
