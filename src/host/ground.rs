@@ -2,9 +2,10 @@
 //!
 //! It refuses to know what is done there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::host::Result;
+use crate::host::tree::home::Leads;
 use crate::host::tree::{Home, Scope, scope};
 use crate::plan::Site;
 
@@ -46,6 +47,21 @@ impl Ground {
     /// The same of the backup directory alone.
     pub fn confirm_backups(&self) -> Result<()> {
         self.backups.iter().try_for_each(Home::confirm)
+    }
+
+    /// Where a file of the backup directory is read: through the open directory, where the path leads
+    /// elsewhere. For this process alone.
+    #[must_use]
+    pub fn in_backups(&self, backup_dir: &Path, file: &str) -> PathBuf {
+        match &self.backups {
+            Some(home) if home.leads() != Leads::Here => {
+                let number = home.dir().number();
+                Path::new("/proc/self/fd")
+                    .join(number.to_string())
+                    .join(file)
+            }
+            _ => backup_dir.join(file),
+        }
     }
 
     /// The whole of the deploy directory but for what is Landfall's own, wherever it is by now.

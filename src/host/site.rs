@@ -350,8 +350,7 @@ pub fn restore(
     if ground.deploy().is_removed() {
         ground.confirm()?;
     }
-    ground.confirm_backups()?;
-    let archive = site.backup_dir.join(&description.archive.file);
+    let archive = ground.in_backups(&site.backup_dir, &description.archive.file);
     let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)
         .excluding(&description.exclude)?;

@@ -154,3 +154,49 @@ fn a_dead_run_whose_directory_is_gone_is_told_as_it_is_and_not_left_to_settle_by
         .ends("rollback_failed", 3)
         .says(&["`/srv/app` is gone", " rollback 20"]);
 }
+
+#[test]
+fn what_is_mounted_over_the_directory_is_not_touched_and_neither_is_another_backup_directory() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let before = app.release();
+    let held = || {
+        let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
+        let mut run = act.held().start();
+        run.until_held();
+        run
+    };
+    let run = held();
+    app.slot.sh(
+        "mkdir /srv/victim && echo theirs > /srv/victim/precious && mount --bind /srv/victim /srv/app",
+    );
+    let victim = all_below(&app, "/srv/victim");
+    run.let_go();
+    let done = run.wait();
+    assert_eq!(all_below(&app, "/srv/victim"), victim);
+    app.slot.sh("umount /srv/app");
+    done.ends("rollback_failed", 3)
+        .says(&["out of sight", "findmnt -T /srv/app"]);
+    assert_eq!(app.read("config/beacon.conf"), "lamp = white\n");
+    app.cli(&["recover"]).run().exits(1);
+    app.is_again(&before);
+    let run = held();
+    app.slot
+        .sh("mv /srv/app-backups /srv/backups.real && cp -a /srv/backups.real /srv/app-backups");
+    let copy = all_below(&app, "/srv/app-backups");
+    run.let_go();
+    // The runner reads the copy's journal, in which nobody goes on.
+    let done = run.wait();
+    assert_ne!(done.code, Some(0));
+    assert_eq!(app.read("config/beacon.conf"), "lamp = white\n");
+    let archives = |all: &str| {
+        all.lines()
+            .filter(|l| l.contains(".tar.gz"))
+            .map(ToOwned::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        archives(&all_below(&app, "/srv/app-backups")),
+        archives(&copy)
+    );
+}

@@ -167,9 +167,15 @@ impl Home {
                         "put it back: move away what is at `{shown}`, then `mv {now} {shown}`"
                     ))
             }
-            None => failure
+            None if self.is_removed() => failure
                 .because("the directory that this run works in was removed")
                 .of(FailureKind::Gone),
+            // As under a mount.
+            None => failure
+                .because("the directory that this run works in is out of sight")
+                .hint(format!(
+                    "see what is mounted there, `findmnt -T {shown}`, and unmount it"
+                )),
         })
     }
 
