@@ -60,9 +60,7 @@ async fn back<H: Host>(
 /// Settles every unfinished run of a deploy directory, and lets go of the one that could not be
 /// taken back: a person keeps what runs. The runs that were settled, and the one that was let go of.
 pub async fn keep<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Kept> {
-    let holder = || runs::holder(state, "");
-    let lock = lock::take(&site.deploy_dir, settle::LOCK, holder, |_| {}).await?;
-    host.stand_on(lock.home());
+    let _lock = settle::stand(host, state, site).await?;
     let settled = settle::take_up(host, state, "", site, &|_| {}).await?;
     let mut kept = None;
     if let Some(id) = runs::stuck(state, site) {
