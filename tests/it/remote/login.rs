@@ -13,7 +13,7 @@ use landfall::remote::transport::{Ended, Transport};
 use super::place::Place;
 use crate::sshd::{Sshd, user};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// A server whose login shell does this.
 fn with_shell(script: &str) -> Sshd {
