@@ -70,8 +70,8 @@ impl Actor {
         self != Self::Older || std::path::Path::new(OLDER).exists()
     }
 
-    /// Does it, whatever comes of it.
-    pub fn act(self, scene: &Scene) {
+    /// Does it; says whether a whole release of theirs came of it.
+    pub fn act(self, scene: &Scene) -> bool {
         let app = &scene.app;
         let typed = |script: &str| {
             let script = format!("cd /srv/app\n{script}");
@@ -94,9 +94,15 @@ impl Actor {
                 mv /srv/app {AWAY}; ln -s {VICTIM} /srv/app
                 {SUM} > /var/lib/golden/victim"
             ))),
-            Self::Second => drop(third(scene).input("backup_dir", "/srv/elsewhere").run()),
-            Self::Older => drop(third(scene).program(OLDER).run()),
+            Self::Second => return lands(third(scene).input("backup_dir", "/srv/elsewhere")),
+            Self::Older => {
+                // That one waits for ever for somebody to write to a pipe.
+                let pipes = "find /srv/app-backups -maxdepth 1 -type p -delete";
+                app.slot.sh(pipes);
+                return lands(third(scene).program(OLDER));
+            }
         }
+        false
     }
 
     /// What a person puts right before anybody can go on; says whether there was something.
@@ -167,6 +173,13 @@ impl Left {
     pub fn is(&self, actor: Actor, now: &Release, says: &[Option<String>]) -> bool {
         actor.aside(&self.release) == actor.aside(now) && self.answers == says
     }
+}
+
+fn lands(act: Act) -> bool {
+    act.run()
+        .outputs
+        .get("status")
+        .is_some_and(|s| s == "deployed")
 }
 
 /// A deployment of v3 by another workflow, which does not wait long for anybody.

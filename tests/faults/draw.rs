@@ -27,17 +27,25 @@ const AROUND_IT: [Fault; 10] = [
     Fault::Registry,
 ];
 /// Who does something while a run is at work.
-const BESIDE_IT: [Actor; 7] = [
+const BESIDE_IT: [Actor; 8] = [
     Actor::Up,
     Actor::Edit,
     Actor::Pull,
     Actor::Prune,
+    Actor::Link,
     Actor::Clock,
     Actor::Second,
     Actor::Older,
 ];
 /// Who does something after it died, before anybody settles.
-const AFTER_IT: [Actor; 4] = [Actor::Up, Actor::Edit, Actor::Pull, Actor::Prune];
+const AFTER_IT: [Actor; 6] = [
+    Actor::Up,
+    Actor::Edit,
+    Actor::Pull,
+    Actor::Prune,
+    Actor::Link,
+    Actor::Clock,
+];
 /// Points that cannot fail, by how they begin.
 const INFALLIBLE: [&str; 8] = [
     "act.",
@@ -95,7 +103,7 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<A
     };
     let who = who.map(|who| if who.is_there() { who } else { Actor::Up });
     let who = only.or(who);
-    let at_a_point = fault == Fault::Error || dice.below(3) > 0;
+    let at_a_point = matches!(fault, Fault::Error | Fault::Both) || dice.below(3) > 0;
     let moment = if at_a_point {
         point(dice, fault, census)
     } else {
@@ -128,6 +136,8 @@ fn point(dice: &mut Dice, fault: Fault, census: &Census) -> Moment {
     let name_of = |full: &str| full.split(':').next().unwrap_or_default().to_owned();
     let mut names: Vec<String> = census.keys().map(|full| name_of(full)).collect();
     names.retain(|name| fault != Fault::Error || may_fail(name));
+    // Behind the end that it has told, a run has no runner any more.
+    names.retain(|name| fault != Fault::Both || !name.starts_with("tidy."));
     names.dedup();
     let name = dice.one(&names).clone();
     let full: Vec<_> = census.iter().filter(|(f, _)| name_of(f) == name).collect();

@@ -33,7 +33,7 @@ pub enum Verdict {
     Old,
     /// The new release, healthy.
     New,
-    /// What somebody else left after the run had died.
+    /// What somebody else left.
     Theirs,
     /// Neither, and something answers.
     Mixed,
@@ -149,8 +149,12 @@ fn differences(scene: &Scene, now: &Release, says: &[Option<String>]) -> String 
 }
 
 /// Says whether a status is a lie about a world.
-pub fn is_lie(status: &str, world: Verdict) -> bool {
+pub fn is_lie(cell: &Cell, status: &str, world: Verdict) -> bool {
     match status {
+        // Beside a run, somebody's own release may be the one before it or the one after.
+        _ if world == Verdict::Theirs && cell.fault == Fault::Somebody => false,
+        // Nothing of it was begun, so all of theirs is there.
+        "refused" if world == Verdict::Theirs => false,
         "deployed" | "restored" => world != Verdict::New,
         "rolled_back" | "refused" => world != Verdict::Old,
         _ => false,

@@ -273,7 +273,10 @@ fn judged(
     let (world, mut detail) = judge::world(scene, cell.who, played.left.as_ref());
     let (recorded, back) = judge::journal(scene, &played, struck);
     let told = [&played.told, &recorded];
-    let lies = told.into_iter().flatten().any(|s| judge::is_lie(s, world));
+    let lies = told
+        .into_iter()
+        .flatten()
+        .any(|s| judge::is_lie(cell, s, world));
     let mut trespasses = judge::trespasses(scene);
     trespasses.extend(judge::undone(scene, cell, &played, world));
     let verdict = match &played.hung {

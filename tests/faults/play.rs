@@ -40,7 +40,7 @@ pub struct Played {
     pub told: Option<String>,
     /// What hung, if anything did.
     pub hung: Option<String>,
-    /// What somebody left after the run had died.
+    /// What somebody left: after the run had died, or a release beside it.
     pub left: Option<Left>,
     /// Whether something died again.
     pub again: bool,
@@ -55,12 +55,13 @@ pub struct Played {
 /// Plays a cell to its end; `pause` is how long what passes lasts, a SIGSTOP for one.
 pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     prepare(scene, cell);
+    scene.left.take();
     let began = now_ms();
     let watch = Watch::of(&scene.app);
     let mut run = scene.act().start();
     let struck = strike(scene, cell, &mut run, pause);
     let done = run.wait();
-    let left = acts_after_it(scene, cell, struck);
+    acts_after_it(scene, cell, struck);
     mend(scene, cell.fault);
     let over = now_ms();
     let late = |at: i64| cell.fault == Fault::Cancel && over - at > CANCELLED;
@@ -87,7 +88,7 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
         struck,
         told: done.outputs.get("status").cloned(),
         hung: hung.or_else(|| lock_is_held(scene)),
-        left,
+        left: scene.left.take(),
         again: scene.fired(1).is_some(),
         gap: watch.longest_gap(),
         log: format!("{}\n---- recover\n{}", done.log, contact.log),
@@ -95,13 +96,15 @@ pub fn play(scene: &Scene, cell: &Cell, pause: Duration) -> Played {
     }
 }
 
-/// Somebody acts between the death of a run and its settling; what is there then.
-fn acts_after_it(scene: &Scene, cell: &Cell, struck: Option<i64>) -> Option<Left> {
-    let who = cell
-        .who
-        .filter(|_| cell.fault != Fault::Somebody && struck.is_some())?;
-    who.act(scene);
-    Some(Left::by(scene))
+/// Somebody acts between the death of a run and its settling, and leaves what is there then.
+fn acts_after_it(scene: &Scene, cell: &Cell, struck: Option<i64>) {
+    if let Some(who) = cell.who
+        && cell.fault != Fault::Somebody
+        && struck.is_some()
+    {
+        who.act(scene);
+        scene.left.replace(Some(Left::by(scene)));
+    }
 }
 
 fn prepare(scene: &Scene, cell: &Cell) {
@@ -219,7 +222,8 @@ fn around(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> boo
             return signal_agent(scene, "KILL", "below");
         }
         Fault::Somebody => match cell.who {
-            Some(who) => who.act(scene),
+            Some(who) if who.act(scene) => drop(scene.left.replace(Some(Left::by(scene)))),
+            Some(_) => {}
             None => return false,
         },
         Fault::Runner => run.signal("KILL"),

@@ -3,8 +3,10 @@
 //!
 //! It refuses to know faults.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use super::actor::Left;
 use super::cell::Scenario;
 use super::draw::Census;
 use super::harness::act::Act;
@@ -78,6 +80,8 @@ pub struct Scene {
     pub census: Census,
     /// How long one takes.
     pub took: Duration,
+    /// What somebody left in the cell that is being played.
+    pub left: RefCell<Option<Left>>,
 }
 
 impl Scene {
@@ -97,6 +101,7 @@ impl Scene {
             new: None,
             census: Census::new(),
             took: Duration::ZERO,
+            left: RefCell::default(),
         };
         scene.reset(Standing::Unknown);
         scene.rehearse();

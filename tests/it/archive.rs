@@ -23,7 +23,7 @@ fn fetch(app: &App, timestamp: &str) -> tempfile::NamedTempFile {
 /// v1 with odd files, upgraded to v2; the backup of v1.
 #[track_caller]
 fn upgraded() -> (App, String) {
-    let app = App::beacon();
+    let app = App::beacon().alone();
     let long = "a-directory-with-a-long-name/".repeat(6);
     app.by_hand(&format!(
         "mkdir -p '{long}'; echo deep > '{long}file-whose-path-is-longer-than-a-ustar-header-allows'

@@ -65,6 +65,22 @@ fn the_oracle_sees_what_is_done_to_cron_and_to_pipes_below_the_deploy_directory(
 }
 
 #[test]
+fn deployments_and_ways_back_leave_to_others_what_they_have_in_the_same_directories() {
+    let app = App::beacon();
+    app.invite("cron");
+    app.invite("pipes");
+    app.ships("v1");
+    app.ships("v2");
+    let before = app.release();
+    app.latest("exits-at-start");
+    app.deploy().run().ends("rolled_back", 1);
+    app.is_again(&before);
+    app.rollback().run().ends("restored", 0);
+    assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.trespasses_on_company(), Vec::<String>::new());
+}
+
+#[test]
 fn neighbours_stay_through_a_reset_and_come_back_where_one_is_gone() {
     let slot = Slot::lease();
     let ids = "docker ps -q --no-trunc | sort";

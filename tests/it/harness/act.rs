@@ -155,7 +155,9 @@ impl<'a> Act<'a> {
     /// Starts it.
     #[track_caller]
     pub fn start(self) -> Started<'a> {
-        self.app.company_among_backups();
+        if self.program == landfall() {
+            self.app.company_among_backups();
+        }
         if self
             .inputs
             .get("pre_deploy")

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::app::App;
 
 /// Who is there in every scene and cell.
-const ALWAYS: &str = "";
+const ALWAYS: &str = "cron pipes";
 
 /// The corner of the deploy directory that is not the application's.
 pub const CORNER: &str = "log";
@@ -56,6 +56,19 @@ impl App {
         let known = known.unwrap_or_else(|| panic!("there is no company `{word}`"));
         self.company.borrow_mut().insert(known, BTreeMap::new());
         self.company_comes_again();
+    }
+
+    /// Sends everybody away, for a scene that counts files or in which a person clears the directory.
+    #[allow(dead_code, reason = "cells always have company")]
+    #[must_use]
+    #[track_caller]
+    pub fn alone(self) -> Self {
+        self.company.borrow_mut().clear();
+        let gone = "pkill -f '^sh -c .* lab-cron$' || true
+            rm -rf DIR/CORNER PLACE/NAME-backup-20200101_000000.json";
+        let gone = gone.replace("PLACE", &self.backups());
+        self.slot.sh(&self.placed(&gone));
+        self
     }
 
     /// Lets those who were invited in again, as after the directory was cleared.
