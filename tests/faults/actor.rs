@@ -50,6 +50,7 @@ const VICTIM: &str = "/srv/victim";
 const AWAY: &str = "/srv/app.away";
 /// Where `tests/lab/older` puts the program.
 const OLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.lab/older/landfall");
+const OLDER_ACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.lab/older/source/action.yml");
 
 impl Actor {
     pub const ALL: [(Self, &'static str); 10] = [
@@ -80,11 +81,12 @@ impl Actor {
         match self {
             Self::Up => typed("docker compose up -d --pull never"),
             Self::Edit => typed(&format!("echo 'call the harbour' > {NOTES}")),
-            Self::Hand => typed(
+            Self::Hand => logged_in(
+                scene,
                 "sed -i 's,beacon:[a-z0-9-]*,beacon:v3,' compose.yaml
                 docker compose up -d",
             ),
-            Self::Pull => typed("docker compose pull"),
+            Self::Pull => logged_in(scene, "docker compose pull"),
             Self::Prune => typed("docker system prune -f"),
             Self::Clock => typed(&format!("echo -3600 > {FAULTS}/clock")),
             Self::Move => drop(app.slot.sh(&format!("mv /srv/app {AWAY}"))),
@@ -99,7 +101,7 @@ impl Actor {
                 // That one waits for ever for somebody to write to a pipe.
                 let pipes = "find /srv/app-backups -maxdepth 1 -type p -delete";
                 app.slot.sh(pipes);
-                return lands(third(scene).program(OLDER));
+                return lands(third(scene).program(OLDER, OLDER_ACTION));
             }
         }
         false
@@ -173,6 +175,19 @@ impl Left {
     pub fn is(&self, actor: Actor, now: &Release, says: &[Option<String>]) -> bool {
         actor.aside(&self.release) == actor.aside(now) && self.answers == says
     }
+}
+
+/// Types something in the deploy directory with a login that lasts as long.
+fn logged_in(scene: &Scene, script: &str) {
+    let slot = &scene.app.slot;
+    let (user, password) = (slot.fact("REGISTRY_USER"), slot.fact("REGISTRY_PASSWORD"));
+    let script = format!(
+        "cd /srv/app; export DOCKER_CONFIG=$(mktemp -d)
+        docker login -u {user} --password-stdin registry.lab:5000
+        {script}
+        rm -r $DOCKER_CONFIG"
+    );
+    slot.try_sh_as("deploy", &script, password.as_bytes());
 }
 
 fn lands(act: Act) -> bool {

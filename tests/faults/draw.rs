@@ -38,13 +38,15 @@ const BESIDE_IT: [Actor; 8] = [
     Actor::Older,
 ];
 /// Who does something after it died, before anybody settles.
-const AFTER_IT: [Actor; 6] = [
+const AFTER_IT: [Actor; 8] = [
     Actor::Up,
     Actor::Edit,
     Actor::Pull,
     Actor::Prune,
     Actor::Link,
     Actor::Clock,
+    Actor::Hand,
+    Actor::Second,
 ];
 /// Points that cannot fail, by how they begin.
 const INFALLIBLE: [&str; 8] = [

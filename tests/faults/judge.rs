@@ -153,8 +153,8 @@ pub fn is_lie(cell: &Cell, status: &str, world: Verdict) -> bool {
     match status {
         // Beside a run, somebody's own release may be the one before it or the one after.
         _ if world == Verdict::Theirs && cell.fault == Fault::Somebody => false,
-        // Nothing of it was begun, so all of theirs is there.
-        "refused" if world == Verdict::Theirs => false,
+        // Nothing of it was begun, or it had landed before somebody deployed.
+        "refused" | "deployed" | "restored" if world == Verdict::Theirs => false,
         "deployed" | "restored" => world != Verdict::New,
         "rolled_back" | "refused" => world != Verdict::Old,
         _ => false,

@@ -87,6 +87,8 @@ pub struct Scene {
 impl Scene {
     /// Makes the old release, and runs once without a fault.
     pub fn set_up(app: App, scenario: Scenario) -> Self {
+        app.invite("cron");
+        app.invite("pipes");
         old_release(&app, scenario);
         app.slot.sh(&format!(
             "{REFERENCES}

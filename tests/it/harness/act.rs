@@ -38,6 +38,8 @@ pub struct Act<'a> {
     unknown: BTreeMap<String, String>,
     runner: TempDir,
     program: PathBuf,
+    /// What says which inputs that program has.
+    action: PathBuf,
 }
 
 enum Face {
@@ -77,6 +79,7 @@ impl<'a> Act<'a> {
             unknown: BTreeMap::new(),
             runner,
             program: landfall(),
+            action: concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml").into(),
         };
         act.input("host", slot.fact("SSH_HOST"))
             .input("port", slot.fact("SSH_PORT"))
@@ -101,10 +104,11 @@ impl<'a> Act<'a> {
         self
     }
 
-    /// Runs another program than the one under test.
+    /// Runs another program than the one under test, with its own `action.yml`.
     #[allow(dead_code, reason = "fault tests have an older one")]
-    pub fn program(mut self, path: &str) -> Self {
+    pub fn program(mut self, path: &str, action: &str) -> Self {
         self.program = path.into();
+        self.action = action.into();
         self
     }
 
@@ -203,7 +207,7 @@ impl<'a> Act<'a> {
     }
 
     fn as_the_runner(&self, command: &mut Command) {
-        for (name, default) in runner::inputs() {
+        for (name, default) in runner::inputs(&self.action) {
             let value = self.inputs.get(&name).unwrap_or(&default);
             command.env(runner::variable(&name), value);
         }

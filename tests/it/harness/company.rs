@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::app::App;
 
-/// Who is there in every scene and cell.
-const ALWAYS: &str = "cron pipes";
+/// Who is there in every scene; cells invite everybody.
+const ALWAYS: &str = "";
 
 /// The corner of the deploy directory that is not the application's.
 pub const CORNER: &str = "log";

@@ -7,9 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Every input of `action.yml` with its default; the runner hands unset ones over as empty text.
-pub fn inputs() -> BTreeMap<String, String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml");
+/// Every input of an `action.yml` with its default; the runner hands unset ones over as empty text.
+pub fn inputs(path: &Path) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(path).unwrap();
     let action: Value = serde_saphyr::from_str(&text).unwrap();
     let inputs = action["inputs"].as_object().unwrap().iter();
