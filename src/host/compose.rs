@@ -6,7 +6,9 @@ mod binds;
 pub mod env_files;
 pub mod files;
 pub mod find;
+pub mod rehearsal;
 mod starting;
+pub mod surroundings;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +20,7 @@ use serde_json::Value;
 
 use crate::event::Failure;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Config, Making, Recreate, Result, ServiceConfig, foreign};
+use crate::host::{Config, Making, Others, Recreate, Result, ServiceConfig, foreign};
 use crate::plan::Site;
 
 /// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
@@ -120,7 +122,14 @@ impl Compose {
 
     /// `up -d` that neither pulls nor builds.
     #[must_use]
-    pub fn up(&self, site: &Site, project: &str, services: &[String], recreate: Recreate) -> Cmd {
+    pub fn up(
+        &self,
+        site: &Site,
+        project: &str,
+        services: &[String],
+        recreate: Recreate,
+        others: Others,
+    ) -> Cmd {
         let mut cmd =
             self.base(site, &site.deploy_dir, Some(project))
                 .args(["up", "-d", "--no-build"]);
@@ -129,11 +138,12 @@ impl Compose {
         }
         if recreate == Recreate::Only {
             cmd = cmd.arg("--force-recreate");
-            // Compose 2 hashes what `--no-deps` leaves out, so the next `up` would replace it
-            // again; Compose 1 would force the services below as well.
-            if self.version.is_one() {
-                cmd = cmd.arg("--no-deps");
-            }
+        }
+        // Compose 2 may hash what `--no-deps` leaves out, so that the next `up` would replace it
+        // again; Compose 1 does not, and would force the services below as well.
+        let forced = recreate == Recreate::Only && self.version.is_one();
+        if forced || others == Others::LeftAlone {
+            cmd = cmd.arg("--no-deps");
         }
         cmd.args(services)
     }
@@ -142,10 +152,16 @@ impl Compose {
     #[must_use]
     pub fn create(&self, site: &Site, project: &str, making: &Making) -> Cmd {
         let mut cmd = self.base(site, &site.deploy_dir, Some(project));
-        cmd = if self.version.is_one() {
-            cmd.args(["up", "--no-start", "--no-build"])
-        } else {
-            cmd.args(["create", "--no-build", "--pull", "never"])
+        // `create` would make what the services depend on as the files say.
+        let alone = making.others == Others::LeftAlone;
+        cmd = match (self.version.is_one(), alone) {
+            (true, false) => cmd.args(["up", "--no-start", "--no-build"]),
+            (true, true) => cmd.args(["up", "--no-start", "--no-deps", "--no-build"]),
+            (false, false) => cmd.args(["create", "--no-build", "--pull", "never"]),
+            (false, true) => {
+                cmd.args(["up", "--no-start", "--no-deps"])
+                    .args(["--no-build", "--pull", "never"])
+            }
         };
         if making.recreate == Recreate::Only {
             cmd = cmd.arg("--force-recreate");
@@ -239,9 +255,10 @@ fn unset_variables(stderr: &str) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// Why a configuration with blanks in it is not deployed.
+/// Why a configuration with blanks in it is not deployed; `env_file` is where this run puts an env
+/// file, if it brings one.
 #[must_use]
-pub fn refuse_unset(unset: &[String]) -> Failure {
+pub fn refuse_unset(unset: &[String], site: &Site, env_file: Option<&str>) -> Failure {
     if unset.is_empty() {
         return Failure::new("an env file uses a variable that is not set")
             .because("Compose would put a blank text in its place")
@@ -259,7 +276,23 @@ pub fn refuse_unset(unset: &[String]) -> Failure {
         names.join(", ")
     ))
     .because("Compose would put a blank text in its place")
-    .hint("set it in the env file (input `env_file`), or give it a default: `${NAME:-value}`")
+    .hint(where_to_set(site, env_file))
+    .hint("or give it a default in the compose file: `${NAME:-value}`")
+}
+
+/// Compose reads one env file for `${…}`, the one beside the first compose file.
+fn where_to_set(site: &Site, env_file: Option<&str>) -> String {
+    let read = surroundings::env_path(site).display().to_string();
+    match env_file {
+        None => format!("set it in the env file: input `env_file`, or `{read}` on the server"),
+        Some(path) if path == read => {
+            format!("add it to what `env_file` brings, which is `{read}`")
+        }
+        Some(path) => format!(
+            "Compose reads `{read}` for that, and `env_file` is written to `{path}`: set \
+             `env_file_path: {read}`"
+        ),
+    }
 }
 
 /// The first line says where; what follows may quote the answer, which holds secrets.
@@ -318,7 +351,10 @@ mod tests {
     #[test]
     fn up_never_pulls_and_never_builds() {
         let site = sample::deploy().site;
-        let up = |v, r| compose(v).up(&site, "mcp", &["web".into()], r).to_string();
+        let up = |v, r| {
+            let up = compose(v).up(&site, "mcp", &["web".into()], r, Others::AsTheFilesSay);
+            up.to_string()
+        };
         assert_eq!(
             up("2.26.1", Recreate::Changed),
             "docker compose -p mcp up -d --no-build --pull never web"
@@ -340,6 +376,7 @@ mod tests {
             services: vec!["web".into()],
             scale: vec![("web".into(), 1)],
             recreate: Recreate::Changed,
+            others: Others::AsTheFilesSay,
         };
         let create = |v| compose(v).create(&site, "mcp", &making).to_string();
         assert_eq!(
@@ -353,6 +390,37 @@ mod tests {
         assert_eq!(
             create("2.15.1"),
             "docker compose -p mcp create --no-build --pull never web"
+        );
+    }
+
+    #[test]
+    fn services_that_are_not_named_are_left_alone_where_that_is_asked_for() {
+        let site = sample::deploy().site;
+        let services = ["web".to_owned()];
+        let making = Making {
+            services: services.to_vec(),
+            scale: Vec::new(),
+            recreate: Recreate::Changed,
+            others: Others::LeftAlone,
+        };
+        let told = |v| {
+            let (compose, changed) = (compose(v), Recreate::Changed);
+            let up = compose.up(&site, "mcp", &services, changed, Others::LeftAlone);
+            [up, compose.create(&site, "mcp", &making)].map(|cmd| cmd.to_string())
+        };
+        assert_eq!(
+            told("2.26.1"),
+            [
+                "docker compose -p mcp up -d --no-build --pull never --no-deps web",
+                "docker compose -p mcp up --no-start --no-deps --no-build --pull never web",
+            ]
+        );
+        assert_eq!(
+            told("1.29.2"),
+            [
+                "docker compose -p mcp up -d --no-build --no-deps web",
+                "docker compose -p mcp up --no-start --no-deps --no-build web",
+            ]
         );
     }
 
@@ -379,10 +447,29 @@ mod tests {
         };
         let site = sample::deploy().site;
         let config = read_config(&output, &site, two()).unwrap();
-        let failure = refuse_unset(&config.unset);
+        let failure = refuse_unset(&config.unset, &site, None);
         assert_eq!(
             failure.what,
             "the compose file uses variables that are not set: `DB_URL`, `TAG`"
+        );
+    }
+
+    #[test]
+    fn where_an_unset_variable_is_to_be_set_asks_for_no_input_that_was_given() {
+        let mut site = sample::deploy().site;
+        let hint = |site: &Site, env_file| where_to_set(site, env_file);
+        assert_eq!(
+            hint(&site, None),
+            "set it in the env file: input `env_file`, or `.env` on the server"
+        );
+        assert_eq!(
+            hint(&site, Some(".env")),
+            "add it to what `env_file` brings, which is `.env`"
+        );
+        site.compose_files = vec!["docker/compose.yml".into()];
+        assert_eq!(
+            hint(&site, Some(".env")),
+            "Compose reads `docker/.env` for that, and `env_file` is written to `.env`: set `env_file_path: docker/.env`"
         );
     }
 

@@ -3,6 +3,7 @@
 //! It refuses to know Compose, files and the reason for anything.
 
 mod digest;
+pub mod logins;
 mod logs;
 pub mod pull;
 pub mod read;
@@ -18,6 +19,7 @@ use bollard::container::LogOutput;
 use bollard::errors::Error as Bollard;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::query_parameters as query;
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
@@ -146,6 +148,11 @@ fn said(error: &Bollard) -> String {
     }
 }
 
+/// A moment of the engine's, which tells it in seconds since 1970.
+fn moment(seconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds, 0)
+}
+
 fn is_missing(error: &Bollard) -> bool {
     matches!(
         error,
@@ -254,6 +261,9 @@ impl Engine {
                 digests: image.repo_digests.unwrap_or_default(),
                 tags: image.repo_tags.unwrap_or_default(),
                 bytes: image.size.and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                tagged_at: image
+                    .metadata
+                    .and_then(|m| moment(m.last_tag_time?.unix_timestamp())),
             })),
             Err(e) if is_missing(&e) => Ok(None),
             Err(e) => Err(failed(format!("cannot inspect the image `{reference}`"))(e)),

@@ -268,6 +268,9 @@ pub struct Image {
     pub tags: Vec<String>,
     /// Its size in bytes.
     pub bytes: u64,
+    /// When a reference was last made to mean it here, by a pull for one.
+    #[serde(default)]
+    pub tagged_at: Option<DateTime<Utc>>,
 }
 
 /// An image that was asked for by a reference and fetched by its digest.
@@ -319,6 +322,44 @@ pub enum Recreate {
     Only,
 }
 
+/// What becomes of services that are not named, and that named ones depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Compose brings them to what the files say as well.
+    AsTheFilesSay,
+    /// They stay as they are.
+    LeftAlone,
+}
+
+/// Something that Compose would do to a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// The container's name.
+    pub container: String,
+    /// What it would do.
+    pub deed: Deed,
+}
+
+/// What Compose would do to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Make it.
+    Make,
+    /// Make another in its place.
+    Remake,
+    /// Start it.
+    Start,
+}
+
+/// What `docker compose` needs in a shell to mean there what it means to a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Variables and their values.
+    pub variables: Vec<(String, String)>,
+    /// Whether the plain command in the deploy directory means something else.
+    pub plain_differs: bool,
+}
+
 /// What becomes of the anonymous volumes of a container that is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Volumes {
@@ -337,6 +378,8 @@ pub struct Making {
     pub scale: Vec<(String, u32)>,
     /// Whether containers whose configuration did not change are replaced too.
     pub recreate: Recreate,
+    /// What becomes of the services that these depend on.
+    pub others: Others,
 }
 
 /// A server that can be looked at and acted on.
@@ -460,8 +503,18 @@ pub trait Host: Sized {
         project: &str,
         services: &[String],
         recreate: Recreate,
+        others: Others,
         lines: Lines<'_>,
     ) -> Result<()>;
+    /// What `up` of services would do to containers, theirs and others.
+    async fn rehearse(&self, _project: &str, _services: &[String]) -> Result<Vec<Rehearsed>> {
+        Ok(Vec::new())
+    }
+    /// What makes `docker compose` in a shell mean a project, with one more compose file behind its
+    /// own.
+    async fn surroundings(&self, _project: &str, _more: Option<&Path>) -> Result<Surroundings> {
+        Ok(Surroundings::default())
+    }
     /// Lets Compose make the containers of services as the files say, without starting them.
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()>;
     /// Starts containers.
@@ -491,12 +544,13 @@ pub trait Host: Sized {
     async fn logs(&self, container: &str, lines: u32) -> Result<Vec<String>>;
     /// Runs a command in a container; its exit code and what it printed.
     async fn exec(&self, container: &str, command: &[String]) -> Result<(i64, String)>;
-    /// Runs a shell script in the deploy directory.
+    /// Runs a shell script in the deploy directory, with logins for registries as long as it runs.
     async fn hook(
         &self,
         run: &RunDir,
         script: &Secret,
         env: &[(String, String)],
+        logins: &[(String, Login)],
         lines: Lines<'_>,
     ) -> Result<()>;
     /// Asks a URL; what was seen, or why it is not what was expected.

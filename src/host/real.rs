@@ -19,18 +19,21 @@ use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::host::cmd::Cmd;
-use crate::host::compose::{self, Compose};
+use crate::host::compose::{self, Compose, surroundings};
+use crate::host::docker::logins::Logins;
 use crate::host::ground::Ground;
 use crate::host::tree::home::{self, Identity};
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Restored, Result, Telling, Volumes, Writer, docker, generation, http, site,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Others,
+    Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
+    generation, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
+use crate::saga::release::hooks;
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
 
@@ -410,11 +413,30 @@ impl Host for Server {
         project: &str,
         services: &[String],
         recreate: Recreate,
+        others: Others,
         lines: Lines<'_>,
     ) -> Result<()> {
         let compose = self.compose().await?;
-        let cmd = compose.up(&self.site, project, services, recreate);
+        let cmd = compose.up(&self.site, project, services, recreate, others);
         fault!(around "compose.up" => self.on_ground(cmd.run_telling(lines)).await.map(|_| ()))
+    }
+
+    async fn rehearse(&self, project: &str, services: &[String]) -> Result<Vec<Rehearsed>> {
+        let compose = self.compose().await?;
+        if compose.version.is_one() {
+            return Err(Failure::new("Compose 1 does not say what it would do"));
+        }
+        let cmd = compose.rehearse(&self.site, project, services);
+        let output = self.on_ground(cmd.run()).await?;
+        Ok(compose::rehearsal::read(&output))
+    }
+
+    async fn surroundings(&self, project: &str, more: Option<&Path>) -> Result<Surroundings> {
+        let version = self.compose().await?.version;
+        Ok(Surroundings {
+            variables: surroundings::of(&self.site, project, more, version),
+            plain_differs: surroundings::differs(&self.site, project, version),
+        })
     }
 
     async fn create(&self, project: &str, making: &Making, lines: Lines<'_>) -> Result<()> {
@@ -475,9 +497,10 @@ impl Host for Server {
 
     async fn hook(
         &self,
-        _run: &RunDir,
+        run: &RunDir,
         script: &Secret,
         env: &[(String, String)],
+        logins: &[(String, Login)],
         lines: Lines<'_>,
     ) -> Result<()> {
         let mut cmd = hook_command(script)?
@@ -485,6 +508,10 @@ impl Host for Server {
             .within(Duration::from_hours(1));
         for (name, value) in env {
             cmd = cmd.env(name, value);
+        }
+        let logins = Logins::keep(run.path().join(hooks::LOGINS), logins)?;
+        if let Some(logins) = &logins {
+            cmd = cmd.env("DOCKER_CONFIG", &logins.path().to_string_lossy());
         }
         self.on_ground(cmd.run_telling(lines)).await.map(|_| ())
     }

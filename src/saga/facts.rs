@@ -183,6 +183,65 @@ pub struct Source {
     pub pull: Option<String>,
     /// For another platform than the server's own.
     pub platform: Option<String>,
+    /// What the compose file says about pulling it.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// When an image that is named by a compose file is pulled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// At every deployment: the file says so, or says nothing.
+    #[default]
+    Always,
+    /// When the server has none.
+    Missing,
+    /// When the server has none, or has had its own for this many seconds.
+    Every(u64),
+    /// Never.
+    Never,
+}
+
+impl Policy {
+    /// Reads a service's `pull_policy`.
+    #[must_use]
+    pub fn of(text: Option<&str>) -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        match text {
+            Some("never") => Self::Never,
+            Some("missing" | "if_not_present" | "build") => Self::Missing,
+            Some("daily") => Self::Every(DAY),
+            Some("weekly") => Self::Every(7 * DAY),
+            Some(other) => match other.strip_prefix("every_").and_then(seconds) {
+                Some(seconds) => Self::Every(seconds),
+                None => Self::Always,
+            },
+            None => Self::Always,
+        }
+    }
+}
+
+/// A duration such as `1w2d`, `36h` or `90m` in seconds.
+fn seconds(text: &str) -> Option<u64> {
+    let (mut total, mut number) = (0_u64, String::new());
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let unit = match c {
+            'w' => 7 * 24 * 60 * 60,
+            'd' => 24 * 60 * 60,
+            'h' => 60 * 60,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        let count: u64 = std::mem::take(&mut number).parse().ok()?;
+        total = total.checked_add(count.checked_mul(unit)?)?;
+    }
+    (number.is_empty() && total > 0).then_some(total)
 }
 
 /// Which paths below the deploy directory belong to whom.
@@ -286,6 +345,8 @@ pub mod name {
     pub const REOPENED: &str = "reopened";
     /// The [`crate::archive::Reference`]s that somebody gave another image since the agent died.
     pub const MOVED: &str = "moved";
+    /// A compose file that names the new images to a hook, while references still mean the old ones.
+    pub const HOOK_IMAGES: &str = "landfall-hook-images";
     /// The [`crate::saga::patience::Moment`] until which the runner's word counts.
     pub const DEADLINE: &str = "deadline";
 }
@@ -298,6 +359,21 @@ mod tests {
 
     use super::*;
     use crate::host::{Health, HealthStatus};
+
+    #[test]
+    fn every_pull_policy_of_compose_is_understood() {
+        let of = |text| Policy::of(Some(text));
+        assert_eq!(Policy::of(None), Policy::Always);
+        assert_eq!((of("always"), of("never")), (Policy::Always, Policy::Never));
+        assert_eq!(of("missing"), of("if_not_present"));
+        assert_eq!(
+            (of("daily"), of("weekly")),
+            (Policy::Every(86_400), Policy::Every(604_800))
+        );
+        assert_eq!(of("every_1w2d"), Policy::Every(9 * 86_400));
+        assert_eq!(of("every_36h"), Policy::Every(36 * 3600));
+        assert_eq!(of("every_x"), Policy::Always);
+    }
 
     #[test]
     fn ballast_is_room_on_the_disk_until_it_is_dropped() {

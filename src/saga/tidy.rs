@@ -13,7 +13,7 @@ use crate::event::Outcome;
 use crate::host::foreign::{self, Links};
 use crate::host::{Host, Result};
 use crate::saga::facts::{RunDir, name};
-use crate::saga::release::{aside, record};
+use crate::saga::release::{aside, hooks, record};
 use crate::saga::steps::{Run, backup};
 use crate::saga::{disk, journal, runs};
 
@@ -32,6 +32,7 @@ const KEPT: [&str; 5] = [
 /// Removes what came with the run and must not outlive it.
 pub async fn leavings<H: Host>(run: &Run<'_, H>) {
     disk::remove(&run.dir.files());
+    hooks::clear(run.dir);
     if let Err(failure) = run.host.strike_stage(run.dir).await {
         run.warn(format!("the stage could not be removed: {failure}"));
     }

@@ -214,7 +214,7 @@ fn dollar(line: usize, name: &str) -> Fault {
 /// What is to be told of variables that Compose would replace by nothing: a name that only an env
 /// file has is a piece of a value there.
 #[must_use]
-pub fn refuse_unset(unset: &[String], site: &Site, dir: &Path) -> Failure {
+pub fn refuse_unset(unset: &[String], site: &Site, dir: &Path, env_file: Option<&str>) -> Failure {
     let read = read_all(site, dir);
     let mut faults = Vec::new();
     for Read { name, file } in &read {
@@ -231,7 +231,7 @@ pub fn refuse_unset(unset: &[String], site: &Site, dir: &Path) -> Failure {
     let texts: Vec<String> = names.filter_map(|name| text(&dir.join(name))).collect();
     let is_told = |name: &&String| texts.iter().any(|text| text.contains(name.as_str()));
     let known: Vec<String> = unset.iter().filter(is_told).cloned().collect();
-    super::refuse_unset(&known)
+    super::refuse_unset(&known, site, env_file)
 }
 
 fn told(faults: &[(&str, Fault)]) -> Failure {
@@ -326,7 +326,7 @@ mod tests {
         let dir = scene.dir.path();
         let told = |unset: &[&str]| {
             let unset: Vec<String> = unset.iter().map(ToString::to_string).collect();
-            refuse_unset(&unset, &scene.site, dir)
+            refuse_unset(&unset, &scene.site, dir, None)
         };
         let failure = told(&["cdef99", "ghij"]);
         insta::assert_snapshot!(failure, @"Compose cannot take the env file `.env` as it is: `.env`, line 2 (`DB_PASSWORD`) holds a `$` that Compose takes for the beginning of a variable's name: `app.env`, line 1 (`API_TOKEN`) holds a `$` that Compose takes for the beginning of a variable's name");

@@ -51,9 +51,11 @@ pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
     } else {
         failure.because
     };
-    refused
-        .hint("run `docker compose config` with the same files; it names the line")
-        .hint("if there is no compose file yet, ship it with the input `files`")
+    let names = names(site, dir);
+    if !names.is_empty() && names.iter().all(|name| dir.join(name).is_file()) {
+        return refused.hint("run `docker compose config` with the same files; it names the line");
+    }
+    refused.hint("if there is no compose file yet, ship it with the input `files`")
 }
 
 fn in_words(names: &[String]) -> String {

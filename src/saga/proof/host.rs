@@ -22,8 +22,8 @@ use crate::host::compose::Version;
 use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Recreate,
-    Restored, Result, Telling, Volumes, Writer,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Others,
+    Recreate, Restored, Result, Telling, Volumes, Writer,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -232,6 +232,7 @@ impl Host for Fake {
         _: &str,
         services: &[String],
         recreate: Recreate,
+        _: Others,
         _: Lines<'_>,
     ) -> Result<()> {
         by_path(|| engine::up(services, recreate))
@@ -286,6 +287,7 @@ impl Host for Fake {
         _: &RunDir,
         _: &Secret,
         _: &[(String, String)],
+        _: &[(String, Login)],
         _: Lines<'_>,
     ) -> Result<()> {
         by_path(|| act("hook", Vec::new()))

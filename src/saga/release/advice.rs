@@ -215,6 +215,16 @@ fn compose(site: &Site, release: &Release, tool: Tool) -> String {
     )
 }
 
+/// The `docker compose` that means a site's project and files, as it is typed in its directory.
+#[must_use]
+pub fn typed(site: &Site, project: &str) -> String {
+    let files = site.compose_files.iter();
+    files.fold(
+        format!("docker compose -p {}", word(project)),
+        |all, file| all + " -f " + &word(file),
+    )
+}
+
 /// A command of this program about a deploy directory, as it is typed on the server.
 #[must_use]
 pub fn command(site: &Site, words: &str) -> String {

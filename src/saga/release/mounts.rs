@@ -2,7 +2,7 @@
 //!
 //! Compose sees no reason to do it, for the configuration is the same.
 
-use crate::host::{Config, Container, Host, Recreate, Result};
+use crate::host::{Config, Container, Host, Others, Recreate, Result};
 use crate::saga::facts::name;
 use crate::saga::release::joined;
 use crate::saga::steps::Run;
@@ -46,6 +46,7 @@ pub async fn renew<H: Host>(
     run: &Run<'_, H>,
     project: &str,
     services: &[String],
+    others: Others,
     standing: &[Container],
 ) -> Result<()> {
     let stale = stale(run, run.host, project, services, standing).await?;
@@ -53,13 +54,17 @@ pub async fn renew<H: Host>(
         return Ok(());
     }
     let say = |line: &str| run.say(line);
-    run.host.up(project, &stale, Recreate::Only, &say).await?;
+    let renew = async |services: &[String]| {
+        let again = Recreate::Only;
+        run.host.up(project, services, again, others, &say).await
+    };
+    renew(&stale).await?;
     let mut adrift = joined::adrift(&run.host.containers(project).await?);
     adrift.retain(|s| services.is_empty() || services.contains(s));
     if adrift.is_empty() {
         return Ok(());
     }
-    run.host.up(project, &adrift, Recreate::Only, &say).await
+    renew(&adrift).await
 }
 
 /// The services with a bind mount at, above or below a changed path.

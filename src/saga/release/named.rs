@@ -78,7 +78,8 @@ fn site(
 /// its run.
 #[must_use]
 pub fn is_ours(file: &Path) -> bool {
-    file.file_stem().is_some_and(|stem| stem == name::IMAGES)
+    file.file_stem()
+        .is_some_and(|stem| stem == name::IMAGES || stem == name::HOOK_IMAGES)
 }
 
 fn names(release: &Release, files: Option<&Config>) -> Names {

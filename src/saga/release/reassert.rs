@@ -12,7 +12,7 @@ use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
 use crate::saga::release::{
-    aside, joined, leftovers, mounts, named, networks, pathless, record, strangers,
+    aside, joined, leftovers, mounts, named, networks, others, pathless, record, strangers,
 };
 use crate::saga::since;
 use crate::saga::steps::Run;
@@ -282,8 +282,13 @@ pub async fn make<H: Host>(
     recreate: Recreate,
 ) -> Result<Vec<String>> {
     let scaled = services.iter();
+    let names: Vec<String> = services.iter().map(|s| s.service.clone()).collect();
+    if names.is_empty() {
+        return Ok(names);
+    }
     let mut making = Making {
-        services: services.iter().map(|s| s.service.clone()).collect(),
+        others: others::beside(host, project, &names).await?,
+        services: names,
         scale: scaled.map(|s| (s.service.clone(), s.replicas)).collect(),
         recreate,
     };

@@ -87,13 +87,11 @@ impl<H: Host> Run<'_, H> {
             Step::Pull => pull::undo(self).await,
             Step::Backup => backup::undo(self).await,
             Step::Files | Step::Restore => restore::undo(self).await,
+            Step::PreDeploy => pre_deploy::undo(self).await,
             Step::Up => up::undo(self).await,
-            Step::Preflight
-            | Step::PreDeploy
-            | Step::Verify
-            | Step::Confirm
-            | Step::Commit
-            | Step::PostDeploy => Ok(()),
+            Step::Preflight | Step::Verify | Step::Confirm | Step::Commit | Step::PostDeploy => {
+                Ok(())
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::event::{Failure, Step};
 use crate::host::{Host, Result};
+use crate::saga::release::hooks;
 use crate::saga::since;
 use crate::saga::steps::Run;
 use crate::secret::Secret;
@@ -21,11 +22,13 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
 /// Runs a hook; its lines go to the records.
 pub async fn run_hook<H: Host>(run: &Run<'_, H>, step: Step, hook: Option<&Secret>) -> Result<()> {
     let Some(script) = hook else { return Ok(()) };
-    let env = environment(run, step);
+    let env = hooks::environment(run, step).await?;
+    let logins = hooks::logins(run)?;
     let told = run
         .host
-        .hook(run.dir, script, &env, &|line| run.say(line))
+        .hook(run.dir, script, &env, &logins, &|line| run.say(line))
         .await;
+    hooks::clear(run.dir);
     told.map_err(|failure| Failure {
         what: format!("the hook `{step}` failed"),
         because: std::iter::once(failure.what)
@@ -35,15 +38,10 @@ pub async fn run_hook<H: Host>(run: &Run<'_, H>, step: Step, hook: Option<&Secre
     })
 }
 
-fn environment<H: Host>(run: &Run<'_, H>, step: Step) -> Vec<(String, String)> {
-    let origin = &run.plan.origin;
-    vec![
-        ("LANDFALL_HOOK".into(), step.word().into()),
-        ("LANDFALL_DEPLOYMENT_ID".into(), run.plan.id.clone()),
-        ("LANDFALL_ENVIRONMENT".into(), origin.environment.clone()),
-        (
-            "LANDFALL_DEPLOY_DIR".into(),
-            run.plan.site.deploy_dir.display().to_string(),
-        ),
-    ]
+/// Removes what an agent that died left of a hook's surroundings; what the hook did to files goes
+/// back with the files.
+#[allow(clippy::unused_async, reason = "every step has the same shape")]
+pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    hooks::clear(run.dir);
+    Ok(())
 }

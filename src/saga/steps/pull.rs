@@ -4,10 +4,13 @@
 
 use std::cell::RefCell;
 
+use chrono::Utc;
+
 use crate::archive::Running;
-use crate::event::{Failure, Note, ServiceImage};
-use crate::host::{Host, Image, Result, Telling};
-use crate::saga::facts::{Before, Pulled, Source, name};
+use crate::event::{Failure, FailureKind, Note, ServiceImage};
+use crate::host::{Host, Image, Result, Telling, reference};
+use crate::plan::Goal;
+use crate::saga::facts::{Before, Policy, Pulled, Source, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 
@@ -55,24 +58,74 @@ async fn fetch_sources<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pul
     Ok(pulled)
 }
 
-/// Fetches one source; without a wish for a pull, the image that is there, if there is one.
+/// Fetches one source; without a wish for a pull, the image that is there, if there is one. Where the
+/// file says nothing about pulling, an image that is only on the server is as good.
 async fn fetch<H: Host>(
     run: &Run<'_, H>,
     source: &Source,
     pulled: &mut Pulled,
 ) -> Result<(Image, Option<String>)> {
-    if source.pull.is_none()
-        && let Some(image) = run.host.image(&source.reference).await?
-    {
-        let digest = record::digest_for(&image, &source.reference);
-        return Ok((image, digest));
-    }
     let reference = source.pull.as_ref().unwrap_or(&source.reference);
-    if let Some(image) = run.host.image(&source.reference).await? {
+    let there = run.host.image(&source.reference).await?;
+    if let Some(image) = &there {
+        if source.pull.is_none() && is_fresh(source, image) {
+            return Ok(local(run, source, image));
+        }
         run.host.check_image_room(image.bytes).await?;
+    } else if source.pull.is_none() && source.policy == Policy::Never {
+        return Err(forbidden(source));
     }
-    let (image, digest) = pull(run, reference, source.platform.as_deref(), pulled).await?;
-    Ok((image, Some(digest)))
+    let fetched = pull(run, reference, source.platform.as_deref(), pulled).await;
+    match (fetched, there) {
+        (Ok((image, digest)), _) => Ok((image, Some(digest))),
+        (Err(failure), Some(image)) if may_be_local(run, source, &image, &failure) => {
+            Ok(local(run, source, &image))
+        }
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+/// Says whether the image that is there need not be asked for again.
+fn is_fresh(source: &Source, image: &Image) -> bool {
+    let Policy::Every(seconds) = source.policy else {
+        return true;
+    };
+    let tagged = image.tagged_at.map(|at| (Utc::now() - at).num_seconds());
+    let age = tagged.and_then(|age| u64::try_from(age).ok());
+    age.is_some_and(|age| age < seconds)
+}
+
+/// Says whether the image on the server will do though no registry has it: nobody asked for it by
+/// the input, and it came from no registry itself.
+fn may_be_local<H: Host>(
+    run: &Run<'_, H>,
+    source: &Source,
+    image: &Image,
+    failure: &Failure,
+) -> bool {
+    let asked = matches!(&run.plan.goal, Goal::Deploy { images } if !images.is_empty());
+    let repository = reference::parse(&source.reference).repository;
+    let mut pulled = image.digests.iter().map(|d| reference::parse(d).repository);
+    !asked && failure.kind == FailureKind::Failed && !pulled.any(|own| own == repository)
+}
+
+fn local<H: Host>(run: &Run<'_, H>, source: &Source, image: &Image) -> (Image, Option<String>) {
+    let digest = record::digest_for(image, &source.reference);
+    let text = format!(
+        "service `{}` runs the server's own `{}`, which is not pulled",
+        source.service, source.reference
+    );
+    run.say(text);
+    (image.clone(), digest)
+}
+
+fn forbidden(source: &Source) -> Failure {
+    Failure::new(format!(
+        "the image `{}` of service `{}` is not on the server",
+        source.reference, source.service
+    ))
+    .because("its `pull_policy: never` keeps it from being pulled")
+    .hint("build or load it on the server under that name, or name another `pull_policy`")
 }
 
 /// Pulls by digest; what was not on the server before is noted before it is there.

@@ -10,8 +10,8 @@ use crate::host::compose;
 use crate::host::reference;
 use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
-use crate::saga::facts::{Source, Wanted, name};
-use crate::saga::release::{data, record, strangers};
+use crate::saga::facts::{Policy, Source, Wanted, name};
+use crate::saga::release::{advice, data, record, strangers};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -22,10 +22,12 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let (config, every) = tokio::join!(run.host.config(&dir), every_profile(run, &dir));
     let (mut config, mut every) = (config?, data::known(run, every));
     if !config.unset.is_empty() {
+        let env_file = run.plan.env_file_path.as_deref();
         return Err(compose::env_files::refuse_unset(
             &config.unset,
             &run.plan.site,
             &dir,
+            env_file,
         ));
     }
     unstage_paths(&mut config, &stage);
@@ -39,6 +41,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     record::tell_server(run, &wanted.config.project).await?;
     strangers::tell_earlier(run, &before.containers);
     warn_of_policies(run, &wanted);
+    tell_of_the_plain_command(run, &wanted.config.project).await?;
     run.dir.keep(name::BEFORE, &before)?;
     run.dir.keep(name::WANTED, &wanted)
 }
@@ -146,14 +149,16 @@ fn sources(config: &Config, services: &[String], images: &[String]) -> Result<Ve
             refuse_other_digest(service, reference, &images[i])?;
         }
         let own = images.is_empty();
+        let policy = Policy::of(service.pull_policy.as_deref());
         sources.push(Source {
             service: service.name.clone(),
             reference: reference.clone(),
             pull: match found {
                 Some(i) => Some(images[i].clone()),
-                None => own.then(|| reference.clone()),
+                None => (own && policy == Policy::Always).then(|| reference.clone()),
             },
             platform: service.platform.clone(),
+            policy,
         });
     }
     refuse_unused(images, &used, config)?;
@@ -196,6 +201,20 @@ fn refuse_unused(images: &[String], used: &[bool], config: &Config) -> Result<()
     ))
     .because(format!("the compose file names: {}", named.join(", ")))
     .hint("mend the input `image`, or the `image:` of the service in the compose file"))
+}
+
+/// Whoever types in the deploy directory should hit what this run hits.
+async fn tell_of_the_plain_command<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
+    let here = run.host.surroundings(project, None).await?;
+    if here.plain_differs {
+        let dir = run.plan.site.deploy_dir.display();
+        run.say(format!(
+            "`docker compose` typed by hand in `{dir}` would act on other files or another project; \
+             type `{}` there",
+            advice::typed(&run.plan.site, project)
+        ));
+    }
+    Ok(())
 }
 
 fn warn_of_policies<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
@@ -278,6 +297,25 @@ mod tests {
         let sources = sources(&config, &[], &[]).unwrap();
         assert_eq!(sources.len(), 1);
         assert_eq!(sources[0].pull.as_deref(), Some("acme/app"));
+    }
+
+    #[test]
+    fn a_service_that_must_not_or_need_not_be_pulled_is_not_unless_its_image_was_asked_for() {
+        let mut config = config(&[
+            ("api", Some("acme/app")),
+            ("db", Some("postgres:16")),
+            ("tool", Some("acme/tool")),
+        ]);
+        for (nth, policy) in ["never", "missing", "always"].into_iter().enumerate() {
+            config.services[nth].pull_policy = Some(policy.into());
+        }
+        let pulls = |images: &[String]| {
+            let sources = sources(&config, &[], images).unwrap().into_iter();
+            sources.map(|s| s.pull).collect::<Vec<_>>()
+        };
+        assert_eq!(pulls(&[]), [None, None, Some("acme/tool".into())]);
+        let asked = ["acme/app:2".to_owned()];
+        assert_eq!(pulls(&asked), [Some("acme/app:2".into()), None, None]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::host::reference;
 use crate::host::{Config, Host, Recreate, Result};
 use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
-use crate::saga::release::{leftovers, mounts, reassert, strangers, witness};
+use crate::saga::release::{leftovers, mounts, others, reassert, strangers, witness};
 use crate::saga::steps::{Run, verify};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
@@ -42,13 +42,14 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         orphans.hear(line);
         run.say(line);
     };
+    let others = others::kept(run, &wanted).await?;
     let up = run
         .host
-        .up(project, &wanted.services, Recreate::Changed, &say);
+        .up(project, &wanted.services, Recreate::Changed, others, &say);
     let up = watched(run, project, up).await;
     up.map_err(|failure| orphans.suspect(run, failure))?;
     orphans.tell(run)?;
-    mounts::renew(run, project, &wanted.services, &standing).await?;
+    mounts::renew(run, project, &wanted.services, others, &standing).await?;
     runs_what_was_pulled(run, project).await
 }
 

@@ -76,5 +76,6 @@ pub fn image(world: &World, reference: &str) -> Option<Image> {
         digests: i.digests.iter().cloned().collect(),
         tags: i.tags.iter().cloned().collect(),
         bytes: 1,
+        tagged_at: None,
     })
 }
