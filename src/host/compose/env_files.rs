@@ -1,9 +1,9 @@
 //! The env files of a project, as its compose files name them: to know what must not be told, and
 //! to say which line of which file Compose stumbled over, without a word of what stands there.
 //!
-//! It reads what it can and misses the rest: what is interpolated, included or extended.
+//! It reads what it can and misses the rest: what is interpolated.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
@@ -41,13 +41,32 @@ pub fn named(site: &Site, dir: &Path) -> Known {
     }
     known.env_file(dir.join(OWN));
     known.env_file(home.join(OWN));
+    let mut files = Vec::new();
     for name in files::names(site, dir) {
-        let text = foreign::text(&dir.join(name), MOST).unwrap_or_default();
+        add(&mut files, (dir.join(name), home.clone()));
+    }
+    let mut next = 0;
+    while let Some((path, home)) = files.get(next).cloned() {
+        let text = foreign::text(&path, MOST).unwrap_or_default();
         // A file that is no YAML is Compose's to refuse.
         let file: Value = serde_saphyr::from_str(&text).unwrap_or_default();
         known.take(&file, &home);
+        for other in others(&file, &home) {
+            add(&mut files, other);
+        }
+        next += 1;
     }
     known
+}
+
+/// The files that one includes or extends, each with the directory that its own paths begin at.
+fn others(file: &Value, home: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let included = texts(&file["include"], "path").into_iter();
+    let services = entries(&file["services"]);
+    let extended = services.filter_map(|(_, service)| service["extends"]["file"].as_str());
+    let paths = included.chain(extended).map(|path| from(home, path));
+    let with_home = |path: PathBuf| (path.clone(), path.parent().unwrap_or(home).to_owned());
+    paths.map(with_home).collect()
 }
 
 /// The project's directory: that of the first compose file.
@@ -61,13 +80,13 @@ impl Known {
     fn take(&mut self, file: &Value, home: &Path) {
         for (_, service) in entries(&file["services"]) {
             for path in texts(&service["env_file"], "path") {
-                self.env_file(home.join(path));
+                self.env_file(from(home, path));
             }
             self.environment(&service["environment"]);
         }
         for (_, secret) in entries(&file["secrets"]) {
             if let Some(path) = secret["file"].as_str() {
-                add(&mut self.secret_files, home.join(path));
+                add(&mut self.secret_files, from(home, path));
             }
         }
     }
@@ -87,9 +106,9 @@ impl Known {
     }
 }
 
-fn add(paths: &mut Vec<PathBuf>, path: PathBuf) {
-    if paths.len() < FILES && !paths.contains(&path) {
-        paths.push(path);
+fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if all.len() < FILES && !all.contains(&one) {
+        all.push(one);
     }
 }
 
@@ -100,10 +119,25 @@ fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
 
 /// A text, the texts of a list, and those that objects in it have under a key.
 fn texts<'v>(value: &'v Value, key: &str) -> Vec<&'v str> {
-    let list = value.as_array().into_iter().flatten();
-    let all = std::iter::once(value).chain(list);
-    all.filter_map(|v| v.as_str().or_else(|| v.get(key)?.as_str()))
-        .collect()
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(all) => all.iter().flat_map(|one| texts(one, key)).collect(),
+        Value::Object(object) => object.get(key).map_or_else(Vec::new, |one| texts(one, key)),
+        _ => Vec::new(),
+    }
+}
+
+/// A path as somebody in `home` means it, without `.` and `..`.
+fn from(home: &Path, path: &str) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in home.join(path).components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// A text of a regular file, if it is one.
@@ -305,12 +339,33 @@ mod tests {
         };
         assert_eq!(
             below(&known.env_files),
-            ".env docker/.env docker/a.env docker/b.env docker/../c.env"
+            ".env docker/.env docker/a.env docker/b.env c.env"
         );
-        assert_eq!(below(&known.secret_files), "docker/./s.txt");
+        assert_eq!(below(&known.secret_files), "docker/s.txt");
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(known.variables, [pair("A", "one"), pair("B", "two")]);
         assert!(named(&site, dir).env_files.is_empty(), "nothing is there");
+    }
+
+    #[test]
+    fn what_is_included_or_extended_is_read_too_and_a_circle_ends() {
+        let scene = Scene::of(&[
+            (
+                "compose.yaml",
+                "include: [parts/a.yml]\nservices: {x: {extends: {file: base.yml, service: x}}}",
+            ),
+            (
+                "parts/a.yml",
+                "include: [{path: [../compose.yaml]}]\nservices: {a: {env_file: a.env}}",
+            ),
+            ("base.yml", "services: {x: {env_file: base.env}}"),
+        ]);
+        let known = named(&scene.site, scene.dir.path());
+        let names = known
+            .env_files
+            .iter()
+            .filter_map(|p| p.file_name()?.to_str());
+        assert_eq!(names.collect::<Vec<_>>(), [".env", "a.env", "base.env"]);
     }
 
     #[test]
