@@ -61,6 +61,13 @@ impl Masks {
         self.insert(secret.expose(), SHORTEST);
     }
 
+    /// Hides the lines of a file that holds one secret; it may hold no more than a user's name.
+    pub fn add_file(&mut self, text: &Secret) {
+        if !self.public.is_public_value(text.expose()) {
+            self.insert(text.expose(), SHORTEST_VALUE);
+        }
+    }
+
     /// Hides the values of an env file, those that are known to be public aside.
     pub fn add_env_file(&mut self, text: &Secret) {
         let file = EnvFile::read(text.expose());

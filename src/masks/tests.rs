@@ -142,6 +142,14 @@ fn the_password_of_a_url_is_hidden_by_itself() {
 }
 
 #[test]
+fn a_file_of_a_secret_may_hold_an_ordinary_word() {
+    let mut masks = Masks::default();
+    masks.add_file(&Secret::new("postgres\n"));
+    masks.add_file(&Secret::new("open-sesame\n"));
+    assert_eq!(masks.scrub("postgres open-sesame"), "postgres [redacted]");
+}
+
+#[test]
 fn a_hook_hides_its_secrets_and_not_its_plain_text() {
     let masks = hook("set -e\n./migrate.sh --token=open-sesame9\nbackup s3://x:k3yk3yk3y@host\n");
     let text = "sh: 4: ./migrate.sh: not found";

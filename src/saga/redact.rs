@@ -43,7 +43,7 @@ impl Redactor {
             self.0.add_env_file(&text);
         }
         for text in known.secret_files.iter().filter_map(|path| read(path)) {
-            self.0.add(&text);
+            self.0.add_file(&text);
         }
         for (name, value) in &known.variables {
             self.0.add_value(name, value);

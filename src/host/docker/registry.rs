@@ -125,7 +125,7 @@ pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
     ]) {
         return failure
             .hint(format!(
-                "check `registry_username` and `registry_password` for `{registry}`"
+                "check `registry_username` and `registry_password`, and that `registry` names the one that they are for: `{registry}` hears them only if it does"
             ))
             .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
     }
