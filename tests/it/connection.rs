@@ -191,7 +191,7 @@ fn at_login(app: &App, line: &str) {
 #[test]
 fn a_login_shell_that_prints_without_a_last_newline_keeps_nothing_from_being_deployed() {
     let app = App::running("v1");
-    at_login(&app, "printf 'Welcome to web-1'\n");
+    let _shell = AtLogin::does(&app, "printf 'Welcome to web-1'\n");
     let shell = app.slot.sh("getent passwd deploy");
     assert!(shell.trim().ends_with("/bin/bash"), "{shell}");
     app.ships("v2");
@@ -203,7 +203,7 @@ fn a_login_shell_that_prints_without_a_last_newline_keeps_nothing_from_being_dep
 fn a_login_shell_that_ends_is_named_and_the_run_is_refused() {
     let app = App::running("v1");
     let before = app.untouched();
-    at_login(&app, "echo closed for today\nexit 0\n");
+    let _shell = AtLogin::does(&app, "echo closed for today\nexit 0\n");
     app.deploy().run().ends("refused", 2).says(&[
         "let us in, and its login shell ended with status 0 before it ran anything",
         "it printed: closed for today",
