@@ -182,10 +182,23 @@ fn a_connection_that_drops_is_made_again_and_the_run_goes_on() {
     assert_eq!(app.version().as_deref(), Some("v2"));
 }
 
-/// What `deploy`'s login shell does first.
-#[track_caller]
-fn at_login(app: &App, line: &str) {
-    app.slot.sh_as("deploy", "cat > ~/.bashrc", line.as_bytes());
+/// What `deploy`'s login shell does first, until the end of the scene: a reset spares that file.
+struct AtLogin<'a>(&'a App);
+
+impl<'a> AtLogin<'a> {
+    #[track_caller]
+    fn does(app: &'a App, line: &str) -> Self {
+        let write = "cat > ~/.bashrc";
+        app.slot.sh_as("deploy", write, line.as_bytes());
+        Self(app)
+    }
+}
+
+impl Drop for AtLogin<'_> {
+    fn drop(&mut self) {
+        let as_it_was = "cp /etc/skel/.bashrc ~/.bashrc";
+        let _ = self.0.slot.try_sh_as("deploy", as_it_was, b"");
+    }
 }
 
 #[test]
