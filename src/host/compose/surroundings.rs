@@ -144,8 +144,8 @@ fn variable(file: &Path, name: &str) -> Option<String> {
     let text = foreign::text(file, ENV).ok()?;
     let lines = text.lines().map(str::trim);
     let lines = lines.map(|line| line.strip_prefix("export ").unwrap_or(line));
-    let set = lines.filter_map(|line| line.split_once('='));
-    let value = set.filter(|(key, _)| key.trim() == name).next_back()?.1;
+    let mut set = lines.filter_map(|line| line.split_once('='));
+    let (_, value) = set.rfind(|(key, _)| key.trim() == name)?;
     let value = value.trim().trim_matches(['"', '\'']).to_owned();
     (!value.is_empty()).then_some(value)
 }
