@@ -103,7 +103,16 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<A
         2 | 3 => (*dice.one(&OF_THE_AGENT), None),
         _ => (*dice.one(&AROUND_IT), None),
     };
-    let who = who.map(|who| if who.is_there() { who } else { Actor::Up });
+    // What ours would make of another one's compose file is neither of the two that are known.
+    let ships_all = !matches!(
+        scenario,
+        Scenario::Two | Scenario::Mutable | Scenario::Rollback
+    );
+    let is_known = |who: Actor| {
+        let deploys = matches!(who, Actor::Second | Actor::Older);
+        who.is_there() && (!deploys || ships_all || fault == Fault::Both)
+    };
+    let who = who.map(|who| if is_known(who) { who } else { Actor::Up });
     let who = only.or(who);
     let at_a_point = matches!(fault, Fault::Error | Fault::Both) || dice.below(3) > 0;
     let moment = if at_a_point {
@@ -138,8 +147,9 @@ fn point(dice: &mut Dice, fault: Fault, census: &Census) -> Moment {
     let name_of = |full: &str| full.split(':').next().unwrap_or_default().to_owned();
     let mut names: Vec<String> = census.keys().map(|full| name_of(full)).collect();
     names.retain(|name| fault != Fault::Error || may_fail(name));
-    // Behind the end that it has told, a run has no runner any more.
-    names.retain(|name| fault != Fault::Both || !name.starts_with("tidy."));
+    // Before there is an agent, and behind the end that it has told, there are no two to die.
+    let has_both = |name: &str| !name.starts_with("launch.") && !name.starts_with("tidy.");
+    names.retain(|name| fault != Fault::Both || has_both(name));
     names.dedup();
     let name = dice.one(&names).clone();
     let full: Vec<_> = census.iter().filter(|(f, _)| name_of(f) == name).collect();
