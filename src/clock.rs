@@ -1,6 +1,7 @@
 //! The clock on the wall, as the agent asks it: in one place.
 //!
-//! Somebody may set it back at any moment. It refuses to know what it is asked for.
+//! Somebody may set it back at any moment, so nothing is ordered or waited by it: deadlines use
+//! monotonic clocks, and what came after what is counted. It refuses to know what it is asked for.
 
 use chrono::{DateTime, Utc};
 

@@ -1,14 +1,15 @@
 //! Which backups there are, and which of them a rollback goes back to.
 //!
-//! It goes by names, never by the file system's times, and refuses to open an archive.
+//! It goes by the places that heads tell, never by a clock or the file system's times, and refuses to
+//! open an archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::manifest::{self, Unreadable};
 use super::naming::{self, Role};
-use super::verify::read_description;
 use super::{Description, Purpose, Release};
 use crate::event::Failure;
 use crate::host::tree::{Act, cannot};
@@ -33,13 +34,15 @@ pub enum Unusable {
     Foreign(PathBuf),
     /// Something is missing or damaged.
     Broken(String),
+    /// A newer Landfall made it.
+    Newer(String),
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Foreign(dir) => write!(f, "it was taken of `{}`", dir.display()),
-            Self::Broken(why) => f.write_str(why),
+            Self::Broken(why) | Self::Newer(why) => f.write_str(why),
         }
     }
 }
@@ -71,8 +74,8 @@ impl<'a> Latest<'a> {
     }
 }
 
-/// The backups of `deploy_dir` in `backup_dir`, newest first by their names. Foreign files are not
-/// listed; a directory that does not exist holds none.
+/// The backups of `deploy_dir` in `backup_dir`, newest first: by their places, and those that are of no
+/// use by their names. Foreign files are not listed; a directory that does not exist holds none.
 pub fn list(backup_dir: &Path, deploy_dir: &Path) -> Result<Vec<Listed>, Failure> {
     let base = naming::base(deploy_dir);
     let mut found: BTreeMap<String, Vec<Role>> = BTreeMap::new();
@@ -82,9 +85,33 @@ pub fn list(backup_dir: &Path, deploy_dir: &Path) -> Result<Vec<Listed>, Failure
         }
     }
     let newest_first = found.into_iter().rev();
-    Ok(newest_first
-        .map(|(timestamp, roles)| look(backup_dir, deploy_dir, timestamp, &roles))
-        .collect())
+    let all =
+        newest_first.map(|(timestamp, roles)| look(backup_dir, deploy_dir, timestamp, &roles));
+    Ok(in_order(all.collect()))
+}
+
+/// Orders backups, the newest first. Where those of no use stood is not known for sure, so they go by
+/// their names alone.
+pub(crate) fn in_order(all: Vec<Listed>) -> Vec<Listed> {
+    let (mut usable, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|l| l.description.is_ok());
+    let order = |l: &Listed| {
+        l.description
+            .as_ref()
+            .map(|d| (d.sequence, d.timestamp.clone()))
+            .ok()
+    };
+    usable.sort_by_key(|l| std::cmp::Reverse(order(l)));
+    let mut ordered = Vec::new();
+    let mut others = others.into_iter().peekable();
+    for listed in usable {
+        while let Some(other) = others.next_if(|other| other.timestamp > listed.timestamp) {
+            ordered.push(other);
+        }
+        ordered.push(listed);
+    }
+    ordered.extend(others);
+    ordered
 }
 
 /// The names in a backup directory; none if there is no such directory.
@@ -114,8 +141,8 @@ fn look(backup_dir: &Path, deploy_dir: &Path, timestamp: String, roles: &[Role])
         .filter(std::fs::Metadata::is_file)
         .map(|m| m.len());
     let description = if roles.contains(&Role::Description) {
-        read_description(&path(Role::Description))
-            .map_err(|failure| Unusable::Broken(failure.to_string()))
+        manifest::head(&path(Role::Description))
+            .map_err(unusable)
             .and_then(|d| usable(d, &timestamp, deploy_dir, bytes))
     } else {
         Err(Unusable::Broken("it has no description".to_owned()))
@@ -125,6 +152,13 @@ fn look(backup_dir: &Path, deploy_dir: &Path, timestamp: String, roles: &[Role])
         description,
         archive,
         bytes: bytes.unwrap_or(0),
+    }
+}
+
+fn unusable(unreadable: Unreadable) -> Unusable {
+    match unreadable {
+        Unreadable::Newer(failure) => Unusable::Newer(failure.to_string()),
+        Unreadable::Damaged(failure) => Unusable::Broken(failure.to_string()),
     }
 }
 
@@ -249,8 +283,8 @@ pub fn of_others(list: &[Listed], backup: &Description) -> Vec<String> {
 
 fn since<'l>(list: &'l [Listed], backup: &Description) -> impl Iterator<Item = &'l Description> {
     let described = list.iter().filter_map(|l| l.description.as_ref().ok());
-    let timestamp = backup.timestamp.clone();
-    described.filter(move |d| d.timestamp >= timestamp)
+    let (sequence, timestamp) = (backup.sequence, backup.timestamp.clone());
+    described.filter(move |d| d.order() >= (sequence, timestamp.as_str()))
 }
 
 /// Says whether a backup is of a project; one that cannot be read may be anybody's.

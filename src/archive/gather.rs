@@ -14,8 +14,9 @@ use super::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::Mark;
 use crate::host::tree::scope::Part;
-use crate::host::tree::snapshot::{Snapshot, bare, now_ns, unread};
-use crate::host::tree::walk::{Found, walk};
+use crate::host::tree::snapshot::{Snapshot, Taking, bare, unread};
+use crate::host::tree::sums::{Summing, is_guarded};
+use crate::host::tree::walk::{Found, TOO_DEEP, walk};
 use crate::host::tree::{Act, cannot, name};
 
 /// Why a backup ended early.
@@ -46,6 +47,8 @@ impl From<Failure> for Stop {
 /// What went into the stream.
 pub(crate) struct Gathered {
     pub snapshot: Snapshot,
+    /// Whether anything was summed by a key.
+    pub keyed: bool,
     pub entries: u64,
     pub torn: Vec<String>,
     pub unread: Vec<String>,
@@ -53,11 +56,11 @@ pub(crate) struct Gathered {
 
 /// Writes the tree of a request as a tar stream.
 pub(crate) fn gather(request: &Request, to: Inlet) -> Result<Gathered, Stop> {
-    let taken_ns = now_ns();
     let mut gather = Gather {
         request,
         frames: Frames::new(to),
-        seen: Vec::new(),
+        seen: Taking::begin(),
+        keyed: false,
         torn: Vec::new(),
         unread: Vec::new(),
         read: 0,
@@ -67,7 +70,8 @@ pub(crate) fn gather(request: &Request, to: Inlet) -> Result<Gathered, Stop> {
     let entries = gather.frames.entries;
     gather.frames.finish().map_err(|e| pipe_closed(&e))?;
     Ok(Gathered {
-        snapshot: Snapshot::of(taken_ns, gather.seen),
+        snapshot: gather.seen.done(),
+        keyed: gather.keyed,
         entries,
         torn: gather.torn,
         unread: gather.unread,
@@ -82,7 +86,8 @@ fn pipe_closed(error: &io::Error) -> Stop {
 struct Gather<'a> {
     request: &'a Request<'a>,
     frames: Frames<Inlet>,
-    seen: Vec<(Entry, Mark)>,
+    seen: Taking,
+    keyed: bool,
     torn: Vec<String>,
     unread: Vec<String>,
     read: u64,
@@ -108,7 +113,9 @@ impl Gather<'_> {
             };
             match (part, error.kind()) {
                 // What containers write may well belong to users that nobody else can read.
-                (Part::Data, io::ErrorKind::PermissionDenied) => unread.push(path.to_owned()),
+                (Part::Data, io::ErrorKind::PermissionDenied | TOO_DEEP) => {
+                    unread.push(path.to_owned());
+                }
                 // A directory that is something else by now.
                 (Part::Data, io::ErrorKind::NotADirectory) => torn.push(path.to_owned()),
                 _ => return Err(unreadable(root.path(), path, &error)),
@@ -132,7 +139,7 @@ impl Gather<'_> {
             EntryKind::File => self.file(found, part, tolerance)?,
             EntryKind::Dir | EntryKind::Link => self.bare(found, part)?,
             EntryKind::Other => {
-                self.keep(part, || (bare(found.path, &found.mark), found.mark.clone()));
+                self.keep(part, &bare(found.path, &found.mark), &found.mark)?;
                 Fate::Archived
             }
         };
@@ -158,7 +165,7 @@ impl Gather<'_> {
         self.frames
             .bare(&raw(found.path), &found.mark, &target)
             .map_err(|e| pipe_closed(&e))?;
-        self.keep(part, || (entry, found.mark.clone()));
+        self.keep(part, &entry, &found.mark)?;
         Ok(Fate::Archived)
     }
 
@@ -185,8 +192,11 @@ impl Gather<'_> {
         if mark.kind != EntryKind::File {
             return Ok(Fate::Vanished);
         }
-        let mut source = Source::new(&file);
+        let key = self.request.scope.key();
+        let key = key.filter(|_| is_guarded(found.path, &mark));
+        let mut source = Summing::new(Source::new(&file), key);
         let body = self.frames.file(&raw(found.path), &mark, &mut source);
+        let (source, hmac) = source.finish();
         if let Some(error) = source.failed {
             return Err(failed(error));
         }
@@ -195,10 +205,12 @@ impl Gather<'_> {
         (self.request.progress)(self.read);
         let moved = Mark::of_file(&file).map_err(failed)? != mark;
         let sha256 = Some(body.sha256);
-        self.keep(part, || {
-            let bare = bare(found.path, &mark);
-            (Entry { sha256, ..bare }, mark)
-        });
+        let entry = Entry {
+            sha256,
+            hmac,
+            ..bare(found.path, &mark)
+        };
+        self.keep(part, &entry, &mark)?;
         Ok(if moved || body.short {
             Fate::Torn
         } else {
@@ -206,10 +218,13 @@ impl Gather<'_> {
         })
     }
 
-    fn keep(&mut self, part: Part, pair: impl FnOnce() -> (Entry, Mark)) {
-        if part == Part::Release {
-            self.seen.push(pair());
+    fn keep(&mut self, part: Part, entry: &Entry, mark: &Mark) -> Result<(), Stop> {
+        if part != Part::Release {
+            return Ok(());
         }
+        self.keyed |= entry.hmac.is_some();
+        let noted = self.seen.note(entry, mark);
+        noted.map_err(|e| unreadable(self.request.deploy_dir.path(), &entry.path, &e))
     }
 }
 

@@ -5,11 +5,13 @@
 pub mod catalogue;
 mod frame;
 mod gather;
+pub mod manifest;
 pub mod naming;
 mod pipe;
 mod read;
 pub mod restore;
 pub mod retention;
+mod sequence;
 pub mod space;
 mod squeeze;
 #[cfg(test)]
@@ -25,15 +27,20 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Origin;
 
 /// The version of [`Description`] that this build writes.
-pub const DESCRIPTION_VERSION: u32 = 1;
+pub const DESCRIPTION_VERSION: u32 = 2;
 
-/// What a backup is, beside its archive as `<deploy base name>-backup-<timestamp>.json`.
+/// What a backup is, beside its archive as `<deploy base name>-backup-<timestamp>.json`: all but its
+/// tree, which is behind it in that file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The format, [`DESCRIPTION_VERSION`].
     pub v: u32,
     /// The name's timestamp, `%Y%m%d_%H%M%S` in UTC.
     pub timestamp: String,
+    /// Its place among the backups of its directory: one more than the highest before it. Those of
+    /// version 1 have none, and come before all others in the order of their timestamps.
+    #[serde(default)]
+    pub sequence: u64,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// The run that made it.
@@ -42,12 +49,13 @@ pub struct Description {
     pub purpose: Purpose,
     /// Where it was taken.
     pub deploy_dir: PathBuf,
+    /// Compose's name for the project that it is of.
+    #[serde(default)]
+    pub project: String,
     /// What ran at that moment.
     pub release: Release,
     /// The archive beside it.
     pub archive: ArchiveFact,
-    /// Every entry of the tree that a restore answers for (data and excluded paths aside).
-    pub tree: Vec<Entry>,
     /// Directories and files that containers write, relative to the deploy directory: archived,
     /// and left alone by a restore unless it is told otherwise.
     #[serde(default)]
@@ -66,6 +74,27 @@ pub struct Description {
     /// Who asked for the run that made it.
     #[serde(default)]
     pub origin: Origin,
+    /// What a reader has to know to make sense of it.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+impl Description {
+    /// Where it stands among the backups of its directory, whatever any clock said.
+    #[must_use]
+    pub fn order(&self) -> (u64, &str) {
+        (self.sequence, &self.timestamp)
+    }
+
+    /// Compose's name for the project that it is of.
+    #[must_use]
+    pub fn project(&self) -> &str {
+        if self.project.is_empty() {
+            &self.release.project
+        } else {
+            &self.project
+        }
+    }
 }
 
 /// Why a backup was made.
@@ -166,6 +195,10 @@ pub struct Entry {
     /// Hex SHA-256 of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Hex HMAC-SHA256 of a file by the backup directory's key, where a plain checksum would let
+    /// people guess what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<String>,
     /// Where a symbolic link points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,

@@ -1,6 +1,6 @@
 //! The names of the files in a backup directory, and the times in them.
 //!
-//! It refuses to look into any file: a backup's place in time is its name.
+//! It refuses to look into any file.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -53,6 +53,20 @@ pub fn stamp(at: DateTime<Utc>) -> String {
 pub fn is_timestamp(text: &str) -> bool {
     NaiveDateTime::parse_from_str(text, TIMESTAMP)
         .is_ok_and(|t| t.format(TIMESTAMP).to_string() == text)
+}
+
+/// The moment of a timestamp.
+#[must_use]
+pub fn moment(timestamp: &str) -> Option<DateTime<Utc>> {
+    let moment = NaiveDateTime::parse_from_str(timestamp, TIMESTAMP).ok()?;
+    Some(moment.and_utc())
+}
+
+/// The timestamp in a file's name, half-written or whole; none in a foreign one.
+#[must_use]
+pub fn stamp_in<'a>(base: &str, name: &'a str) -> Option<&'a str> {
+    let whole = parse(base, name).map(|(timestamp, _)| timestamp);
+    whole.or_else(|| parse_partial(base, name).map(|partial| partial.timestamp))
 }
 
 /// The name of a file of a backup: `mcp-backup-20251017_143025.tar.gz`.

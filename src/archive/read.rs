@@ -16,10 +16,14 @@ use super::pipe::{Inlet, Outlet, pipe};
 use super::{ArchiveFact, Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::foreign::{self, Links};
+use crate::host::tree::walk::DEEPEST;
 use crate::host::tree::{Act, BUFFER, cannot, dir, hex, name};
 
 /// No file system takes a longer path.
 const LONGEST_NAME: u64 = 64 * 1024;
+
+/// How many zeros may follow the end of a tar stream.
+const PADDING: usize = 64 * 1024;
 
 /// An entry as it comes by.
 pub(crate) struct Item<'a> {
@@ -160,8 +164,28 @@ fn entries(
         }
     }
     // What follows the end still has to be sound gzip, and counts into the file's digest.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(damaged)?;
+    expect_padding(tar.into_inner()).map_err(damaged)?;
     Ok(Some(count))
+}
+
+/// Behind its end, a tar stream has zeros that fill its last record, and nothing else.
+fn expect_padding(mut from: impl Read) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    let mut left = PADDING;
+    loop {
+        let n = from.read(&mut buffer)?;
+        left = left.checked_sub(n).ok_or_else(hidden)?;
+        if buffer[..n].iter().any(|byte| *byte != 0) {
+            return Err(hidden());
+        }
+        if n == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn hidden() -> io::Error {
+    refused("something follows its end")
 }
 
 fn long(entry: &mut tar::Entry<'_, Outlet>) -> io::Result<Vec<u8>> {
@@ -204,6 +228,7 @@ fn describe(header: &Header, ahead: Ahead) -> io::Result<Entry> {
         gid: number(header.gid()?)?,
         size: header.size()?,
         sha256: None,
+        hmac: None,
         target,
     })
 }
@@ -216,6 +241,9 @@ fn inside(bytes: &[u8]) -> io::Result<String> {
         let shown = name::escape(bytes);
         refused(&format!("`{shown}` in it lies outside of the tree"))
     })?;
+    if names.len() > DEEPEST {
+        return Err(refused("a path in it is deeper than any that is archived"));
+    }
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(refused("a name in it is not one"));
     }

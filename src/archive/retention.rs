@@ -1,10 +1,12 @@
 //! Which backups go, and their going.
 //!
-//! It refuses to drop a backup that is protected, one that is another directory's, and any file
+//! It refuses to drop a backup that is protected, one that is another directory's or a newer
+//! Landfall's, and any file
 //! that is not a backup's.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +14,9 @@ use super::EntryKind;
 use super::catalogue::{Listed, Unusable, names};
 use super::naming::{self, Role};
 use crate::event::Failure;
+use crate::host::foreign::{self, Links};
 use crate::host::tree::dir::Dir;
+use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Act, cannot};
 
 /// The timestamps to drop of a list, newest first: all usable ones beyond the newest `keep`, and
@@ -24,7 +28,7 @@ pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
     let oldest = newest.iter().min().copied();
     let goes = |l: &&Listed| match &l.description {
         Ok(_) => !newest.contains(l.timestamp.as_str()),
-        Err(Unusable::Foreign(_)) => false,
+        Err(Unusable::Foreign(_) | Unusable::Newer(_)) => false,
         Err(Unusable::Broken(_)) => oldest.is_some_and(|o| l.timestamp.as_str() < o),
     };
     list.iter()
@@ -65,18 +69,19 @@ fn remove_file(dir: &Dir, name: &OsStr) -> io::Result<()> {
     }
 }
 
-/// Removes the half-written files of runs up to `last_id`, and says which.
+/// Removes the half-written files of one run and of those that are at work no more, and says which.
 ///
 /// An archive that got its name before its description did is half-written too.
 pub fn clear_partial(
     backup_dir: &Path,
     deploy_dir: &Path,
-    last_id: &str,
+    own_id: &str,
 ) -> Result<Vec<String>, Failure> {
     let base = naming::base(deploy_dir);
     let there = names(backup_dir)?;
     let partial = |name: &&String| {
-        naming::parse_partial(&base, name).is_some_and(|partial| partial.id <= last_id)
+        naming::parse_partial(&base, name)
+            .is_some_and(|partial| partial.id == own_id || !is_at_work(backup_dir, partial.id))
     };
     let partial: Vec<&String> = there.iter().filter(partial).collect();
     if partial.is_empty() {
@@ -96,6 +101,13 @@ pub fn clear_partial(
             .map_err(|e| cannot(Act::Remove, &backup_dir.join(name).display(), &e))?;
     }
     Ok(left)
+}
+
+/// Says whether somebody works on a run: it may be another directory's of the same base name.
+fn is_at_work(backup_dir: &Path, id: &str) -> bool {
+    let run = backup_dir.join(OWN_NAME).join("runs").join(id);
+    let alive = foreign::open(&run.join("alive"), Links::Refused);
+    alive.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// The archive of a backup that has no description, if it is there.

@@ -2,26 +2,27 @@
 //!
 //! It refuses to know the deploy directory as it is now.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::read::{Item, Then, file_name, read_through};
-use super::{DESCRIPTION_VERSION, Description, Entry, EntryKind};
+use super::{Description, Entry, EntryKind, manifest};
 use crate::event::Failure;
-use crate::host::foreign;
 use crate::host::tree::difference::aspects;
-use crate::host::tree::{Act, cannot, digest, name};
+use crate::host::tree::scope::OWN_NAME;
+use crate::host::tree::sums::{Key, Summing};
+use crate::host::tree::{digest, name};
 
-/// The longest description that is read, in bytes.
-const MOST: u64 = 256 * 1024 * 1024;
+/// How many mismatches are noted.
+const NOTED: usize = 1000;
 /// How many mismatches a failure names.
 const NAMED: usize = 50;
 
 /// Checks a backup: its description is there and known, and the archive holds exactly what the
 /// description says. The failure names each mismatch.
 pub fn verify(archive_path: &Path) -> Result<(), Failure> {
-    let description = describe(archive_path)?;
-    let mismatches = check(archive_path, &description)?;
+    let listing = listing_of(archive_path)?;
+    let state = archive_path.with_file_name(OWN_NAME);
+    let mismatches = check(archive_path, &listing, Key::of(&state).as_ref())?;
     if mismatches.is_empty() {
         return Ok(());
     }
@@ -37,13 +38,12 @@ pub fn verify(archive_path: &Path) -> Result<(), Failure> {
     Err(failure.hint("choose another backup: `landfall backups` lists them"))
 }
 
-/// The description beside an archive.
-pub fn describe(archive_path: &Path) -> Result<Description, Failure> {
-    let path = description_path(archive_path).ok_or_else(|| {
+/// Where the description beside an archive lies.
+pub(crate) fn listing_of(archive_path: &Path) -> Result<PathBuf, Failure> {
+    description_path(archive_path).ok_or_else(|| {
         Failure::new(format!("`{}` is not a backup", archive_path.display()))
             .because("its name does not end with `.tar.gz`")
-    })?;
-    read_description(&path)
+    })
 }
 
 /// Where the description of an archive lies.
@@ -54,51 +54,53 @@ pub fn description_path(archive_path: &Path) -> Option<PathBuf> {
     Some(archive_path.with_file_name(format!("{stem}.json")))
 }
 
-/// Reads a description and refuses a format that this build does not know.
-pub fn read_description(path: &Path) -> Result<Description, Failure> {
-    let text = foreign::read(path, MOST).map_err(|e| cannot(Act::Read, &path.display(), &e))?;
-    let damaged = |error: serde_json::Error| {
-        Failure::new(format!("description `{}` is damaged", path.display())).because(error)
-    };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(damaged)?;
-    let version = value.get("v").and_then(serde_json::Value::as_u64);
-    if version != Some(DESCRIPTION_VERSION.into()) {
-        let said = version.map_or("none".to_owned(), |v| v.to_string());
-        return Err(Failure::new(format!(
-            "description `{}` has version {said}, and this build knows {DESCRIPTION_VERSION}",
-            path.display()
-        ))
-        .hint("use the version of landfall that wrote it"));
-    }
-    serde_json::from_value(value).map_err(damaged)
-}
-
-/// Every way in which an archive is not what a description says, in words.
-pub(crate) fn check(archive: &Path, description: &Description) -> Result<Vec<String>, Failure> {
-    let mut left: HashMap<&str, &Entry> = description
-        .tree
-        .iter()
-        .filter(|e| e.kind != EntryKind::Other)
-        .map(|e| (e.path.as_str(), e))
-        .collect();
+/// Every way in which an archive is not what a description says, in words. Both are in the order of a
+/// walk: first what the release answers for, then data.
+pub(crate) fn check(
+    archive: &Path,
+    listing: &Path,
+    key: Option<&Key>,
+) -> Result<Vec<String>, Failure> {
+    let description = manifest::head(listing)?;
+    let kept =
+        |entry: &Result<Entry, Failure>| !entry.as_ref().is_ok_and(|e| e.kind == EntryKind::Other);
+    let mut said = manifest::listing(listing)?.filter(kept).peekable();
     let mut found = Vec::new();
+    let mut note = |mismatch: Option<String>| {
+        if found.len() < NOTED {
+            found.extend(mismatch);
+        }
+    };
     let fact = read_through(archive, &mut |item: &mut Item| {
-        found.extend(match left.remove(item.entry.path.as_str()) {
-            Some(said) => differs(said, item)?,
-            None => stray(&item.entry, description),
+        while let Some(entry) = said.next_if(|said| is_before(said, &item.entry)) {
+            note(Some(format!("missing: {}", entry?.path)));
+        }
+        note(match said.next_if(|said| is_named(said, &item.entry)) {
+            Some(entry) => differs(&entry?, item, key)?,
+            None => stray(&item.entry, &description),
         });
         Ok(Then::GoOn)
     })?;
-    let mut missing: Vec<&str> = left.into_keys().collect();
-    missing.sort_unstable();
-    found.extend(missing.iter().map(|path| format!("missing: {path}")));
+    for entry in said {
+        note(Some(format!("missing: {}", entry?.path)));
+    }
     let said = &description.archive;
     if let Some(fact) = fact {
-        found.extend(unlike("size", &said.bytes, &fact.bytes));
-        found.extend(unlike("SHA-256", &said.sha256, &fact.sha256));
-        found.extend(unlike("number of entries", &said.entries, &fact.entries));
+        note(unlike("size", &said.bytes, &fact.bytes));
+        note(unlike("SHA-256", &said.sha256, &fact.sha256));
+        note(unlike("number of entries", &said.entries, &fact.entries));
     }
     Ok(found)
+}
+
+/// Says whether the next described entry should have come before one; a fault comes before all.
+fn is_before(said: &Result<Entry, Failure>, entry: &Entry) -> bool {
+    let before = |said: &Entry| name::order(&said.path, &entry.path).is_lt();
+    said.as_ref().map_or(true, before)
+}
+
+fn is_named(said: &Result<Entry, Failure>, entry: &Entry) -> bool {
+    said.as_ref().is_ok_and(|said| said.path == entry.path)
 }
 
 fn unlike<T: PartialEq + std::fmt::Display>(what: &str, said: &T, is: &T) -> Option<String> {
@@ -106,11 +108,17 @@ fn unlike<T: PartialEq + std::fmt::Display>(what: &str, said: &T, is: &T) -> Opt
 }
 
 /// How an entry of the archive differs from the described one; reads its content.
-fn differs(said: &Entry, item: &mut Item) -> Result<Option<String>, Failure> {
+fn differs(said: &Entry, item: &mut Item, key: Option<&Key>) -> Result<Option<String>, Failure> {
     if item.entry.kind == EntryKind::File {
-        let (_, sha256) = digest(&mut *item.body)
+        let mut body = Summing::new(&mut *item.body, key.filter(|_| said.hmac.is_some()));
+        let (_, sha256) = digest(&mut body)
             .map_err(|e| Failure::new(format!("cannot unpack `{}`", said.path)).because(e))?;
         item.entry.sha256 = Some(sha256);
+        item.entry.hmac = body.finish().1;
+        if said.hmac.is_some() && key.is_none() {
+            // Without the key, the checksum of the whole archive has to do.
+            item.entry.hmac.clone_from(&said.hmac);
+        }
     }
     let aspects: Vec<String> = aspects(said, &item.entry)
         .iter()

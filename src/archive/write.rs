@@ -3,20 +3,22 @@
 //! The description comes last, so a backup that has one is whole. It refuses to know what runs:
 //! that is told to it.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::gather::{Gathered, Stop, gather};
 use super::naming::{self, Role};
 use super::pipe::pipe;
+use super::sequence::{self, Place};
 use super::squeeze::squeeze;
 use super::{
-    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, space, verify,
+    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, manifest, space, verify,
 };
 use crate::event::Failure;
 use crate::host::tree::dir::Dir;
@@ -39,14 +41,14 @@ pub struct Request<'a> {
     pub release: &'a Release,
     /// Who asked for the run.
     pub origin: &'a Origin,
-    /// The moment that names it; the next free second if that is taken.
+    /// The moment that names it, unless there are backups of that moment or later ones.
     pub at: DateTime<Utc>,
     /// Told how many bytes have been read so far.
     pub progress: &'a dyn Fn(u64),
 }
 
 /// A backup that stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Written {
     /// What is in it; also in the file beside it.
     pub description: Description,
@@ -56,6 +58,8 @@ pub struct Written {
     pub torn: Vec<String>,
     /// Data that could not be read: the backup lacks it, and a restore leaves it alone.
     pub unread: Vec<String>,
+    /// What is to be said of a clock that lies behind.
+    pub told: Option<String>,
     /// The tree as it was, so that a restore need not read again what never moved.
     pub snapshot: Snapshot,
 }
@@ -68,11 +72,12 @@ pub fn write(request: &Request) -> Result<Written, Failure> {
     make_backup_dir(request.backup_dir)?;
     let dir = Dir::open(request.backup_dir)
         .map_err(|e| cannot(Act::Write, &request.backup_dir.display(), &e))?;
+    let base = naming::base(request.deploy_dir.path());
     let draft = Draft {
         request,
         dir,
-        base: naming::base(request.deploy_dir.path()),
-        timestamp: free_timestamp(request)?,
+        place: sequence::next(request.backup_dir, &base, request.at)?,
+        base,
     };
     let written = match draft.attempt() {
         Err(Stop::Torn(_)) => draft.attempt(),
@@ -105,37 +110,19 @@ fn make_backup_dir(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// The first second from the asked one on that names no file yet.
-fn free_timestamp(request: &Request) -> Result<String, Failure> {
-    let base = naming::base(request.deploy_dir.path());
-    let taken = |stamp: &str| {
-        [Role::Archive, Role::Description].iter().any(|role| {
-            let path = request.backup_dir.join(naming::file(&base, stamp, *role));
-            path.symlink_metadata().is_ok()
-        })
-    };
-    let mut moments = (0..3600).map(|s| naming::stamp(request.at + TimeDelta::seconds(s)));
-    moments.find(|stamp| !taken(stamp)).ok_or_else(|| {
-        let at = naming::stamp(request.at);
-        Failure::new(format!("no name is free for a backup of {at}"))
-            .because("every second of the hour after it is taken")
-            .hint("check the server's clock")
-    })
-}
-
 /// A backup on its way.
 struct Draft<'a> {
     request: &'a Request<'a>,
     dir: Dir,
     base: String,
-    timestamp: String,
+    place: Place,
 }
 
 impl Draft<'_> {
     fn partial(&self, role: Role) -> String {
         naming::partial(
             &self.base,
-            &self.timestamp,
+            &self.place.timestamp,
             role,
             self.request.deployment_id,
         )
@@ -149,8 +136,11 @@ impl Draft<'_> {
         fault!(here "backup.archive.before");
         let (gathered, fact) = self.pack()?;
         fault!(here "backup.archive.written");
-        let description = self.describe(&gathered, fact);
-        let mismatches = verify::check(&self.path(&self.partial(Role::Archive)), &description)?;
+        let description = self.describe(&gathered, fact)?;
+        self.inscribe(&description, &gathered.snapshot)?;
+        let [archive, listing] =
+            [Role::Archive, Role::Description].map(|role| self.path(&self.partial(role)));
+        let mismatches = verify::check(&archive, &listing, self.request.scope.key())?;
         if !mismatches.is_empty() {
             let mut failure = Failure::new("the archive just written does not hold what was read");
             failure.because = mismatches.into_iter().take(10).collect();
@@ -163,6 +153,7 @@ impl Draft<'_> {
             description,
             torn: gathered.torn,
             unread: gathered.unread,
+            told: self.place.told.clone(),
             snapshot: gathered.snapshot,
         })
     }
@@ -184,7 +175,7 @@ impl Draft<'_> {
         let (bytes, sha256) = squeezed.map_err(failed)?;
         let gathered = gathered?;
         let fact = ArchiveFact {
-            file: naming::file(&self.base, &self.timestamp, Role::Archive),
+            file: naming::file(&self.base, &self.place.timestamp, Role::Archive),
             bytes,
             sha256,
             entries: gathered.entries,
@@ -192,25 +183,47 @@ impl Draft<'_> {
         Ok((gathered, fact))
     }
 
-    fn describe(&self, gathered: &Gathered, archive: ArchiveFact) -> Description {
+    fn describe(&self, gathered: &Gathered, archive: ArchiveFact) -> Result<Description, Stop> {
         let scope = self.request.scope;
         let unread = gathered.unread.iter().map(|p| as_glob(p));
-        Description {
+        let brings = brought(scope, &gathered.snapshot);
+        let brings = brings.map_err(|e| Stop::of(self.request.backup_dir, &e))?;
+        let needs = gathered.keyed.then(|| manifest::KEYED.to_owned());
+        Ok(Description {
             v: DESCRIPTION_VERSION,
-            timestamp: self.timestamp.clone(),
+            timestamp: self.place.timestamp.clone(),
+            sequence: self.place.sequence,
             created_at: self.request.at,
             deployment_id: self.request.deployment_id.to_owned(),
             purpose: self.request.purpose,
             deploy_dir: self.request.deploy_dir.path().to_owned(),
+            project: self.request.release.project.clone(),
             release: self.request.release.clone(),
             archive,
-            tree: gathered.snapshot.entries().to_vec(),
             data: scope.data().to_vec(),
-            brings: brought(scope, gathered.snapshot.entries()),
+            brings,
             ships: scope.ships().to_vec(),
             exclude: scope.patterns().iter().cloned().chain(unread).collect(),
             origin: self.request.origin.clone(),
-        }
+            needs: needs.into_iter().collect(),
+        })
+    }
+
+    /// Writes the description under a name that says that it is half of a backup.
+    fn inscribe(&self, description: &Description, tree: &Snapshot) -> Result<(), Stop> {
+        let text = self.partial(Role::Description);
+        let write = || {
+            self.dir.remove(text.as_ref())?;
+            let file = self.dir.create(text.as_ref())?;
+            let mut to = io::BufWriter::new(file);
+            let told = tree.entries().map(|entry| entry.map(without_guesses));
+            manifest::inscribe(&mut to, description, told)?;
+            to.into_inner()?.sync_all()
+        };
+        write().map_err(|e: io::Error| Stop::of(&self.path(&text), &e))?;
+        sequence::keep(self.request.backup_dir, &self.place)?;
+        fault!(here "backup.description.written");
+        Ok(())
     }
 
     /// Gives the archive its name, and then the description.
@@ -218,10 +231,6 @@ impl Draft<'_> {
         let archive = &description.archive.file;
         let failed = |e: io::Error| Stop::of(&self.path(archive), &e);
         let text = self.partial(Role::Description);
-        self.dir.remove(text.as_ref()).map_err(failed)?;
-        let file = self.dir.create(text.as_ref()).map_err(failed)?;
-        inscribe(file, description).map_err(failed)?;
-        fault!(here "backup.description.written");
         let partial = self.partial(Role::Archive);
         self.dir
             .rename_to_free(partial.as_ref(), archive.as_ref())
@@ -239,7 +248,7 @@ impl Draft<'_> {
     fn name_description(&self, partial: &str) -> io::Result<()> {
         self.dir.sync()?;
         fault!(here "backup.archive.named");
-        let name = naming::file(&self.base, &self.timestamp, Role::Description);
+        let name = naming::file(&self.base, &self.place.timestamp, Role::Description);
         self.dir.rename_to_free(partial.as_ref(), name.as_ref())?;
         if let Err(error) = self.dir.sync() {
             let _ = self.dir.rename(name.as_ref(), &self.dir, partial.as_ref());
@@ -257,20 +266,22 @@ impl Draft<'_> {
     }
 }
 
-/// What the release is to own and is not there yet. Entries are sorted by path.
-fn brought(scope: &Scope, tree: &[Entry]) -> Vec<String> {
-    let is_there = |path: &str| tree.binary_search_by(|e| e.path.as_str().cmp(path)).is_ok();
-    let missing = scope.own().filter(|path| *path != "." && !is_there(path));
-    let mut brought: Vec<String> = missing.map(ToOwned::to_owned).collect();
-    brought.sort();
-    brought
+/// What the release is to own and is not there yet.
+fn brought(scope: &Scope, tree: &Snapshot) -> io::Result<Vec<String>> {
+    let mut missing: BTreeSet<String> = scope.own().map(ToOwned::to_owned).collect();
+    missing.remove(".");
+    for entry in tree.entries() {
+        missing.remove(&entry?.path);
+    }
+    Ok(missing.into_iter().collect())
 }
 
-fn inscribe(file: File, description: &Description) -> io::Result<()> {
-    let mut to = io::BufWriter::new(file);
-    serde_json::to_writer_pretty(&mut to, description)?;
-    to.write_all(b"\n")?;
-    to.into_inner()?.sync_all()
+/// What has a checksum by a key is told with no other.
+fn without_guesses(mut entry: Entry) -> Entry {
+    if entry.hmac.is_some() {
+        entry.sha256 = None;
+    }
+    entry
 }
 
 /// The glob of one path; whatever of its name is not plain text may be anything.

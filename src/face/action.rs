@@ -8,8 +8,7 @@ use std::io::Stdout;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::error::{Error, exit_code};
 use crate::event::{Failure, FailureKind};
 use crate::face::target::target;
@@ -66,7 +65,7 @@ async fn carry_out(
     origin: crate::plan::Origin,
     log: &mut Log<Stdout>,
 ) -> Report {
-    let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
+    let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
     log.mask(masks(request, &plan, &private));
     request
         .warnings

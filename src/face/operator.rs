@@ -5,11 +5,11 @@
 
 use std::io::Write;
 
-use chrono::Utc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::archive::Description;
+use crate::clock;
 use crate::error::{Error, exit, exit_code};
 use crate::event::Failure;
 use crate::face::cli::{Command, Invocation, Show};
@@ -49,7 +49,7 @@ async fn run(request: &Request, show: Show) -> u8 {
     };
     let mut log = Log::new(out, Style::detect());
     let origin = request::of_operator(|name| std::env::var(name).ok());
-    let (plan, private) = request.plan(request::deployment_id(Utc::now()), origin);
+    let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
     log.mask(Masks::of(&plan, &private));
     request
         .warnings

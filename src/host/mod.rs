@@ -443,6 +443,13 @@ pub trait Host: Sized {
     async fn generation(&self) -> Result<Option<String>>;
     /// Notes on the deploy directory itself whose release lies in it.
     async fn set_generation(&self, run: Option<&str>) -> Result<()>;
+    /// The paths that a backup lists though they would be data, or left out by these globs.
+    async fn listed_within(
+        &self,
+        description: &Description,
+        data: &[String],
+        exclude: &[String],
+    ) -> Result<Vec<String>>;
     /// The backups there are, newest first.
     async fn backups(&self) -> Result<Vec<Listed>>;
     /// Makes sure that a backup's archive is what its description says, all of it.

@@ -197,8 +197,9 @@ impl Host for Server {
     }
 
     async fn check_target(&self, description: &Description) -> Result<()> {
-        let (ground, description) = (self.ground()?, description.clone());
-        self.beside(move |_| site::check_target(&ground, &description))
+        let (ground, site) = (self.ground()?, self.site.clone());
+        let description = description.clone();
+        self.beside(move |_| site::check_target(&ground, &site, &description))
             .await
     }
 
@@ -290,6 +291,18 @@ impl Host for Server {
 
     async fn set_generation(&self, run: Option<&str>) -> Result<()> {
         generation::write(self.ground()?.deploy(), run)
+    }
+
+    async fn listed_within(
+        &self,
+        description: &Description,
+        data: &[String],
+        exclude: &[String],
+    ) -> Result<Vec<String>> {
+        let (site, description) = (self.site.clone(), description.clone());
+        let (data, exclude) = (data.to_vec(), exclude.to_vec());
+        self.beside(move |_| site::listed_within(&site, &description, &data, &exclude))
+            .await
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {

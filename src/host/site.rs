@@ -2,7 +2,6 @@
 //!
 //! It refuses to know Docker and Compose; what belongs to containers is told to it.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -11,11 +10,13 @@ use rustix::fs::{Access, access};
 
 use crate::archive::catalogue::{self, Latest, Listed};
 use crate::archive::restore::{self as put_back, Data};
-use crate::archive::{Description, Entry, EntryKind, Release, retention, space, write};
+use crate::archive::verify::listing_of;
+use crate::archive::{Description, EntryKind, Release, manifest, retention, space, write};
 use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
-use crate::host::tree::{self, Differing, Home, NewFile, Put, Scope, Snapshot, Us, whose};
+use crate::host::tree::scope::OWN_NAME;
+use crate::host::tree::{self, Differing, Home, Key, NewFile, Put, Scope, Snapshot, Us, whose};
 use crate::host::{Restored, Result};
 use crate::plan::{Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir, name};
@@ -119,14 +120,18 @@ pub fn check_files(ground: &Ground, plan: &Plan, private: &Private, run: &RunDir
 }
 
 /// Makes sure that each file of a backup that is to change can be put back.
-pub fn check_target(ground: &Ground, description: &Description) -> Result<()> {
+pub fn check_target(ground: &Ground, site: &Site, description: &Description) -> Result<()> {
     let (dir, us) = (ground.deploy(), Us::now());
-    let own = |e: &&Entry| e.kind == EntryKind::File && !us.is_theirs(e);
+    let listing = listing_of(&site.backup_dir.join(&description.archive.file))?;
     let mut stuck = Vec::new();
-    for entry in description.tree.iter().filter(own) {
+    for entry in manifest::listing(&listing)? {
+        let entry = entry?;
+        if entry.kind != EntryKind::File || us.is_theirs(&entry) {
+            continue;
+        }
         let path = tree::name::to_path(&entry.path).unwrap_or_default();
         if let Some(why) = whose::obstacle_but_owner(dir, &path)
-            && !tree::is_as(dir, &path, entry)
+            && !tree::is_as(dir, &path, &entry, key_of(site).as_ref())
         {
             stuck.push((entry.path.clone(), why));
         }
@@ -289,7 +294,13 @@ pub fn backup(
 ) -> Result<(Description, Vec<String>)> {
     let site = &plan.site;
     ground.confirm_backups()?;
-    let scope = parts_of(ground, site, order.parts)?.excluding(&plan.backups.exclude)?;
+    let state = site.backup_dir.join(OWN_NAME);
+    let key = Key::made(&state).map_err(|e| {
+        Failure::new(format!("there can be no key in `{}`", state.display())).because(e)
+    })?;
+    let scope = parts_of(ground, site, order.parts)?
+        .excluding(&plan.backups.exclude)?
+        .with_key(Some(key));
     let written = write::write(&write::Request {
         deploy_dir: ground.deploy(),
         backup_dir: &site.backup_dir,
@@ -301,35 +312,42 @@ pub fn backup(
         at: crate::clock::now(),
         progress: &|_| {},
     })?;
-    run.keep(name::SNAPSHOT, &written.snapshot)?;
+    run.keep_by(name::SNAPSHOT, &mut |to| written.snapshot.write_to(to))?;
     let torn = written.torn.iter();
     let torn = torn.map(|p| format!("`{p}` was written while it was archived; it may be torn"));
     let unread = written.unread.iter();
     let unread = unread.map(|p| format!("`{p}` cannot be read, so the backup lacks it"));
-    let theirs = theirs(&scope, written.snapshot.entries());
-    let warnings = torn.chain(unread).chain(theirs).collect();
+    let theirs = theirs(&scope, &written.snapshot)?;
+    let warnings = torn.chain(unread).chain(theirs).chain(written.told);
+    let warnings = warnings.collect();
     Ok((written.description, warnings))
 }
 
 /// What of a tree belongs to somebody else, in a line.
-fn theirs(scope: &Scope, tree: &[Entry]) -> Option<String> {
-    let theirs = |e: &&Entry| e.kind != EntryKind::Dir && scope.us().is_theirs(e);
-    let mut found = tree.iter().filter(theirs);
-    let named: Vec<String> = found
-        .by_ref()
-        .take(NAMED)
-        .map(|e| format!("`{}` ({})", e.path, whose::user(e.uid)))
-        .collect();
-    let more = match found.count() {
+fn theirs(scope: &Scope, tree: &Snapshot) -> Result<Option<String>> {
+    let mut named = Vec::new();
+    let mut more: u64 = 0;
+    for entry in tree.entries() {
+        let entry = entry?;
+        if entry.kind == EntryKind::Dir || !scope.us().is_theirs(&entry) {
+            continue;
+        }
+        if named.len() < NAMED {
+            named.push(format!("`{}` ({})", entry.path, whose::user(entry.uid)));
+        } else {
+            more += 1;
+        }
+    }
+    let more = match more {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    (!named.is_empty()).then(|| {
+    Ok((!named.is_empty()).then(|| {
         format!(
             "left alone, whatever becomes of this release, for it belongs to somebody else: {}{more}",
             named.join(", ")
         )
-    })
+    }))
 }
 
 /// Removes what dead runs left half-written in the backup directory.
@@ -353,15 +371,21 @@ pub fn restore(
     let archive = ground.in_backups(&site.backup_dir, &description.archive.file);
     let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)
-        .excluding(&description.exclude)?;
-    let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
+        .excluding(&description.exclude)?
+        .with_key(key_of(site));
+    let snapshot = snapshot_of(run);
     let options = put_back::Options {
         data,
         scope: &scope,
         snapshot: snapshot.as_ref(),
     };
-    let description = without(description, &parts.others);
-    let report = put_back::restore(&archive, &description, ground.deploy(), &options)?;
+    let from = put_back::Source {
+        archive: &archive,
+        listing: &listing_of(&archive)?,
+        description,
+        others: &parts.others,
+    };
+    let report = put_back::restore(from, ground.deploy(), &options)?;
     let mut changed = report.replaced;
     changed.extend(report.removed);
     let left = report.left.iter();
@@ -382,25 +406,28 @@ pub fn differing(
 ) -> Result<Vec<Differing>> {
     let scope = parts_of(ground, site, parts)?
         .with_data(&description.data)
-        .excluding(&description.exclude)?;
-    let snapshot: Option<Snapshot> = run.recall(name::SNAPSHOT)?;
+        .excluding(&description.exclude)?
+        .with_key(key_of(site));
+    let snapshot = snapshot_of(run);
     let options = put_back::Options {
         data: Data::LeaveAlone,
         scope: &scope,
         snapshot: snapshot.as_ref(),
     };
-    let description = without(description, &parts.others);
-    put_back::differing(&description, ground.deploy(), &options)
+    let archive = site.backup_dir.join(&description.archive.file);
+    let from = put_back::Source {
+        archive: &archive,
+        listing: &listing_of(&archive)?,
+        description,
+        others: &parts.others,
+    };
+    put_back::differing(from, ground.deploy(), &options)
 }
 
-/// A backup without what is another project's in it.
-fn without<'d>(description: &'d Description, others: &[String]) -> Cow<'d, Description> {
-    if others.is_empty() {
-        return Cow::Borrowed(description);
-    }
-    let mut own = description.clone();
-    own.tree.retain(|entry| !others.contains(&entry.path));
-    Cow::Owned(own)
+/// The tree as this run's backup saw it.
+fn snapshot_of(run: &RunDir) -> Option<Snapshot> {
+    let file = foreign::open(&run.fact(name::SNAPSHOT), Links::Refused).ok();
+    file.and_then(Snapshot::read_from)
 }
 
 /// Which paths belong to containers, and which to the release all the same.
@@ -423,27 +450,48 @@ pub fn latest<'l>(
     listed: &'l [Listed],
     release: &Release,
 ) -> Result<Latest<'l>> {
-    let whole = ground.scope(&site.backup_dir)?;
+    let whole = ground.scope(&site.backup_dir)?.with_key(key_of(site));
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {
         let brought = catalogue::brought_since(listed, description);
         let others = catalogue::of_others(listed, description);
         let scope = whole.clone().with_own(brought).leaving(&others);
-        let description = &*without(description, &others);
         let options = put_back::Options {
             data: Data::LeaveAlone,
             scope: &scope,
             snapshot: seen.as_ref(),
         };
-        let (differences, now) = put_back::compare(description, ground.deploy(), &options)?;
+        let archive = site.backup_dir.join(&description.archive.file);
+        let from = put_back::Source {
+            archive: &archive,
+            listing: &listing_of(&archive)?,
+            description,
+            others: &others,
+        };
+        let (is_same, now) = put_back::is_same(from, ground.deploy(), &options)?;
         seen = Some(now);
-        Ok(differences.is_empty())
+        Ok(is_same)
     };
     let mut current = catalogue::Current {
         release,
         has_tree_of: &mut has_tree_of,
     };
     catalogue::latest(listed, &mut current)
+}
+
+/// The paths that a backup lists though they would be data, or left out.
+pub fn listed_within(
+    site: &Site,
+    description: &Description,
+    data: &[String],
+    exclude: &[String],
+) -> Result<Vec<String>> {
+    let archive = site.backup_dir.join(&description.archive.file);
+    put_back::listed_within(&listing_of(&archive)?, data, exclude)
+}
+
+fn key_of(site: &Site) -> Option<Key> {
+    Key::of(&site.backup_dir.join(OWN_NAME))
 }
 
 /// Removes a backup.

@@ -12,6 +12,8 @@ pub(crate) mod odd;
 pub mod put;
 pub mod scope;
 pub mod snapshot;
+pub mod spool;
+pub mod sums;
 #[cfg(test)]
 mod tests;
 pub mod walk;
@@ -29,6 +31,7 @@ pub use mirror::{NewFile, mirror, remove_mirror};
 pub use put::{Put, make_dir, put_file};
 pub use scope::{Part, Scope};
 pub use snapshot::Snapshot;
+pub use sums::Key;
 pub use whose::Us;
 
 use crate::archive::Entry;
@@ -41,16 +44,17 @@ pub(crate) const BUFFER: usize = 64 * 1024;
 pub struct Tree;
 
 impl Tree {
-    /// Lists what the release answers for below `root`, sorted by path, every file with its
+    /// Lists what the release answers for below `root`, in the order of a walk, every file with its
     /// SHA-256. Links are named, never followed; data and what is left out are not listed.
     pub fn read(root: &Home, scope: &Scope) -> Result<Vec<Entry>, Failure> {
-        Ok(Snapshot::take(root, scope)?.into_entries())
+        let entries: io::Result<Vec<Entry>> = Snapshot::take(root, scope)?.entries().collect();
+        entries.map_err(|e| cannot(Act::Read, &root.path().display(), &e))
     }
 }
 
 /// Says whether a file at `rel` below `root` is what an entry says, its owner aside.
 #[must_use]
-pub fn is_as(root: &Home, rel: &Path, entry: &Entry) -> bool {
+pub fn is_as(root: &Home, rel: &Path, entry: &Entry, key: Option<&Key>) -> bool {
     let look = || -> io::Result<bool> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let parent = rel.parent().ok_or_else(invalid)?;
@@ -61,8 +65,12 @@ pub fn is_as(root: &Home, rel: &Path, entry: &Entry) -> bool {
         if mark.is_none_or(|m| (m.kind, m.size, m.mode) != said) {
             return Ok(false);
         }
-        let (_, sha256) = digest(dir.file(last)?)?;
-        Ok(Some(sha256) == entry.sha256)
+        let mut file = sums::Summing::new(dir.file(last)?, key);
+        let (_, sha256) = digest(&mut file)?;
+        Ok(match (&entry.hmac, file.finish().1) {
+            (Some(said), Some(is)) => *said == is,
+            _ => entry.sha256 == Some(sha256),
+        })
     };
     look().unwrap_or(false)
 }

@@ -249,6 +249,9 @@ mod tests {
         Description {
             v: DESCRIPTION_VERSION,
             timestamp: timestamp.into(),
+            sequence: 1,
+            project: "mcp".into(),
+            needs: Vec::new(),
             created_at: chrono::DateTime::default(),
             deployment_id: String::new(),
             purpose,
@@ -258,7 +261,6 @@ mod tests {
                 bytes: 851_300_000,
                 ..ArchiveFact::default()
             },
-            tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
             ships: Vec::new(),

@@ -72,8 +72,16 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if imagined::has(path) {
         return imagined::replace(path, content);
     }
+    replace_by(path, &mut |to| to.write_all(content))
+}
+
+/// Gives a file the content that is written, all or nothing, and on disk when it returns.
+pub fn replace_by(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut temp = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-    temp.write_all(content)?;
+    write(&mut temp)?;
     temp.as_file().sync_data()?;
     fault!("facts.rename.before", name_of(path));
     temp.persist(path)?;

@@ -3,6 +3,7 @@
 //! A fact is on disk before anything relies on it, so an undo finds it after a crash. The file
 //! refuses to know which step asks.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -131,6 +132,21 @@ impl RunDir {
     /// Forgets a fact.
     pub fn forget(&self, name: &str) {
         disk::remove(&self.fact(name));
+    }
+
+    /// Writes a fact down that is too large for memory, on disk when it returns.
+    pub fn keep_by(
+        &self,
+        name: &str,
+        write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<()> {
+        let mut keep = || -> io::Result<()> {
+            fault!("facts.write.before", name);
+            disk::replace_by(&self.fact(name), write)?;
+            fault!("facts.write.after", name);
+            Ok(())
+        };
+        keep().map_err(|e| Failure::new(format!("cannot write down `{name}`")).because(e))
     }
 
     fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
@@ -329,6 +345,8 @@ pub mod name {
     pub const DROPPED: &str = "dropped";
     /// The [`crate::host::tree::home::Identity`] of the directory that the run works in.
     pub const GROUND: &str = "ground";
+    /// The how manieth run of its state directory a run is.
+    pub const NUMBER: &str = "number";
     /// Paths that `Files` or `Restore` changed.
     pub const CHANGED: &str = "changed";
     /// A compose file that names the images of a release where its own name others.

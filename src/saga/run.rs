@@ -17,7 +17,7 @@ use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;
 use crate::saga::release::advice;
 use crate::saga::steps::Run;
-use crate::saga::{Next, next, since, tidy};
+use crate::saga::{Next, next, runs, since, tidy};
 
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -62,6 +62,7 @@ pub async fn begin<H: Host>(
 ) -> Result<Outcome> {
     let mut journal = Journal::open(&dir.journal(), &plan.id)?;
     if journal.history().plan().is_none() {
+        runs::number(dir).await?;
         dir.keep(name::PLAN, &plan)?;
         journal.append(Event::Planned {
             plan: Box::new(plan.clone()),

@@ -3,18 +3,48 @@
 //! It reads journals and facts alone, and refuses to know what is to become of a run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::event::{Event, Note, Outcome, Record};
+use crate::host::Result;
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::{disk, journal, lock};
 
-/// The ids of all runs, oldest first.
+/// How often it is looked whether nobody else is being given a number, and how often at most.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 500;
+
+/// The ids of all runs, oldest first: in the order in which they began here, whatever the clocks said
+/// that their ids are from. Those of older agents have no number, and come first.
 #[must_use]
 pub fn ids(state: &Path) -> Vec<String> {
     let mut ids = disk::names(&state.join("runs"));
-    ids.sort();
+    ids.sort_by_cached_key(|id| (number_of(&RunDir::of(state, id)), id.clone()));
     ids
+}
+
+fn number_of(dir: &RunDir) -> u64 {
+    dir.recall(name::NUMBER).ok().flatten().unwrap_or(0)
+}
+
+/// Gives a run that begins its number: one more than the highest of its state directory.
+pub async fn number(dir: &RunDir) -> Result<()> {
+    let state = dir.state();
+    // Two that begin at once wait for each other; nobody waits for one that does not go on.
+    let mut turn = None;
+    for _ in 0..LOOKS {
+        turn = disk::claim(&state.join("numbers"));
+        if turn.is_some() {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let ids = disk::names(&state.join("runs"));
+    let highest = ids.iter().map(|id| number_of(&RunDir::of(state, id))).max();
+    let kept = dir.keep(name::NUMBER, &highest.unwrap_or(0).saturating_add(1));
+    drop(turn);
+    kept
 }
 
 /// The ids of runs without an end, oldest first, the caller's own aside.
@@ -47,8 +77,8 @@ pub fn is_open(state: &Path, id: &str) -> bool {
         directory(&RunDir::of(state, id)),
         project(&RunDir::of(state, id)),
     );
-    let mut later = ids(state);
-    later.retain(|other| other.as_str() > id);
+    let ids = ids(state);
+    let later = ids.iter().skip_while(|other| *other != id).skip(1);
     let replaces = |other: &String| {
         let dir = RunDir::of(state, other);
         let end = end_of(&dir);
@@ -56,7 +86,7 @@ pub fn is_open(state: &Path, id: &str) -> bool {
             && directory(&dir) == own
             && (own_project.is_none() || [None, own_project.clone()].contains(&project(&dir)))
     };
-    !later.iter().any(replaces)
+    !later.into_iter().any(replaces)
 }
 
 fn is_stuck(state: &Path, id: &str) -> bool {
@@ -265,7 +295,7 @@ pub(super) mod sample {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::sample::{Ends, begun, ended, ended_of};
+    use super::sample::{Ends, begun, ended, ended_of, made};
     use super::*;
     use crate::plan::sample;
     use crate::saga::journal::Journal;
@@ -332,5 +362,38 @@ mod tests {
         assert_eq!(open(), None);
         tidy::finished(state);
         assert!(facts.recall::<Plan>(name::PLAN).unwrap().is_none());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn runs_are_in_the_order_in_which_they_began_whatever_their_ids_say() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let of_an_older_agent = "20251017_150000-aaaaaa";
+        ended(state, of_an_older_agent, "/a", Ends::RolledBack);
+        // The clock was set back by an hour before the second, and two began within one second.
+        let began = [
+            "20251017_160000-bbbbbb",
+            "20251017_150001-dddddd",
+            "20251017_150001-cccccc",
+        ];
+        for (id, ends) in began
+            .into_iter()
+            .zip([Ends::Refused, Ends::Stuck, Ends::Refused])
+        {
+            number(&made(state, id)).await.unwrap();
+            ended(state, id, "/a", ends);
+        }
+        assert_eq!(ids(state), [&[of_an_older_agent], &began[..]].concat());
+        assert_eq!(stuck(state, &site("/a")).as_deref(), Some(began[1]));
+        let later = "20251017_140000-eeeeee";
+        number(&made(state, later)).await.unwrap();
+        ended(state, later, "/a", Ends::RolledBack);
+        assert_eq!(
+            stuck(state, &site("/a")),
+            None,
+            "a later run has an earlier id"
+        );
+        tidy::finished(state);
+        assert_eq!(ids(state).last().map(String::as_str), Some(later));
     }
 }

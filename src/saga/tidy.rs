@@ -20,10 +20,11 @@ use crate::saga::{disk, journal, runs};
 /// How many runs a state directory keeps, and more only where some are not over.
 const RUNS: usize = 100;
 
-/// What stays of a finished run: its history, its locks and what was said of its faults.
-const KEPT: [&str; 5] = [
+/// What stays of a finished run: its history and its place there, its locks and what was said of its faults.
+const KEPT: [&str; 6] = [
     "journal",
     "journal.damaged",
+    "number.json",
     "alive",
     "starting",
     "agent.log",
@@ -142,7 +143,8 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let (listed, now) = (listed?, now?);
     let needed = run.host.latest(&listed, &now.release).await?.needed();
     let needed: Vec<String> = needed.iter().map(|l| l.timestamp.clone()).collect();
-    let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
+    let own = run.backup()?.map(|description| description.timestamp);
+    let needed: Vec<&str> = needed.iter().chain(&own).map(String::as_str).collect();
     let (listed, others) = apart(listed, &project);
     run.host.clear_partial(&run.plan.id).await?;
     let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use landfall::archive::catalogue::{self, Listed};
-use landfall::archive::restore::{self, Data, Options};
+use landfall::archive::restore::{self, Data, Options, Source};
 use landfall::archive::verify::verify;
 use landfall::event::{Event, Outcome, Record, Step};
 use landfall::host::tree::{Home, Scope};
@@ -220,7 +220,15 @@ fn a_backup_of_version_1_is_restored() {
         snapshot: None,
     };
     let home = Home::open(&deploy_dir).unwrap();
-    let restored = restore::restore(&oldest.archive, description, &home, &options).unwrap();
+    let from = Source {
+        archive: &oldest.archive,
+        listing: &oldest
+            .archive
+            .with_file_name(description.archive.file.replace("tar.gz", "json")),
+        description,
+        others: &[],
+    };
+    let restored = restore::restore(from, &home, &options).unwrap();
     assert!(restored.replaced.contains(&"compose.yaml".to_owned()));
     let read = |path: &str| fs::read_to_string(deploy_dir.join(path)).unwrap();
     assert_eq!(read("link"), "lamp = v1\n");

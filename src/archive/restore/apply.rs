@@ -45,7 +45,7 @@ impl Site {
     /// Carries out a plan whose files have been staged, as far as it goes.
     pub(crate) fn apply(&mut self, plan: &Plan, staged: &Staged) {
         for (entry, then) in plan.remove.iter().rev() {
-            let removed = self.remove(entry, *then);
+            let removed = self.remove(entry, then.as_ref());
             self.note(removed);
         }
         for entry in &plan.all_dirs {
@@ -54,7 +54,7 @@ impl Site {
         }
         self.each(&plan.dirs, |s, entry| s.make_dir(&entry.path));
         // Those that could not be staged have been noted.
-        let waits = |entry: &&&Entry| staged.names.contains_key(entry.path.as_str());
+        let waits = |entry: &&Entry| staged.names.contains_key(entry.path.as_str());
         for entry in plan.files.iter().filter(waits) {
             let placed = self.put_back(entry, staged);
             self.replaced(entry, placed);
@@ -68,7 +68,7 @@ impl Site {
         }
     }
 
-    fn each(&mut self, entries: &[&Entry], change: impl Fn(&mut Self, &Entry) -> io::Result<()>) {
+    fn each(&mut self, entries: &[Entry], change: impl Fn(&mut Self, &Entry) -> io::Result<()>) {
         for entry in entries {
             let changed = self.doing(Act::Write, &entry.path, |s| change(s, entry));
             self.replaced(entry, changed);
@@ -153,11 +153,7 @@ impl Site {
         let (at, last) = name::split(path);
         let last = name::to_path(last).unwrap_or_default().into_os_string();
         let dir = match self.enter(at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (above, missing) = self.parent(at)?;
-                above.make_dir(&missing, 0o755)?;
-                above.enter(&missing)?
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_way(at)?,
             other => other?,
         };
         open_up(&dir)?;
@@ -167,6 +163,27 @@ impl Site {
 
     fn put_back(&mut self, entry: &Entry, staged: &Staged) -> Result<(), Failure> {
         fault!(around "restore.place" => self.doing(Act::Write, &entry.path, |s| s.place(entry, staged)))
+    }
+
+    /// Makes the directories on a way that ends somewhere.
+    fn make_way(&mut self, path: &str) -> io::Result<Dir> {
+        let mut here = self.enter(".")?;
+        let mut at = ".";
+        let ends = path.match_indices('/').map(|(end, _)| end);
+        for end in ends.chain([path.len()]) {
+            let last = name::to_path(name::split(&path[..end]).1).unwrap_or_default();
+            here = match here.enter(last.as_os_str()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    open_up(&here)?;
+                    here.make_dir(last.as_os_str(), 0o755)?;
+                    self.touched.insert(at.to_owned());
+                    here.enter(last.as_os_str())?
+                }
+                other => other?,
+            };
+            at = &path[..end];
+        }
+        Ok(here)
     }
 
     fn remove(&mut self, entry: &Entry, then: Option<&Entry>) -> Result<(), Failure> {

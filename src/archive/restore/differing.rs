@@ -2,51 +2,53 @@
 //!
 //! What we write half-done beside a path is nobody's. It refuses to know who changed what.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
-
 use rustix::process::geteuid;
 
-use super::{Options, compare};
-use crate::archive::{Description, Entry, EntryKind};
+use super::left::{Found, Leaving};
+use super::{Options, Source, look, seen, view, would_change};
+use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::difference::{Aspect, Change};
-use crate::host::tree::dir::names;
-use crate::host::tree::{Differing, Drift, Home, digest, name};
+use crate::host::tree::{Differing, Drift, Home};
 
 /// How the names begin under which files are written.
 const TEMPORARY: &str = ".landfall-tmp-";
 
 /// What is not as a backup has it, and what it is instead.
 pub fn differing(
-    description: &Description,
+    from: Source,
     deploy_dir: &Home,
     options: &Options,
 ) -> Result<Vec<Differing>, Failure> {
-    let (differences, now) = compare(description, deploy_dir, options)?;
-    let of = |entries: &[Entry], path: &str| {
-        let found = entries.binary_search_by(|e| e.path.as_str().cmp(path));
-        found.ok().map(|at| entries[at].clone())
-    };
-    let foreign = differences.into_iter().filter(|d| !is_ours(&d.path));
-    let owners = owners(deploy_dir);
-    let differing = foreign.map(|d| {
-        let (was, now) = (of(&description.tree, &d.path), of(now.entries(), &d.path));
-        let is_aside = || {
-            let foreign = now.as_ref().is_some_and(|now| !owners.contains(&now.uid));
-            foreign || has_grown(deploy_dir, was.as_ref(), now.as_ref())
-        };
-        let kind = match drift(&d.change) {
-            Drift::Content if is_aside() => Drift::Aside,
-            kind => kind,
-        };
-        Differing {
-            path: d.path,
-            now,
-            kind,
+    let tree = from.tree_for(options)?;
+    let view = view(from.description, &tree, options.scope)?;
+    let now = look(deploy_dir, options, &view)?;
+    let (leaving, owners) = (Leaving::of(deploy_dir, &view), owners(deploy_dir));
+    let mut differing = Vec::new();
+    for found in leaving.compared(tree.entries()?, seen(deploy_dir, &now)) {
+        let found = found?;
+        if would_change(&found, deploy_dir, &view) && !is_ours(&found.difference.path) {
+            differing.push(told(found, &leaving, &owners));
         }
-    });
-    Ok(differing.collect())
+    }
+    Ok(differing)
+}
+
+fn told(found: Found, leaving: &Leaving, owners: &[u32]) -> Differing {
+    let (was, now) = (found.want, found.now);
+    let is_aside = || {
+        let foreign = now.as_ref().is_some_and(|now| !owners.contains(&now.uid));
+        foreign || has_grown(leaving, was.as_ref(), now.as_ref())
+    };
+    let kind = match drift(&found.difference.change) {
+        Drift::Content if is_aside() => Drift::Aside,
+        kind => kind,
+    };
+    Differing {
+        path: found.difference.path,
+        now,
+        kind,
+    }
 }
 
 /// Who deploys: this process's user, and the owner of the directory.
@@ -74,21 +76,10 @@ fn drift(change: &Change) -> Drift {
 }
 
 /// Says whether a file begins with all that it held.
-fn has_grown(deploy_dir: &Home, was: Option<&Entry>, now: Option<&Entry>) -> bool {
+fn has_grown(leaving: &Leaving, was: Option<&Entry>, now: Option<&Entry>) -> bool {
     let (Some(was), Some(now)) = (was, now) else {
         return false;
     };
     let files = (was.kind, now.kind) == (EntryKind::File, EntryKind::File);
-    files && now.size > was.size && beginning(deploy_dir, was).is_ok_and(|sum| sum == was.sha256)
-}
-
-/// The digest of as much of a file as there was.
-fn beginning(deploy_dir: &Home, was: &Entry) -> io::Result<Option<String>> {
-    let path = name::to_path(&was.path).ok_or(io::ErrorKind::InvalidInput)?;
-    let mut parents = names(&path)?;
-    let last = parents.pop().ok_or(io::ErrorKind::InvalidInput)?;
-    let parents: PathBuf = parents.into_iter().collect();
-    let file = deploy_dir.dir().descend(&parents)?.file(last)?;
-    let (_, sum) = digest(file.take(was.size))?;
-    Ok(Some(sum))
+    files && now.size > was.size && leaving.begins_as(was)
 }

@@ -12,9 +12,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::super::{Entry, EntryKind};
-use crate::host::tree::difference::{Aspect, Change, Difference};
+use crate::host::tree::difference::{Aspect, Beside, Change, Difference, compare};
+use crate::host::tree::sums::Summing;
 use crate::host::tree::whose::{look, user};
-use crate::host::tree::{Home, Scope, Snapshot, digest, name};
+use crate::host::tree::{Home, Scope, digest, name};
 
 /// Why a path is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,37 +41,74 @@ impl fmt::Display for Why {
 /// The paths that are left as they are.
 pub(crate) type Left = BTreeMap<String, Why>;
 
+/// A path that differs.
+pub(crate) struct Found {
+    pub difference: Difference,
+    /// Why it is left as it is, if it is.
+    pub why: Option<Why>,
+    pub want: Option<Entry>,
+    pub now: Option<Entry>,
+}
+
 /// Who decides that about one restore.
 pub(crate) struct Leaving<'a> {
     deploy_dir: &'a Home,
     scope: &'a Scope,
-    want: &'a [Entry],
     held: OnceCell<HashSet<(u64, u64)>>,
 }
 
 impl<'a> Leaving<'a> {
-    pub(crate) fn of(deploy_dir: &'a Home, scope: &'a Scope, want: &'a [Entry]) -> Self {
+    pub(crate) fn of(deploy_dir: &'a Home, scope: &'a Scope) -> Self {
         Self {
             deploy_dir,
             scope,
-            want,
             held: OnceCell::new(),
         }
     }
 
-    /// Those of the differences that are left.
-    pub(crate) fn among(&self, differences: &[Difference], now: &Snapshot) -> Left {
-        let found = differences.iter();
-        let left = found.filter_map(|d| Some((d.path.clone(), self.why(d, now)?)));
-        left.collect()
+    /// What differs between what is wanted and what is there, and why it is left where it is.
+    pub(crate) fn compared<'s, E: 's>(
+        &'s self,
+        want: impl Iterator<Item = Result<Entry, E>> + 's,
+        now: impl Iterator<Item = Result<Entry, E>> + 's,
+    ) -> impl Iterator<Item = Result<Found, E>> + 's {
+        let judge = |(want, now): (Option<Entry>, Option<Entry>)| {
+            let difference = compare(want.as_ref(), now.as_ref())?;
+            Some(Found {
+                why: self.why(&difference, want.as_ref(), now.as_ref()),
+                difference,
+                want,
+                now,
+            })
+        };
+        Beside::of(want, now).filter_map(move |pair| pair.map(judge).transpose())
     }
 
-    fn why(&self, difference: &Difference, now: &Snapshot) -> Option<Why> {
-        let path = difference.path.as_str();
-        if self.scope.is_shipped(path) {
+    /// What is left.
+    pub(crate) fn among<E>(
+        &self,
+        want: impl Iterator<Item = Result<Entry, E>>,
+        now: impl Iterator<Item = Result<Entry, E>>,
+    ) -> Result<Left, E> {
+        let mut left = Left::new();
+        for found in self.compared(want, now) {
+            let found = found?;
+            if let Some(why) = found.why {
+                left.insert(found.difference.path, why);
+            }
+        }
+        Ok(left)
+    }
+
+    fn why(
+        &self,
+        difference: &Difference,
+        want: Option<&Entry>,
+        now: Option<&Entry>,
+    ) -> Option<Why> {
+        if self.scope.is_shipped(&difference.path) {
             return None;
         }
-        let (want, now) = (at(self.want, path), at(now.entries(), path));
         self.theirs(want, now)
             .or_else(|| self.held(now))
             .or_else(|| self.grown(difference, want?, now?))
@@ -96,23 +134,30 @@ impl<'a> Leaving<'a> {
         };
         let home = self.deploy_dir.dir().mark().ok()?.uid;
         let may_be_a_log = *aspects == [Aspect::Content] && now.uid != home && now.size > want.size;
-        let begins = may_be_a_log.then(|| self.beginning(&now.path, want.size).ok())??;
-        (Some(begins) == want.sha256).then_some(Why::Grown(now.uid))
+        (may_be_a_log && self.begins_as(want)).then_some(Why::Grown(now.uid))
     }
 
-    /// The digest of a file's first bytes.
-    fn beginning(&self, path: &str, bytes: u64) -> io::Result<String> {
-        let (at, last) = name::split(path);
+    /// Says whether a file begins with all that it held.
+    pub(crate) fn begins_as(&self, want: &Entry) -> bool {
+        let Ok((begins, keyed)) = self.beginning(want) else {
+            return false;
+        };
+        match (&want.hmac, keyed) {
+            (Some(said), Some(is)) => *said == is,
+            _ => want.sha256 == Some(begins),
+        }
+    }
+
+    /// The digests of as many first bytes of a file as it had.
+    fn beginning(&self, want: &Entry) -> io::Result<(String, Option<String>)> {
+        let (at, last) = name::split(&want.path);
         let (at, last) = (name::to_path(at), name::to_path(last));
         let dir = self.deploy_dir.dir().descend(&at.unwrap_or_default())?;
         let file = dir.file(last.unwrap_or_default().as_os_str())?;
-        digest(file.take(bytes)).map(|(_, sha256)| sha256)
+        let mut first = Summing::new(file.take(want.size), self.scope.key());
+        let (_, sha256) = digest(&mut first)?;
+        Ok((sha256, first.finish().1))
     }
-}
-
-fn at<'e>(entries: &'e [Entry], path: &str) -> Option<&'e Entry> {
-    let found = entries.binary_search_by(|e| e.path.as_str().cmp(path));
-    found.ok().map(|i| &entries[i])
 }
 
 /// Device and inode of the files that other processes have open for writing, as far as this one may

@@ -2,48 +2,59 @@
 //!
 //! It refuses to touch anything.
 
-use std::collections::HashMap;
-
 use super::left::Left;
 use super::renames_over;
 use crate::archive::{Entry, EntryKind};
-use crate::host::tree::difference::{Aspect, aspects};
+use crate::host::tree::difference::{Aspect, Beside, aspects};
 
-/// The steps from a tree to a backup's, each list sorted by path.
+/// The steps from a tree to a backup's, each list in the order of a walk.
 #[derive(Debug, Default)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Plan {
     /// What has to go, and what takes its place if anything does.
-    pub remove: Vec<(&'a Entry, Option<&'a Entry>)>,
+    pub remove: Vec<(Entry, Option<Entry>)>,
     /// Directories to make.
-    pub dirs: Vec<&'a Entry>,
+    pub dirs: Vec<Entry>,
     /// Files whose content comes from the archive.
-    pub files: Vec<&'a Entry>,
+    pub files: Vec<Entry>,
     /// Links to make.
-    pub links: Vec<&'a Entry>,
+    pub links: Vec<Entry>,
     /// What only needs its permissions or its owner.
-    pub dress: Vec<&'a Entry>,
+    pub dress: Vec<Entry>,
     /// Every directory of the backup: permissions come last, when nothing is changed in it any more.
-    pub all_dirs: Vec<&'a Entry>,
+    pub all_dirs: Vec<Entry>,
     /// How many paths are right already.
     pub untouched: u64,
 }
 
-impl<'a> Plan<'a> {
-    /// The steps from `now` to `want`, both sorted by path, but for what is left as it is.
-    pub(crate) fn of(want: &'a [Entry], now: &'a [Entry], left: &Left) -> Self {
-        let wanted: HashMap<&str, &Entry> = want.iter().map(|e| (e.path.as_str(), e)).collect();
-        let there: HashMap<&str, &Entry> = now.iter().map(|e| (e.path.as_str(), e)).collect();
+impl Plan {
+    /// The steps from `now` to `want`, both in the order of a walk, but for what is left as it is. What
+    /// is right is not kept.
+    pub(crate) fn of<E>(
+        want: impl Iterator<Item = Result<Entry, E>>,
+        now: impl Iterator<Item = Result<Entry, E>>,
+        left: &Left,
+    ) -> Result<Self, E> {
         let mut plan = Self::default();
-        for is in now.iter().filter(|is| !left.contains_key(&is.path)) {
-            let then = wanted.get(is.path.as_str()).copied();
-            if then.is_none_or(|w| w.kind != is.kind && !renames_over(is.kind, w.kind)) {
-                plan.remove.push((is, then));
+        for pair in Beside::of(want, now) {
+            let (want, is) = pair?;
+            let is_left = |entry: &Entry| left.contains_key(&entry.path);
+            if want.iter().chain(&is).any(is_left) {
+                continue;
+            }
+            if let Some(is) = &is {
+                plan.make_room(is, want.as_ref());
+            }
+            if let Some(want) = want {
+                plan.settle(want, is.as_ref());
             }
         }
-        for entry in want.iter().filter(|e| !left.contains_key(&e.path)) {
-            plan.settle(entry, there.get(entry.path.as_str()).copied());
+        Ok(plan)
+    }
+
+    fn make_room(&mut self, is: &Entry, want: Option<&Entry>) {
+        if want.is_none_or(|w| w.kind != is.kind && !renames_over(is.kind, w.kind)) {
+            self.remove.push((is.clone(), want.cloned()));
         }
-        plan
     }
 
     /// Says whether nothing has to happen.
@@ -55,13 +66,13 @@ impl<'a> Plan<'a> {
             && self.dress.is_empty()
     }
 
-    fn settle(&mut self, want: &'a Entry, is: Option<&Entry>) {
+    fn settle(&mut self, want: Entry, is: Option<&Entry>) {
         if want.kind == EntryKind::Dir {
-            self.all_dirs.push(want);
+            self.all_dirs.push(want.clone());
         }
         let list = match is.filter(|is| is.kind == want.kind) {
             None => self.made(want.kind),
-            Some(is) => match aspects(want, is).as_slice() {
+            Some(is) => match aspects(&want, is).as_slice() {
                 [] => None,
                 [Aspect::Content | Aspect::Target(..), ..] => self.made(want.kind),
                 _ => Some(&mut self.dress),
@@ -73,7 +84,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn made(&mut self, kind: EntryKind) -> Option<&mut Vec<&'a Entry>> {
+    fn made(&mut self, kind: EntryKind) -> Option<&mut Vec<Entry>> {
         match kind {
             EntryKind::File => Some(&mut self.files),
             EntryKind::Dir => Some(&mut self.dirs),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use crate::archive::read::{Item, Then, broken, read_through};
 use crate::archive::{Entry, EntryKind};
 use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir};
+use crate::host::tree::sums::{Key, Summing};
 use crate::host::tree::{Act, BUFFER, Home, cannot, hex};
 
 /// The directory at the top of the tree in which files wait.
@@ -38,8 +39,9 @@ pub(crate) fn clear(deploy_dir: &Home) -> io::Result<()> {
 /// them is noted as a failure of the site's, and keeps no other from its place.
 pub(crate) fn stage<'a>(
     archive: &Path,
-    plan: &Plan<'a>,
+    plan: &'a Plan,
     site: &mut Site,
+    key: Option<&Key>,
 ) -> Result<Staged<'a>, Failure> {
     if plan.files.is_empty() {
         return Ok(Staged {
@@ -51,13 +53,13 @@ pub(crate) fn stage<'a>(
     let failed = |e: io::Error| cannot(Act::Write, &at.display(), &e);
     let dir = site.make_staging(OsStr::new(STAGING)).map_err(failed)?;
     let mut waiting: HashMap<&str, &Entry> =
-        plan.files.iter().map(|e| (e.path.as_str(), *e)).collect();
+        plan.files.iter().map(|e| (e.path.as_str(), e)).collect();
     let mut names = HashMap::new();
     read_through(archive, &mut |item: &mut Item| {
         if let Some((path, want)) = waiting.remove_entry(item.entry.path.as_str()) {
             let name = OsString::from(waiting.len().to_string());
             expect_same_size(archive, want, item)?;
-            let sha256 = match unpack(&dir, &name, want, item) {
+            let same = match unpack(&dir, &name, want, item, key) {
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                     let shown = site.root.path().join(path);
                     site.failed.push(cannot(Act::Write, &shown.display(), &e));
@@ -65,7 +67,7 @@ pub(crate) fn stage<'a>(
                 }
                 other => other.map_err(|e| cannot(Act::Write, &at.join(path).display(), &e))?,
             };
-            if Some(&sha256) != want.sha256.as_ref() {
+            if !same {
                 let text = format!("`{path}` in it is not what the description says");
                 return Err(broken(archive, &text));
             }
@@ -101,12 +103,20 @@ fn expect_same_size(archive: &Path, want: &Entry, item: &Item) -> Result<(), Fai
     ))
 }
 
-fn unpack(dir: &Dir, name: &OsStr, want: &Entry, item: &mut Item) -> io::Result<String> {
+/// Says whether what was unpacked is what the description says.
+fn unpack(
+    dir: &Dir,
+    name: &OsStr,
+    want: &Entry,
+    item: &mut Item,
+    key: Option<&Key>,
+) -> io::Result<bool> {
     let mut file = dir.create(name)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; BUFFER];
+    let mut body = Summing::new(&mut *item.body, key);
     loop {
-        match item.body.read(&mut buffer)? {
+        match body.read(&mut buffer)? {
             0 => break,
             n => {
                 hash.update(&buffer[..n]);
@@ -117,5 +127,8 @@ fn unpack(dir: &Dir, name: &OsStr, want: &Entry, item: &mut Item) -> io::Result<
     dir::dress_file(&file, want.mode, want.uid, want.gid)?;
     dir::set_mtime(&file, item.mtime)?;
     file.sync_all()?;
-    Ok(hex(&hash.finalize()))
+    Ok(match (&want.hmac, body.finish().1) {
+        (Some(said), Some(is)) => *said == is,
+        _ => want.sha256 == Some(hex(&hash.finalize())),
+    })
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::archive::catalogue::{
-    Current, Listed, Unusable, brought_since, find, latest, list, of_others,
+    Current, Listed, Unusable, brought_since, find, in_order, latest, list, of_others,
 };
 use crate::archive::retention::{clear_partial, drop, to_drop};
 use crate::archive::verify::verify;
@@ -19,13 +19,15 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
         description: Ok(Description {
             v: 1,
             timestamp: timestamp.clone(),
+            sequence: second.into(),
+            project: "mcp".to_owned(),
+            needs: Vec::new(),
             created_at: moment(second),
             deployment_id: "id".to_owned(),
             purpose,
             deploy_dir: "/opt/mcp".into(),
             release: release(image_id),
             archive: crate::archive::ArchiveFact::default(),
-            tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
             ships: Vec::new(),
@@ -106,7 +108,7 @@ fn backups_are_listed_by_name_newest_first_and_foreign_files_are_not() {
     ] {
         fs::write(scene.backups().join(foreign), "").unwrap();
     }
-    fs::create_dir(scene.backups().join(".landfall")).unwrap();
+    fs::create_dir_all(scene.backups().join(".landfall")).unwrap();
     let now = std::time::SystemTime::now() + std::time::Duration::from_secs(999);
     let oldest = scene.backups().join("mcp-backup-20251017_143025.json");
     fs::File::options()
@@ -130,19 +132,22 @@ fn backups_are_listed_by_name_newest_first_and_foreign_files_are_not() {
 #[test]
 fn a_backup_that_is_not_whole_is_listed_with_the_reason() {
     let scene = Scene::with(&[("compose.yaml", "")]);
-    let written: Vec<Written> = (0..5).map(|_| scene.back_up()).collect();
+    let mut written: Vec<Written> = (0..5).map(|_| scene.back_up()).collect();
+    let stamps: Vec<String> = written
+        .iter()
+        .map(|w| w.description.timestamp.clone())
+        .collect();
     let path = |i: usize, end: &str| {
-        scene.backups().join(format!(
-            "mcp-backup-{}{end}",
-            written[i].description.timestamp
-        ))
+        scene
+            .backups()
+            .join(format!("mcp-backup-{}{end}", stamps[i]))
     };
     fs::remove_file(path(0, ".json")).unwrap();
     fs::remove_file(path(1, ".tar.gz")).unwrap();
     fs::write(path(2, ".tar.gz"), "short").unwrap();
-    let text = fs::read_to_string(path(3, ".json")).unwrap();
-    let elsewhere = text.replace(scene.deploy().to_str().unwrap(), "/srv/mcp");
-    fs::write(path(3, ".json"), elsewhere).unwrap();
+    scene.rewrite(&mut written[3], |description, _| {
+        description.deploy_dir = "/srv/mcp".into();
+    });
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
     let why = |i: usize| all[4 - i].description.as_ref().unwrap_err().to_string();
     assert_eq!(why(0), "it has no description");
@@ -348,7 +353,7 @@ fn a_drop_that_dies_half_way_leaves_no_backup_that_looks_whole() {
 }
 
 #[test]
-fn what_runs_left_half_written_is_cleared_and_what_a_later_one_writes_is_not() {
+fn what_runs_left_half_written_is_cleared_and_what_one_at_work_writes_is_not() {
     let scene = Scene::with(&[("compose.yaml", "")]);
     scene.back_up();
     let old = ".mcp-backup-20251016_000000.tar.gz.partial-20251016_000000-aaaaaa";
@@ -357,11 +362,25 @@ fn what_runs_left_half_written_is_cleared_and_what_a_later_one_writes_is_not() {
     for name in [old, ours, later] {
         fs::write(scene.backups().join(name), "").unwrap();
     }
+    // Its clock is ahead of ours, or it is another directory's; what counts is that it is at work.
+    let run = scene
+        .backups()
+        .join(".landfall/runs/20251018_000000-cccccc");
+    fs::create_dir_all(&run).unwrap();
+    let alive = fs::File::create(run.join("alive")).unwrap();
+    alive.lock().unwrap();
     let mut cleared =
         clear_partial(&scene.backups(), &scene.deploy(), "20251017_000000-bbbbbb").unwrap();
     cleared.sort();
     assert_eq!(cleared, [old, ours]);
     assert_eq!(scene.kept().len(), 3);
+    std::mem::drop(alive);
+    let cleared = clear_partial(&scene.backups(), &scene.deploy(), "20251017_000000-bbbbbb");
+    assert_eq!(
+        cleared.unwrap(),
+        [later],
+        "a dead run's, whatever its clock said"
+    );
 }
 
 #[test]
@@ -403,4 +422,65 @@ fn whatever_lies_under_a_backups_name_holds_nobody_and_is_no_backup() {
         assert_eq!(left, if what == "directory" { 3 } else { 2 }, "{what}{end}");
         verify(&sound.archive).unwrap();
     }
+}
+
+#[test]
+fn a_clock_that_was_set_back_changes_neither_the_order_nor_what_is_kept() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    let made: Vec<Written> = [25, 10, 10, 50, 5]
+        .map(|second| scene.back_up_at(moment(second)))
+        .into();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let newest_first: Vec<&str> = made
+        .iter()
+        .rev()
+        .map(|w| w.description.timestamp.as_str())
+        .collect();
+    assert_eq!(stamps(&all), newest_first);
+    let mut sorted = newest_first.clone();
+    sorted.sort_by(|a, b| b.cmp(a));
+    assert_eq!(sorted, newest_first, "the names are in the same order");
+    let sequences = all.iter().map(|l| l.description.as_ref().unwrap().sequence);
+    assert_eq!(sequences.collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
+    assert_eq!(to_drop(&all, 2, &[]), newest_first[2..]);
+    drop(&scene.backups(), &scene.deploy(), &newest_first).unwrap();
+    let next = scene.back_up_at(moment(1));
+    assert_eq!(next.description.sequence, 6, "the highest is remembered");
+}
+
+#[test]
+fn a_backup_of_version_1_comes_before_all_others_by_its_timestamp() {
+    let stamp = |second: u32| format!("20251017_1430{second:02}");
+    let old = |second| {
+        let mut listed = listed(second, "", Purpose::Deploy);
+        listed.description.as_mut().unwrap().sequence = 0;
+        listed
+    };
+    let mut future = old(59);
+    future.timestamp = stamp(59);
+    let all = [old(7), listed(8, "", Purpose::Deploy), future, broken(30)];
+    let ordered = in_order(all.to_vec());
+    assert_eq!(stamps(&ordered), [stamp(30), stamp(8), stamp(59), stamp(7)]);
+}
+
+#[test]
+fn what_a_newer_landfall_made_is_told_and_never_dropped() {
+    let scene = Scene::with(&[("compose.yaml", "")]);
+    let mut written = scene.back_up();
+    scene.rewrite(&mut written, |description, _| {
+        description.needs = vec!["time-travel".to_owned()];
+    });
+    scene.back_up();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    let why = all[1].description.as_ref().unwrap_err().to_string();
+    assert!(why.contains("needs `time-travel`"), "{why}");
+    assert_eq!(to_drop(&all, 1, &[]), [""; 0]);
+    let path = scene.listing(&written.description);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"version\":2", "\"version\":3")).unwrap();
+    let all = list(&scene.backups(), &scene.deploy()).unwrap();
+    assert!(
+        matches!(all[1].description, Err(Unusable::Newer(_))),
+        "{all:?}"
+    );
 }

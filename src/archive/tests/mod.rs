@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeZone, Utc};
 use tempfile::TempDir;
 
-use super::restore::{Data, Options, Report, restore};
+use super::restore::{Data, Options, Report, Source, restore};
+use super::verify::listing_of;
 use super::write::{Request, Written, write};
-use super::{Description, Entry, Purpose, Release, Running};
+use super::{Description, Entry, Purpose, Release, Running, manifest};
 use crate::event::Failure;
 use crate::host::tree::odd::{self, lay};
-use crate::host::tree::{Home, Scope, Tree};
+use crate::host::tree::scope::OWN_NAME;
+use crate::host::tree::{Home, Key, Scope, Tree};
 use crate::plan::Origin;
 
 /// A deploy directory with its backup directory beside it.
@@ -64,6 +66,23 @@ impl Scene {
         self
     }
 
+    /// One whose guarded files are summed by a key.
+    #[must_use]
+    fn keyed(mut self) -> Self {
+        let state = self.backups().join(OWN_NAME);
+        std::fs::create_dir_all(&state).unwrap();
+        self.scope = self.scope.with_key(Some(Key::made(&state).unwrap()));
+        self
+    }
+
+    /// The same without the key.
+    #[must_use]
+    fn without_key(mut self) -> Self {
+        std::fs::remove_file(self.backups().join(OWN_NAME).join("key")).unwrap();
+        self.scope = self.scope.with_key(None);
+        self
+    }
+
     #[must_use]
     fn excluding(mut self, globs: &[&str]) -> Self {
         self.scope = self.scope.excluding(globs).unwrap();
@@ -105,7 +124,20 @@ impl Scene {
         self.try_back_up(&|_| ()).unwrap()
     }
 
+    #[track_caller]
+    fn back_up_at(&self, at: DateTime<Utc>) -> Written {
+        self.try_back_up_at(at, &|_| ()).unwrap()
+    }
+
     fn try_back_up(&self, progress: &dyn Fn(u64)) -> Result<Written, Failure> {
+        self.try_back_up_at(moment(25), progress)
+    }
+
+    fn try_back_up_at(
+        &self,
+        at: DateTime<Utc>,
+        progress: &dyn Fn(u64),
+    ) -> Result<Written, Failure> {
         write(&Request {
             deploy_dir: &self.opened(),
             backup_dir: &self.backups(),
@@ -114,7 +146,7 @@ impl Scene {
             purpose: Purpose::Deploy,
             release: &release("sha256:one"),
             origin: &Origin::default(),
-            at: moment(25),
+            at,
             progress,
         })
     }
@@ -136,12 +168,52 @@ impl Scene {
             scope: &self.scope,
             snapshot: None,
         };
-        restore(archive, description, &self.opened(), &options)
+        self.restore_with(archive, description, &options)
+    }
+
+    fn restore_with(
+        &self,
+        archive: &Path,
+        description: &Description,
+        options: &Options,
+    ) -> Result<Report, Failure> {
+        let from = Source {
+            archive,
+            listing: &self.listing(description),
+            description,
+            others: &[],
+        };
+        restore(from, &self.opened(), options)
+    }
+
+    /// Where a description lies.
+    fn listing(&self, description: &Description) -> PathBuf {
+        listing_of(&self.backups().join(&description.archive.file)).unwrap()
+    }
+
+    /// The tree that a description lists.
+    fn listed(&self, written: &Written) -> Vec<Entry> {
+        manifest::tree(&self.listing(&written.description)).unwrap()
+    }
+
+    /// Writes a description anew, as somebody might who knows the format.
+    fn rewrite(
+        &self,
+        written: &mut Written,
+        change: impl FnOnce(&mut Description, &mut Vec<Entry>),
+    ) {
+        let path = self.listing(&written.description);
+        let mut tree = self.listed(written);
+        change(&mut written.description, &mut tree);
+        let file = std::fs::File::create(path).unwrap();
+        let tree = tree.into_iter().map(Ok);
+        manifest::inscribe(file, &written.description, tree).unwrap();
     }
 
     /// The names in the backup directory.
     fn kept(&self) -> Vec<String> {
         let mut names = super::catalogue::names(&self.backups()).unwrap();
+        names.retain(|name| name != OWN_NAME);
         names.sort();
         names
     }

@@ -97,12 +97,7 @@ fn a_second_restore_does_nothing() {
         scope: &scene.scope,
         snapshot: Some(&written.snapshot),
     };
-    let changed = restore(
-        &written.archive,
-        &written.description,
-        &scene.opened(),
-        &options,
-    );
+    let changed = scene.restore_with(&written.archive, &written.description, &options);
     faults::after(None);
     changed.expect("a restore of what is there already changes nothing at all");
     let report = scene.restore(&written, Data::LeaveAlone);
@@ -176,7 +171,7 @@ fn nothing_is_read_of_an_archive_that_is_not_needed() {
     fs::write(scene.at("extra"), "").unwrap();
     chmod(scene.at("x"), 0o600);
     scene.restore(&written, Data::LeaveAlone);
-    assert_eq!(diff(&written.description.tree, &scene.tree()), []);
+    assert_eq!(diff(&scene.listed(&written), &scene.tree()), []);
 }
 
 #[test]

@@ -2,10 +2,14 @@
 //!
 //! It refuses to know which of the two is right.
 
+use std::cmp::Ordering;
+use std::convert::Infallible;
 use std::fmt;
+use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
 
+use super::name;
 use crate::archive::{Entry, EntryKind};
 
 /// One path that is not the same before and after.
@@ -109,26 +113,80 @@ impl EntryKind {
     }
 }
 
-/// Compares two manifests, each sorted by path. What was a socket, pipe or device may be gone:
+/// Compares two manifests, each in the order of a walk. What was a socket, pipe or device may be gone:
 /// no archive brings one back.
 #[must_use]
 pub fn diff(before: &[Entry], after: &[Entry]) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        let order = match (old.peek(), new.peek()) {
-            (None, None) => return found,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some(a), Some(b)) => a.path.cmp(&b.path),
-        };
-        let was = if order.is_le() { old.next() } else { None };
-        let is = if order.is_ge() { new.next() } else { None };
-        found.extend(compare(was, is));
+    let before = before.iter().cloned().map(Ok::<_, Infallible>);
+    let after = after.iter().cloned().map(Ok);
+    let found = differences(before, after);
+    found.filter_map(Result::ok).collect()
+}
+
+/// The same of manifests that are read as they are compared.
+pub fn differences<E>(
+    before: impl Iterator<Item = Result<Entry, E>>,
+    after: impl Iterator<Item = Result<Entry, E>>,
+) -> impl Iterator<Item = Result<Difference, E>> {
+    let both = Beside::of(before, after);
+    both.filter_map(|pair| {
+        let differs =
+            |(was, is): (Option<Entry>, Option<Entry>)| compare(was.as_ref(), is.as_ref());
+        pair.map(differs).transpose()
+    })
+}
+
+/// Two manifests path by path: what each has of it.
+pub struct Beside<A: Iterator, B: Iterator> {
+    before: Peekable<A>,
+    after: Peekable<B>,
+}
+
+impl<E, A, B> Beside<A, B>
+where
+    A: Iterator<Item = Result<Entry, E>>,
+    B: Iterator<Item = Result<Entry, E>>,
+{
+    /// Both have to be in the order of a walk.
+    pub fn of(before: A, after: B) -> Self {
+        Self {
+            before: before.peekable(),
+            after: after.peekable(),
+        }
     }
 }
 
-fn compare(was: Option<&Entry>, is: Option<&Entry>) -> Option<Difference> {
+impl<E, A, B> Iterator for Beside<A, B>
+where
+    A: Iterator<Item = Result<Entry, E>>,
+    B: Iterator<Item = Result<Entry, E>>,
+{
+    type Item = Result<(Option<Entry>, Option<Entry>), E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.before.peek(), self.after.peek()) {
+            (None, None) => return None,
+            // A fault is told at once.
+            (Some(_), None) | (Some(Err(_)), _) => Ordering::Less,
+            (None | Some(Ok(_)), Some(Err(_))) | (None, Some(Ok(_))) => Ordering::Greater,
+            (Some(Ok(a)), Some(Ok(b))) => name::order(&a.path, &b.path),
+        };
+        let was = if order.is_le() {
+            self.before.next()
+        } else {
+            None
+        };
+        let is = if order.is_ge() {
+            self.after.next()
+        } else {
+            None
+        };
+        Some(was.transpose().and_then(|was| Ok((was, is.transpose()?))))
+    }
+}
+
+/// How what is there differs from what was.
+pub(crate) fn compare(was: Option<&Entry>, is: Option<&Entry>) -> Option<Difference> {
     let (path, change) = match (was, is) {
         (Some(was), None) if was.kind == EntryKind::Other => return None,
         (Some(was), None) => (&was.path, Change::Missing),
@@ -151,7 +209,7 @@ pub(crate) fn aspects(was: &Entry, is: &Entry) -> Vec<Aspect> {
     if was.kind == EntryKind::Other {
         return found;
     }
-    if (was.size, &was.sha256) != (is.size, &is.sha256) {
+    if was.size != is.size || !same_content(was, is) {
         found.push(Aspect::Content);
     }
     if was.target != is.target {
@@ -168,6 +226,14 @@ pub(crate) fn aspects(was: &Entry, is: &Entry) -> Vec<Aspect> {
     found
 }
 
+/// Goes by a checksum that both have. Where there is none, they are not known to be the same.
+fn same_content(was: &Entry, is: &Entry) -> bool {
+    match ((&was.hmac, &is.hmac), (&was.sha256, &is.sha256)) {
+        ((Some(was), Some(is)), _) | (_, (Some(was), Some(is))) => was == is,
+        (one, two) => one == (&None, &None) && two == (&None, &None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -182,6 +248,7 @@ mod tests {
             gid: 1,
             size: 3,
             sha256: Some(sha.to_owned()),
+            hmac: None,
             target: None,
         }
     }

@@ -211,16 +211,46 @@ impl Dir {
     /// Removes a name with everything below it; links are removed, not followed.
     pub fn remove_all(&self, name: &OsStr) -> io::Result<()> {
         match self.look(name)?.map(|m| m.kind) {
-            None => Ok(()),
-            Some(EntryKind::Dir) => {
-                let inside = self.enter(name)?;
-                for each in inside.names()? {
-                    inside.remove_all(&each)?;
-                }
-                self.remove_dir(name)
-            }
-            Some(_) => self.remove(name),
+            None => return Ok(()),
+            Some(EntryKind::Dir) => {}
+            Some(_) => return self.remove(name),
         }
+        // No matter how deep it is: one directory is open at a time, and no call waits for another.
+        let mut here = self.enter(name)?;
+        let mut left = vec![here.clear()?];
+        let mut way: Vec<(OsString, (u64, u64))> = Vec::new();
+        loop {
+            if let Some(below) = left.last_mut().and_then(Vec::pop) {
+                let mark = here.mark()?;
+                here = here.enter(&below)?;
+                left.push(here.clear()?);
+                way.push((below, (mark.dev, mark.ino)));
+                continue;
+            }
+            left.pop();
+            let Some((below, above)) = way.pop() else {
+                return self.remove_dir(name);
+            };
+            here = here.enter("..".as_ref())?;
+            let mark = here.mark()?;
+            if (mark.dev, mark.ino) != above {
+                return Err(io::Error::other("it was moved while it was removed"));
+            }
+            here.remove_dir(&below)?;
+        }
+    }
+
+    /// Removes what is in this directory, directories aside; those are named.
+    fn clear(&self) -> io::Result<Vec<OsString>> {
+        let mut dirs = Vec::new();
+        for each in self.names()? {
+            match self.look(&each)? {
+                Some(mark) if mark.kind == EntryKind::Dir => dirs.push(each),
+                Some(_) => self.remove(&each)?,
+                None => {}
+            }
+        }
+        Ok(dirs)
     }
 
     /// Gives a name in this directory another name in `to`, replacing what stands there.

@@ -2,6 +2,7 @@
 //!
 //! It refuses to know what a name stands for.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -67,6 +68,25 @@ pub fn to_path(text: &str) -> Option<PathBuf> {
     unescape(text).map(|bytes| PathBuf::from(OsString::from_vec(bytes)))
 }
 
+/// Orders paths as a walk comes by them: a directory, then all that is in it, then its neighbours, by
+/// the bytes of their names.
+#[must_use]
+pub fn order(one: &str, other: &str) -> Ordering {
+    if one == "." || other == "." {
+        return (one != ".").cmp(&(other != "."));
+    }
+    // No name has a byte as small as the slash counts here.
+    let weighed = |bytes: &[u8], more: &[u8]| {
+        let weigh = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        bytes.iter().map(weigh).cmp(more.iter().map(weigh))
+    };
+    if one.contains('\\') || other.contains('\\') {
+        let raw = |path: &str| unescape(path).unwrap_or_default();
+        return weighed(&raw(one), &raw(other));
+    }
+    weighed(one.as_bytes(), other.as_bytes())
+}
+
 /// The directory that an entry lies in and its last name: `a/b/c` is `c` in `a/b`, `a` is in `.`.
 #[must_use]
 pub fn split(path: &str) -> (&str, &str) {
@@ -120,6 +140,22 @@ mod tests {
         for text in [r"\", r"\x", r"\xg0", r"\n", r"\x0"] {
             assert_eq!(unescape(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn paths_are_in_the_order_of_a_walk() {
+        let walked = [
+            ".", r"\x01", "a", "a/b", "a/b/c", "a/bc", "a b", "a-b", "a.b", "ab", r"b\x0a", "b/x",
+            "ü", r"\xff",
+        ];
+        let mut paths: Vec<&str> = walked.iter().rev().copied().collect();
+        paths.sort_by(|a, b| order(a, b));
+        assert_eq!(paths[..3], [".", r"\x01", "a"]);
+        assert_eq!(
+            paths[3..10],
+            ["a/b", "a/b/c", "a/bc", "a b", "a-b", "a.b", "ab"]
+        );
+        assert_eq!(paths[10..], ["b/x", r"b\x0a", "ü", r"\xff"]);
     }
 
     #[test]

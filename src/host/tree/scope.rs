@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::sums::Key;
 use super::{Us, name};
 use crate::event::Failure;
 use crate::host::generation;
@@ -39,6 +40,7 @@ pub struct Scope {
     left: Vec<String>,
     patterns: Vec<String>,
     exclude: GlobSet,
+    key: Option<Key>,
 }
 
 impl Scope {
@@ -141,6 +143,19 @@ impl Scope {
             .build()
             .map_err(|e| Failure::new("the globs cannot be used together").because(e))?;
         Ok(self)
+    }
+
+    /// The same scope whose guarded files are summed by a key.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<Key>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The key that guarded files are summed by.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
     }
 
     /// What containers write.

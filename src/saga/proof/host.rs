@@ -121,6 +121,15 @@ impl Host for Fake {
         files::set_generation(run)
     }
 
+    async fn listed_within(
+        &self,
+        description: &Description,
+        _: &[String],
+        _: &[String],
+    ) -> Result<Vec<String>> {
+        backups::listed(description)
+    }
+
     async fn backups(&self) -> Result<Vec<Listed>> {
         backups::list()
     }

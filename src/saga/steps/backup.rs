@@ -29,7 +29,7 @@ pub struct Order<'a> {
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
-    let parts = parts(run, data::written_now(run).await?)?;
+    let parts = parts(run, data::written_now(run).await?).await?;
     run.dir.keep(name::PARTS, &parts)?;
     run.dir.take_on_ballast()?;
     let order = Order {
@@ -86,7 +86,7 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
 
 /// What containers write, all that there are and those that will be, and what the release answers for
 /// all the same.
-fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
+async fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     let dir = &run.plan.site.deploy_dir;
     let mut listed = Vec::new();
     let shared = run.shared()?;
@@ -97,7 +97,10 @@ fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     };
     let (own, mut data, mut mounted) = if run.is_rollback() {
         let target = run.target()?;
-        listed.extend(target.tree.into_iter().map(|e| e.path));
+        let mut written = data_below(dir, now.iter().cloned(), &[]);
+        written.extend(target.data.iter().cloned());
+        let exclude = &run.plan.backups.exclude;
+        listed = run.host.listed_within(&target, &written, exclude).await?;
         (run.brought()?, target.data, Vec::new())
     } else {
         let wanted = run.wanted()?;

@@ -152,6 +152,9 @@ mod tests {
         Description {
             v: DESCRIPTION_VERSION,
             timestamp: "20251017_143025".into(),
+            sequence: 1,
+            project: "mcp".into(),
+            needs: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             deployment_id: "20251017_143025-c0ffee".into(),
             purpose: Purpose::Deploy,
@@ -163,7 +166,6 @@ mod tests {
                 references: references.collect(),
             },
             archive: ArchiveFact::default(),
-            tree: Vec::new(),
             data: Vec::new(),
             brings: Vec::new(),
             ships: Vec::new(),

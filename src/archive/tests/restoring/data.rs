@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::host::tree::dir::Dir;
 use crate::host::tree::odd::{chmod, inode};
 
 #[test]
@@ -155,13 +156,9 @@ fn a_backup_directory_inside_is_never_removed() {
         scope: &scope,
         snapshot: None,
     };
-    restore(
-        &written.archive,
-        &written.description,
-        &scene.opened(),
-        &options,
-    )
-    .unwrap();
+    scene
+        .restore_with(&written.archive, &written.description, &options)
+        .unwrap();
     assert_eq!(scene.read("b/mcp-backup-x"), "mine");
     assert_eq!(scene.read(".landfall/journal"), "mine");
     assert!(!scene.at("extra").exists());
@@ -179,4 +176,59 @@ fn a_directory_that_must_become_a_file_but_holds_data_is_told() {
         .unwrap_err();
     assert!(error.what.contains("cannot become what it was"), "{error}");
     assert_eq!(scene.read("x/data/rows"), "1");
+}
+
+#[test]
+fn directories_deeper_than_a_process_may_have_files_open_are_archived_and_put_back() {
+    let scene = Scene::with(&[("compose.yaml", "")]).data(&["data"]);
+    let deep = format!("data{}", "/d".repeat(1_200));
+    dig(&scene.deploy(), &deep);
+    let written = scene.back_up();
+    assert_eq!(written.unread, [""; 0]);
+    crate::archive::verify::verify(&written.archive).unwrap();
+    let home = scene.opened();
+    home.dir().remove_all("data".as_ref()).unwrap();
+    scene.restore(&written, Data::Restore);
+    assert_eq!(reached(&scene.deploy(), &deep), 1_200);
+    scene.restore(&written, Data::Restore);
+    home.dir().remove_all("data".as_ref()).unwrap();
+}
+
+#[test]
+fn what_lies_deeper_than_is_archived_is_told_and_keeps_nobody_from_deploying() {
+    let scene = Scene::with(&[("compose.yaml", "")]).data(&["data"]);
+    let deep = format!("data{}", "/d".repeat(2_500));
+    dig(&scene.deploy(), &deep);
+    let written = scene.back_up();
+    assert_eq!(written.unread.len(), 1);
+    crate::archive::verify::verify(&written.archive).unwrap();
+    scene.opened().dir().remove_all("data".as_ref()).unwrap();
+    dig(&scene.deploy(), &deep.replace("data", "release"));
+    let failure = scene.try_back_up(&|_| ()).unwrap_err();
+    assert!(
+        failure.to_string().contains("directories"),
+        "{}",
+        failure.because[0]
+    );
+    scene.opened().dir().remove_all("release".as_ref()).unwrap();
+}
+
+/// Makes directories below one another, deeper than any path may be long.
+fn dig(root: &Path, path: &str) {
+    let mut at = Dir::open(root).unwrap();
+    for each in path.split('/') {
+        at.make_dir(each.as_ref(), 0o755).unwrap();
+        at = at.enter(each.as_ref()).unwrap();
+    }
+}
+
+/// How many of them are there, the first one aside.
+fn reached(root: &Path, path: &str) -> usize {
+    let mut at = Dir::open(root).unwrap();
+    let mut reached = 0;
+    for each in path.split('/') {
+        at = at.enter(each.as_ref()).unwrap();
+        reached += 1;
+    }
+    reached - 1
 }

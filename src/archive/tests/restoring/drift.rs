@@ -16,7 +16,13 @@ fn drifts(scene: &Scene, written: &Written) -> Vec<(String, Drift)> {
         scope: &scene.scope,
         snapshot: None,
     };
-    let found = differing(&written.description, &scene.opened(), &options).unwrap();
+    let from = Source {
+        archive: &written.archive,
+        listing: &scene.listing(&written.description),
+        description: &written.description,
+        others: &[],
+    };
+    let found = differing(from, &scene.opened(), &options).unwrap();
     let files = found.into_iter().filter(|d| {
         let kind = d.now.as_ref().map(|now| now.kind);
         kind != Some(EntryKind::Dir)

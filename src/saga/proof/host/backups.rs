@@ -27,35 +27,53 @@ fn tree(files: &Files) -> Vec<Entry> {
         gid: 0,
         size: content.len() as u64,
         sha256: Some(content.clone()),
+        hmac: None,
         target: None,
     };
     files.map(entry).collect()
 }
 
-fn describe(plan: &Plan, order: &Order<'_>, files: &Files) -> Description {
+fn describe(plan: &Plan, order: &Order<'_>) -> Description {
     let timestamp = plan.id.split_once('-').map_or("", |(t, _)| t);
     Description {
         v: DESCRIPTION_VERSION,
         timestamp: timestamp.into(),
+        sequence: sequence(),
         created_at: chrono::DateTime::UNIX_EPOCH,
         deployment_id: plan.id.clone(),
         purpose: order.purpose,
         deploy_dir: plan.site.deploy_dir.clone(),
+        project: order.release.project.clone(),
         release: order.release.clone(),
         archive: ArchiveFact::default(),
-        tree: tree(files),
         data: order.parts.data.clone(),
         brings: Vec::new(),
         ships: Vec::new(),
         exclude: Vec::new(),
         origin: plan.origin.clone(),
+        needs: Vec::new(),
     }
+}
+
+/// One more than the highest that there is.
+fn sequence() -> u64 {
+    peek(|w| {
+        let described = w.backups.values().filter_map(|b| b.description.as_ref());
+        described.map(|d| d.sequence).max().unwrap_or(0) + 1
+    })
+}
+
+/// The paths of a backup's files.
+pub fn listed(description: &Description) -> Result<Vec<String>> {
+    let files = peek(|w| w.backups.get(&description.timestamp)?.files.clone());
+    let files = files.ok_or_else(|| Failure::new("the archive is gone"))?;
+    Ok(tree(&files).into_iter().map(|entry| entry.path).collect())
 }
 
 pub fn backup(plan: &Plan, order: &Order<'_>) -> Result<(Description, Vec<String>)> {
     let scene = scene();
     let files = Rc::new(peek(|w| w.files.clone()));
-    let made = describe(plan, order, &files);
+    let made = describe(plan, order);
     let (id, description) = (plan.id.clone(), Rc::new(made.clone()));
     let (timestamp, again) = (made.timestamp.clone(), made.timestamp.clone());
     act(
@@ -120,7 +138,11 @@ pub fn check(description: &Description) -> Result<()> {
 pub fn differing(description: &Description) -> Result<Vec<Differing>> {
     let now = see("differing", |w| tree(&w.files))?;
     let of = |entries: &[Entry], path: &str| entries.iter().find(|e| e.path == path).cloned();
-    let differences = diff(&description.tree, &now).into_iter();
+    let then = peek(|w| {
+        let backup = w.backups.get(&description.timestamp);
+        backup.and_then(|b| Some(tree(b.files.as_ref()?)))
+    });
+    let differences = diff(&then.unwrap_or_default(), &now).into_iter();
     Ok(differences
         .map(|d| Differing {
             kind: match d.change {
@@ -137,7 +159,13 @@ pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<Latest<'l>>
     let tree = see("latest", |w| tree(&w.files))?;
     let mut current = catalogue::Current {
         release,
-        has_tree_of: &mut |description| Ok(diff(&description.tree, &tree).is_empty()),
+        has_tree_of: &mut |description| {
+            let then = peek(|w| {
+                let backup = w.backups.get(&description.timestamp);
+                backup.and_then(|b| Some(self::tree(b.files.as_ref()?)))
+            });
+            Ok(diff(&then.unwrap_or_default(), &tree).is_empty())
+        },
     };
     catalogue::latest(listed, &mut current)
 }
