@@ -6,6 +6,7 @@ mod binds;
 pub mod env_files;
 pub mod files;
 pub mod find;
+mod ports;
 pub mod rehearsal;
 mod starting;
 pub mod surroundings;
@@ -223,6 +224,8 @@ fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
         binds: binds::of(service, whole),
         replicas: replicas.and_then(|n| u32::try_from(n).ok()),
         depends_on: names(&service["depends_on"]),
+        container_name: text("container_name"),
+        ports: ports::of(service),
         given_at_start: starting::is_given_at_start(service, whole),
     }
 }

@@ -26,15 +26,22 @@ use tokio::sync::OnceCell;
 
 use crate::clean::CUT;
 use crate::event::Failure;
-use crate::host::docker::read::{Behind, PROJECT, read_container, read_volumes, read_writer};
+use crate::host::docker::read::{
+    Behind, PROJECT, read_container, read_occupant, read_volumes, read_writer,
+};
 use crate::host::endpoint::{self, Endpoint};
 use crate::host::reference;
-use crate::host::{Container, Image, Network, Result, Volumes, Writer};
+use crate::host::{Container, Image, Network, Occupant, Result, Volumes, Writer};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;
 /// How long an engine that restarts may be away.
 const AWAY: Duration = Duration::from_secs(90);
+/// How long nothing must have changed until it counts as quiet, how often that is looked at, and for
+/// how long at most.
+const QUIET: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(200);
+const RESTLESS: Duration = Duration::from_secs(20);
 /// How long it is left alone between two looks.
 const CALM: Duration = Duration::from_millis(500);
 
@@ -206,6 +213,12 @@ impl Engine {
         Ok(writers.filter(|w| !w.writes.is_empty()).collect())
     }
 
+    /// The containers of the whole server, with their names and the ports that they have.
+    pub async fn occupants(&self) -> Result<Vec<Occupant>> {
+        let listed = self.listed(&HashMap::new()).await?;
+        Ok(listed.into_iter().map(read_occupant).collect())
+    }
+
     /// The containers that filters let through, whether they run or not.
     async fn listed(
         &self,
@@ -251,6 +264,49 @@ impl Engine {
             })
         };
         Ok(listed.into_iter().filter_map(network).collect())
+    }
+
+    /// The names of a project's own volumes.
+    pub async fn volumes(&self, project: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
+        let options = query::ListVolumesOptionsBuilder::new()
+            .filters(&filters)
+            .build();
+        let listed = self
+            .docker
+            .list_volumes(Some(options))
+            .await
+            .map_err(failed("cannot list the volumes"))?;
+        let volumes = listed.volumes.into_iter().flatten();
+        Ok(volumes.map(|v| v.name).collect())
+    }
+
+    /// Removes a volume.
+    pub async fn remove_volume(&self, name: &str) -> Result<()> {
+        let removed = self
+            .docker
+            .remove_volume(name, None::<query::RemoveVolumeOptions>)
+            .await;
+        ignore_missing(removed).map_err(failed(format!("cannot remove the volume `{name}`")))
+    }
+
+    /// Waits until no container of a project has come for a while.
+    pub async fn until_quiet(&self, project: &str) {
+        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
+        let begun = Instant::now();
+        let (mut seen, mut since) = (None, begun);
+        while begun.elapsed() < RESTLESS {
+            let listed = self.listed(&filters).await.unwrap_or_default();
+            let mut now: Vec<_> = listed.into_iter().map(|c| (c.id, c.names)).collect();
+            now.sort();
+            if seen.as_ref() != Some(&now) {
+                (seen, since) = (Some(now), Instant::now());
+            }
+            if since.elapsed() >= QUIET {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The image that a reference or an ID means, if it is there.

@@ -94,6 +94,12 @@ pub struct ServiceConfig {
     /// The services that it waits for.
     #[serde(default)]
     pub depends_on: Vec<String>,
+    /// The name that its container is to have, whatever the project's.
+    #[serde(default)]
+    pub container_name: Option<String>,
+    /// The ports of the server that it publishes, as far as their numbers are given.
+    #[serde(default)]
+    pub ports: Vec<Port>,
     /// Whether Compose gives its containers something when it starts them, and only then.
     #[serde(default)]
     pub given_at_start: bool,
@@ -198,6 +204,59 @@ pub struct Writer {
     pub is_up: bool,
     /// The directories and files of its mounts, those behind named volumes too.
     pub writes: Vec<PathBuf>,
+}
+
+/// A container, whoever made it, and what of it no other can have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Occupant {
+    /// The full ID.
+    pub id: String,
+    /// The name, without the leading slash.
+    pub name: String,
+    /// The project that it carries, and where Compose made it.
+    pub project: Option<String>,
+    /// Where Compose made it.
+    pub made: whose::Made,
+    /// The ports that it has at this moment.
+    pub ports: Vec<Port>,
+}
+
+impl Occupant {
+    /// Who it is, for a person.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let from = match (&self.made.dir, &self.project) {
+            (Some(dir), _) => format!(", made from `{}`", dir.display()),
+            (None, Some(project)) => format!(", of the project `{project}`"),
+            (None, None) => String::new(),
+        };
+        format!("the container `{}`{from}", self.name)
+    }
+}
+
+/// A port of the server that is a container's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// The address; none for all.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// The number on the server.
+    pub number: u16,
+    /// `tcp`, `udp`, `sctp`.
+    pub protocol: String,
+}
+
+impl Port {
+    /// Says whether two cannot be had at once.
+    #[must_use]
+    pub fn clashes(&self, other: &Self) -> bool {
+        let any = |a: &Option<String>| {
+            a.as_deref()
+                .is_none_or(|a| matches!(a, "" | "0.0.0.0" | "::"))
+        };
+        let meet = any(&self.address) || any(&other.address) || self.address == other.address;
+        self.number == other.number && self.protocol == other.protocol && meet
+    }
 }
 
 /// What a container does.
@@ -468,6 +527,9 @@ pub trait Host: Sized {
     async fn is_back(&self) -> bool {
         false
     }
+    /// Waits until no more containers of a project come: Compose goes on after it has failed, and so
+    /// does the engine with what it was asked for. A server that does nothing by itself is quiet.
+    async fn until_quiet(&self, _project: &str) {}
     /// Finds Docker and Compose.
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
@@ -477,12 +539,16 @@ pub trait Host: Sized {
     /// The containers of a project that were made for this site, `compose run` ones aside, sorted by
     /// name.
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
+    /// The containers of the whole server, whoever made them, with what only one can have.
+    async fn occupants(&self) -> Result<Vec<Occupant>>;
     /// Those that carry the project's name and are another directory's.
     async fn strangers(&self, project: &str) -> Result<Vec<Container>>;
     /// The containers of the whole server that may write a directory of it.
     async fn writers(&self) -> Result<Vec<Writer>>;
     /// A project's own networks.
     async fn networks(&self, project: &str) -> Result<Vec<Network>>;
+    /// The names of a project's own volumes.
+    async fn volumes(&self, project: &str) -> Result<Vec<String>>;
     /// The image that a reference or an ID means, if it is there.
     async fn image(&self, reference: &str) -> Result<Option<Image>>;
 
@@ -545,6 +611,8 @@ pub trait Host: Sized {
     async fn remove(&self, containers: &[String], volumes: Volumes) -> Result<()>;
     /// Removes a network that nobody uses any more.
     async fn remove_network(&self, name: &str) -> Result<()>;
+    /// Removes a volume that nobody uses any more.
+    async fn remove_volume(&self, name: &str) -> Result<()>;
     /// Gives a container its name.
     async fn rename(&self, container: &str, name: &str) -> Result<()>;
     /// A container's last lines, oldest first.

@@ -27,8 +27,8 @@ use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Others,
-    Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Occupant,
+    Others, Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
     generation, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
@@ -333,6 +333,12 @@ impl Host for Server {
         docker::is_back().await
     }
 
+    async fn until_quiet(&self, project: &str) {
+        if let Ok(docker) = self.docker().await {
+            docker.until_quiet(project).await;
+        }
+    }
+
     async fn engine(&self) -> Result<Engine> {
         let (docker, compose) = tokio::join!(self.docker(), self.compose());
         let docker = docker?;
@@ -368,6 +374,10 @@ impl Host for Server {
         Ok(self.shared(all?).0)
     }
 
+    async fn occupants(&self) -> Result<Vec<Occupant>> {
+        self.docker().await?.occupants().await
+    }
+
     async fn strangers(&self, project: &str) -> Result<Vec<Container>> {
         let all = self.docker().await?.containers(project).await?;
         Ok(self.shared(all).1)
@@ -386,6 +396,10 @@ impl Host for Server {
 
     async fn networks(&self, project: &str) -> Result<Vec<Network>> {
         fault!(around "networks.look" => self.docker().await?.networks(project).await)
+    }
+
+    async fn volumes(&self, project: &str) -> Result<Vec<String>> {
+        self.docker().await?.volumes(project).await
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>> {
@@ -494,6 +508,10 @@ impl Host for Server {
 
     async fn remove_network(&self, name: &str) -> Result<()> {
         fault!(around "network.remove" => self.docker().await?.remove_network(name).await)
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        self.docker().await?.remove_volume(name).await
     }
 
     async fn rename(&self, container: &str, name: &str) -> Result<()> {

@@ -170,6 +170,9 @@ pub struct Before {
     /// Their IDs.
     #[serde(default)]
     pub network_ids: Vec<String>,
+    /// The names of the project's volumes; older agents noted none of it.
+    #[serde(default)]
+    pub volumes: Option<Vec<String>>,
 }
 
 /// What is to run.

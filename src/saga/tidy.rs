@@ -44,11 +44,11 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if matches!(outcome, Outcome::Refused { .. } | Outcome::Stuck { .. }) {
         return;
     }
-    if *outcome == Outcome::Restored
+    if matches!(outcome, Outcome::Restored | Outcome::Deployed)
         && let Err(failure) = aside::remove(run).await
     {
         run.warn(format!(
-            "what the backup does not have could not be removed: {failure}"
+            "what the release does not have could not be removed: {failure}"
         ));
     }
     if let Err(failure) = Box::pin(retain(run, outcome)).await {

@@ -183,28 +183,16 @@ fn what_was_stopped_by_hand_is_stopped_again() {
 }
 
 #[test]
-fn a_service_that_the_release_drops_is_named_with_the_command_that_removes_it() {
-    let app = App::beacon();
-    let pair = compose::pair(&compose::beacon("latest"), &compose::beacon("v2"));
-    app.furnish(&pair);
-    app.latest("v1");
-    app.deploy().image("").run().ends("deployed", 0);
-    let one = compose::web(&compose::beacon("latest"));
-    let done = app.deploy().ship("compose.yaml", &one).run();
-    done.ends("deployed", 0).says(&[
-        "`app-worker-1` of service `worker` is not in the new release",
-        "docker rm -f app-worker-1",
-    ]);
-    assert_eq!(states(&app, "worker"), ["running"]);
-}
-
-#[test]
-fn a_renamed_service_whose_old_container_holds_the_port_is_named_as_the_cause() {
+fn what_was_made_from_other_files_and_holds_the_port_is_named_as_the_cause() {
     let app = App::running("v1");
-    let renamed = compose::service("lamp", &compose::beacon("latest"), 8000);
-    let renamed = format!("services:\n{renamed}");
-    let done = app.deploy().ship("compose.yaml", &renamed).run();
+    let other = compose::service("lodger", &compose::beacon("latest"), 8001);
+    app.put("other.yaml", &format!("services:\n{other}"));
+    app.by_hand("docker compose -f other.yaml up -d 2>&1");
+    let lodger = app.container("lodger");
+    let pair = compose::pair(&compose::beacon("latest"), &compose::beacon("latest"));
+    let done = app.deploy().ship("compose.yaml", &pair).run();
     done.ends("rolled_back", 1)
-        .says(&["if that holds the port or the name, remove it: `docker rm -f app-web-1`"]);
+        .says(&["if that holds the port or the name, remove it: `docker rm -f app-lodger-1`"]);
     assert_eq!(app.version().as_deref(), Some("v1"));
+    assert_eq!(app.container("lodger"), lodger);
 }

@@ -3,7 +3,7 @@
 //! It looks for words in them and refuses to read YAML: where it cannot be sure it says yes.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::event::Failure;
 use crate::host::compose::env_files;
@@ -66,17 +66,31 @@ fn in_words(names: &[String]) -> String {
     names.join(" and ")
 }
 
+/// All files that may be a site's compose files in a directory, be they there or not.
+#[must_use]
+pub fn may_be(site: &Site, dir: &Path) -> Vec<PathBuf> {
+    let named = site.compose_files.iter().map(|name| dir.join(name));
+    match site.compose_files.as_slice() {
+        [] => defaults().map(|name| dir.join(name)).collect(),
+        _ => named.collect(),
+    }
+}
+
+/// The names that Compose looks for.
+fn defaults() -> impl Iterator<Item = String> {
+    ["compose", "docker-compose"].into_iter().flat_map(|stem| {
+        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
+        ends.map(|end| format!("{stem}{end}"))
+    })
+}
+
 /// The compose files in `dir`, relative to it.
 #[must_use]
 pub fn names(site: &Site, dir: &Path) -> Vec<String> {
     if !site.compose_files.is_empty() {
         return site.compose_files.clone();
     }
-    let found = ["compose", "docker-compose"].iter().flat_map(|stem| {
-        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
-        ends.map(|end| format!("{stem}{end}"))
-    });
-    found.filter(|name| dir.join(name).is_file()).collect()
+    defaults().filter(|name| dir.join(name).is_file()).collect()
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, HostConfig, MountPoint,
+    ContainerSummaryStateEnum, HealthConfig, HealthStatusEnum, HostConfig, MountPoint, PortSummary,
     RestartPolicyNameEnum, Volume,
 };
 use chrono::{DateTime, Utc};
 
 use crate::host::whose::Made;
-use crate::host::{Access, Bind, Container, Health, HealthStatus, State, Writer, volume};
+use crate::host::{
+    Access, Bind, Container, Health, HealthStatus, Occupant, Port, State, Writer, volume,
+};
 
 /// The label of the project.
 pub const PROJECT: &str = "com.docker.compose.project";
@@ -143,6 +145,33 @@ pub fn read_writer(listed: ContainerSummary, behind: &Behind) -> Writer {
             Some(State::RUNNING | State::RESTARTING | State::PAUSED)
         ),
         writes: mounts.filter_map(|m| written(m, behind)).collect(),
+    }
+}
+
+/// A container as the engine lists it, with what no other can have.
+#[must_use]
+pub fn read_occupant(listed: ContainerSummary) -> Occupant {
+    let labels = listed.labels.unwrap_or_default();
+    let label = |name: &str| labels.get(name).map_or("", String::as_str);
+    let names = listed.names.unwrap_or_default();
+    let name = names.first().map(|n| n.trim_start_matches('/').to_owned());
+    let ports = listed.ports.into_iter().flatten();
+    let port = |port: PortSummary| {
+        Some(Port {
+            address: port.ip,
+            number: port.public_port?,
+            protocol: port.typ.map_or("tcp".into(), |typ| typ.to_string()),
+        })
+    };
+    Occupant {
+        id: listed.id.unwrap_or_default(),
+        name: name.unwrap_or_default(),
+        project: labels.get(PROJECT).cloned(),
+        made: Made {
+            dir: read_dir(label(DIR)),
+            files: read_files(label(FILES)),
+        },
+        ports: ports.filter_map(port).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::life::{self, Phase};
 use super::scenes::Scene;
-use super::world::{Case, KEEPER, World, is_data};
+use super::world::{Case, KEEPER, Owner, World, is_data};
 use crate::host::State;
 use crate::saga::lock;
 
@@ -78,7 +78,7 @@ pub fn file_change(world: &mut World, scene: &Scene, path: &str, phase: Phase) {
         world.never(format!("`{path}` is what containers write, and is touched"));
     }
     let is_new = |c: &&Case| c.state == State::Running && c.made >= scene.old.made;
-    let running = world.containers.iter().find(is_new).map(|c| c.name.clone());
+    let running = world.own().find(is_new).map(|c| c.name.clone());
     if let (Phase::Undo, Some(name)) = (phase, running) {
         world.mixture(format!(
             "`{path}` is put back under the new `{name}`, which runs"
@@ -86,9 +86,21 @@ pub fn file_change(world: &mut World, scene: &Scene, path: &str, phase: Phase) {
     }
 }
 
+/// A container is about to be started, stopped, renamed or removed: it must be the application's.
+pub fn touch(world: &mut World, made: usize, what: &str) {
+    let hit = world.containers.iter().find(|c| c.made == made);
+    if let Some(name) = hit
+        .filter(|c| c.owner != Owner::Ours)
+        .map(|c| c.name.clone())
+    {
+        world.never(format!("{what} of `{name}`, which is somebody else's"));
+    }
+}
+
 /// A container is about to start.
 pub fn start(world: &mut World, scene: &Scene, made: usize) {
     release_change(world, scene, "a start");
+    touch(world, made, "a start");
     let Some(c) = world.containers.iter().find(|c| c.made == made) else {
         return;
     };

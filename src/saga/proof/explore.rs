@@ -70,18 +70,19 @@ pub fn journal_of(scene: &Scene) -> String {
 /// Lets the scene's run begin.
 async fn beginning(scene: &Scene) -> Result<Vec<Outcome>> {
     let dir = RunDir::of(&state_dir(), &scene.plan.id);
-    let run = run::begin(scene.plan.clone(), scene.private(), &Fake, &dir);
+    let host = Fake::default();
+    let run = run::begin(scene.plan.clone(), scene.private(), &host, &dir);
     run.await.map(|outcome| vec![outcome])
 }
 
 /// Lets the next contact settle what an earlier life left.
 async fn settling(scene: &Scene) -> Result<Vec<Outcome>> {
-    settle::all(&Fake, &state_dir(), &scene.plan.site).await
+    settle::all(&Fake::default(), &state_dir(), &scene.plan.site).await
 }
 
 /// Lets a person have the way back tried again.
 async fn by_hand(scene: &Scene) -> Result<Vec<Outcome>> {
-    again::by_hand(&Fake, &state_dir(), &scene.plan.site).await
+    again::by_hand(&Fake::default(), &state_dir(), &scene.plan.site).await
 }
 
 /// One life: the first one begins the run, a later one settles it.
@@ -118,7 +119,8 @@ pub fn second(scene: &Rc<Scene>, from: &Trail) -> Trail {
     plan.id = "20251018_000000-decade".into();
     plan.lock_timeout = 0;
     let dir = RunDir::of(&state_dir(), &plan.id);
-    let run = run::begin(plan, Private::default(), &Fake, &dir);
+    let host = Fake::default();
+    let run = run::begin(plan, Private::default(), &host, &dir);
     let ended = RUNTIME.with(|runtime| runtime.block_on(run));
     Trail {
         state: life::end().state,

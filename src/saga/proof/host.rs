@@ -7,13 +7,14 @@ mod call;
 mod engine;
 mod files;
 mod images;
+mod names;
 mod shown;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::life;
-use super::world::COMPOSE;
+use super::world::{COMPOSE, Owner};
 use crate::archive::catalogue::{Latest, Listed};
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
@@ -22,21 +23,23 @@ use crate::host::compose::Version;
 use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Others,
-    Recreate, Restored, Result, Telling, Volumes, Writer,
+    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Occupant,
+    Others, Recreate, Restored, Result, Telling, Volumes, Writer,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
 use call::{act, by_path, lead_here, scene, see};
+use names::Names;
 
-/// The server of this thread's life.
-pub struct Fake;
+/// The server of this thread's life, for compose files in which services may have other names.
+#[derive(Default)]
+pub struct Fake(Names);
 
 impl Host for Fake {
-    fn at(&self, _: &Site) -> Self {
-        Self
+    fn at(&self, site: &Site) -> Self {
+        Self(names::of(site))
     }
 
     fn stand_on(&self, _: &Home) {
@@ -183,20 +186,27 @@ impl Host for Fake {
     }
 
     async fn containers(&self, _: &str) -> Result<Vec<Container>> {
-        see("containers", |w| {
-            w.containers.iter().map(shown::container).collect()
+        see("containers", |w| w.own().map(shown::container).collect())
+    }
+
+    async fn occupants(&self) -> Result<Vec<Occupant>> {
+        see("occupants", |w| {
+            w.containers.iter().map(shown::occupant).collect()
         })
     }
 
     async fn strangers(&self, _: &str) -> Result<Vec<Container>> {
-        see("strangers", |_| Vec::new())
+        see("strangers", |w| {
+            let all = w.containers.iter();
+            let theirs = all.filter(|c| c.owner == Owner::SameProject);
+            theirs.map(shown::container).collect()
+        })
     }
 
     async fn writers(&self) -> Result<Vec<Writer>> {
         let dir = scene().plan.site.deploy_dir.clone();
         see("writers", |w| {
-            let all = w.containers.iter();
-            all.map(|c| shown::writer(c, &dir)).collect()
+            w.own().map(|c| shown::writer(c, &dir)).collect()
         })
     }
 
@@ -208,6 +218,10 @@ impl Host for Fake {
             };
             w.networks.iter().map(network).collect()
         })
+    }
+
+    async fn volumes(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>> {
@@ -244,11 +258,11 @@ impl Host for Fake {
         _: Others,
         _: Lines<'_>,
     ) -> Result<()> {
-        by_path(|| engine::up(services, recreate))
+        by_path(|| engine::up(services, recreate, &self.0))
     }
 
     async fn create(&self, _: &str, making: &Making, _: Lines<'_>) -> Result<()> {
-        by_path(|| engine::create(making))
+        by_path(|| engine::create(making, &self.0))
     }
 
     async fn start(&self, containers: &[String]) -> Result<()> {
@@ -279,6 +293,10 @@ impl Host for Fake {
         engine::remove_network(name)
     }
 
+    async fn remove_volume(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     async fn rename(&self, container: &str, name: &str) -> Result<()> {
         engine::rename(container, name)
     }
@@ -299,7 +317,15 @@ impl Host for Fake {
         _: &[(String, Login)],
         _: Lines<'_>,
     ) -> Result<()> {
-        by_path(|| act("hook", Vec::new()))
+        let stranger = scene().stranger.clone();
+        let comes = stranger.map(|service| {
+            call::effect(move |w| {
+                if w.containers.iter().all(|c| c.owner == Owner::Ours) {
+                    w.settle(Owner::SameProject, &service, "theirs");
+                }
+            })
+        });
+        by_path(|| act("hook", comes.into_iter().collect()))
     }
 
     async fn http(&self, _: &str, _: &Expect) -> Result<String> {

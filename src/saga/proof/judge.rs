@@ -132,7 +132,7 @@ fn is_new(scene: &Scene, world: &World, trail: &Trail) -> Result<(), String> {
     }
     let world = &world;
     same("the containers", &outside(&scene.new), &outside(world))?;
-    let idle = world.containers.iter().find(|c| c.state != State::Running);
+    let idle = world.own().find(|c| c.state != State::Running);
     if let Some(idle) = idle {
         return Err(format!("`{}` was deployed and does not run", idle.name));
     }
@@ -180,7 +180,8 @@ fn is_old(scene: &Scene, world: &World, how: Exactly, trail: &Trail) -> Result<(
             has_kept_backups(scene, world, trail)?;
         }
         Exactly::Untouched => {
-            same("the containers", &old.containers, &world.containers)?;
+            let own = |w: &World| w.own().cloned().collect::<Vec<_>>();
+            same("the containers", &own(old), &own(world))?;
             same("the backups", &old.backups, &world.backups)?;
             same("the keeping references", &keepers(old), &keepers(world))?;
         }
@@ -256,7 +257,7 @@ fn has_kept_backups(scene: &Scene, world: &World, trail: &Trail) -> Result<(), S
 
 /// Where a rollback had somewhere to go from what runs now, it still has.
 fn has_a_way_back(scene: &Scene, world: &World) -> Result<(), String> {
-    let runs: BTreeSet<&String> = world.containers.iter().map(|c| &c.image_id).collect();
+    let runs: BTreeSet<&String> = world.own().map(|c| &c.image_id).collect();
     let leads_elsewhere = |backup: &Backup| {
         let described = backup.description.as_ref();
         described.is_some_and(|d| {
@@ -283,12 +284,13 @@ fn used_by_backups(world: &World) -> BTreeSet<String> {
 
 /// What is seen of containers, whichever they are.
 fn outside(world: &World) -> Vec<String> {
-    let seen = world.containers.iter().map(|c| {
+    let seen = world.own().map(|c| {
+        // Where its name is another's by now, it serves under the next best.
+        let name = c.name.trim_end_matches("-kept");
         let (line, id) = (&c.service.line, &c.image_id);
         let is_there = |made: usize| world.containers.iter().any(|c| c.made == made);
         format!(
-            "{}: {line} of {id}, {:?}, mounts {:?}, joined {:?}",
-            c.name,
+            "{name}: {line} of {id}, {:?}, mounts {:?}, joined {:?}",
             c.state,
             c.mounted,
             c.joined.map(is_there)
@@ -298,7 +300,7 @@ fn outside(world: &World) -> Vec<String> {
 }
 
 fn volumes(world: &World) -> Vec<usize> {
-    world.containers.iter().map(|c| c.volume).collect()
+    world.own().map(|c| c.volume).collect()
 }
 
 /// A world in which what was made again as its files say counts as what had drifted from them.

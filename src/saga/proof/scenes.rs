@@ -8,12 +8,19 @@ use std::rc::Rc;
 
 use super::explore;
 use super::life::State;
-use super::world::{Backup, COMPOSE, CONF, Case, DATA, Files, Img, NETWORK, World, compose};
+use super::world::{
+    Backup, COMPOSE, CONF, Case, DATA, Files, Img, NETWORK, Owner, Service, World, compose,
+};
 use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
 use crate::secret::Secret;
 
 /// The names of all scenes.
-pub const ALL: [&str; 19] = [
+pub const ALL: [&str; 24] = [
+    "name-taken-bad",
+    "name-lost-bad",
+    "stranger-bad",
+    "fewer-services",
+    "fewer-services-bad",
     "rollback-retention",
     "rollback-fewer",
     "restarting-bad",
@@ -48,6 +55,10 @@ pub struct Scene {
     pub spent: Vec<&'static str>,
     /// What the registry has: its digest and the image's ID.
     pub registry: BTreeMap<String, (String, String)>,
+    /// A service of somebody else's, whose container takes a name once Compose gives that free.
+    pub intruder: Option<Service>,
+    /// One of another directory with the same project, which comes with the hook before the switch.
+    pub stranger: Option<Service>,
 }
 
 impl Scene {
@@ -111,6 +122,25 @@ impl Scene {
                 let with = |web: &str| format!("web acme/web:{web} conf\nworker acme/job:1\n");
                 stopped(deploy(name, dir, &with("1"), &with("bad")))
             }
+            "name-taken-bad" => {
+                let named = "web acme/web:2 conf data name:taken\n";
+                name_taken(with_hooks(deploy(name, dir, &one("1"), named)))
+            }
+            "name-lost-bad" => {
+                let mut scene = deploy(name, dir, &one("1"), &one("2"));
+                scene.plan.site.compose_files = vec![COMPOSE.into()];
+                scene.intruder = compose("web acme/other:1").pop();
+                scene
+            }
+            "stranger-bad" => {
+                let mut scene = with_hooks(deploy(name, dir, &one("1"), &one("2")));
+                scene.stranger = compose("web acme/other:1").pop();
+                scene
+            }
+            "fewer-services" => deploy(name, dir, &two("acme/web:1", "acme/job:1"), &one("2")),
+            "fewer-services-bad" => {
+                deploy(name, dir, &two("acme/web:1", "acme/job:1"), &one("bad"))
+            }
             "retention" => retention(name, dir),
             "rollback" => rollback(name, dir, &one("1"), &one("2")),
             "rollback-fewer" => rollback(name, dir, &one("1"), &two("acme/web:2", "acme/job:1")),
@@ -145,16 +175,15 @@ impl Scene {
             new.images.retain(|i| i.id != *spent);
         }
         new.networks.insert(NETWORK.into());
-        if self.is_rollback() {
-            let services = compose(&new.files[COMPOSE]);
-            let is_there = |c: &Case| services.iter().any(|s| s.name == c.service.name);
-            new.containers.retain(is_there);
-        }
+        let services = compose(&new.files[COMPOSE]);
+        let is_there = |c: &Case| services.iter().any(|s| s.name == c.service.name);
+        new.containers
+            .retain(|c| c.owner != Owner::Ours || is_there(c));
         for service in compose(&new.files[COMPOSE]) {
             let (digest, id) = self.registry[&service.image].clone();
             new.fetch(&id, &digest);
             new.tag(&id, &service.image);
-            let name = Case::proper_name(&service.name);
+            let name = service.called();
             let right = |c: &Case| c.name == name && c.service == service && c.image_id == id;
             if !new.containers.iter().any(right) {
                 new.containers.retain(|c| c.name != name);
@@ -258,6 +287,8 @@ fn deploy(name: &'static str, dir: &Path, old: &str, new: &str) -> Scene {
         shipped,
         spent: Vec::new(),
         registry: registry([old, new]),
+        intruder: None,
+        stranger: None,
     }
 }
 
@@ -267,6 +298,13 @@ fn with_hooks(mut scene: Scene) -> Scene {
         pre_deploy: true,
         post_deploy: true,
     };
+    scene
+}
+
+/// Somebody else's container has the name that the new release wants.
+fn name_taken(mut scene: Scene) -> Scene {
+    let lodger = compose("lodger acme/other:1").pop().expect("a service");
+    scene.old.settle(Owner::Nobody, &lodger, "taken");
     scene
 }
 
@@ -374,6 +412,8 @@ fn taken_back(mut earlier: Scene) -> Scene {
         shipped: Files::new(),
         spent: Vec::new(),
         registry,
+        intruder: None,
+        stranger: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A server in memory: files, containers, images, backups and networks, and how each can change.
 //!
-//! A compose file here is a line a service: `name image [conf] [data] [with:name]`. The line is its
-//! hash, with the container that it shares a network with, which Compose notes there too.
+//! A compose file here is a line a service: `name image [conf] [data] [with:name] [name:taken]`. The
+//! line is its hash, with the container that it shares a network with, which Compose notes there too.
 //! It refuses to know who changes it, and whether that is wise.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,18 @@ pub struct Case {
     pub joined: Option<usize>,
     /// Its anonymous volume: the container that it was made with, or for.
     pub volume: usize,
+    pub owner: Owner,
+}
+
+/// Whose a container is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The application's.
+    Ours,
+    /// Another directory's, which Compose takes for the application's by the project's name.
+    SameProject,
+    /// Somebody's who only has a name.
+    Nobody,
 }
 
 /// An image and what means it.
@@ -86,6 +98,16 @@ pub struct Service {
     pub writes_data: bool,
     /// The service whose container's network it shares.
     pub joins: Option<String>,
+    /// The name that its container is to have, whatever the project's.
+    pub container_name: Option<String>,
+}
+
+impl Service {
+    /// What its container is called.
+    pub fn called(&self) -> String {
+        let proper = || Case::proper_name(&self.name);
+        self.container_name.clone().unwrap_or_else(proper)
+    }
 }
 
 /// Reads a compose file.
@@ -97,6 +119,7 @@ fn service(line: &str) -> Option<Service> {
     let mut words = line.split(' ');
     let (name, image) = (words.next()?, words.next()?);
     let more: Vec<&str> = words.collect();
+    let mut named = more.iter().filter_map(|word| word.strip_prefix("name:"));
     let mut with = more.iter().filter_map(|word| word.strip_prefix("with:"));
     Some(Service {
         name: name.into(),
@@ -105,6 +128,7 @@ fn service(line: &str) -> Option<Service> {
         mounts_conf: more.contains(&"conf"),
         writes_data: more.contains(&"data"),
         joins: with.next().map(ToOwned::to_owned),
+        container_name: named.next().map(ToOwned::to_owned),
     })
 }
 
@@ -116,7 +140,7 @@ impl World {
         for c in &self.containers {
             let state = format!("{:?} {}", c.state, c.exit_code);
             (c.made, &c.name, &c.service, &c.image_id, state).hash(&mut hasher);
-            (&c.mounted, c.joined, c.volume).hash(&mut hasher);
+            (&c.mounted, c.joined, c.volume, c.owner).hash(&mut hasher);
         }
         for image in &self.images {
             (&image.id, &image.tags, &image.digests).hash(&mut hasher);
@@ -216,7 +240,7 @@ impl World {
     /// The container that one of a service made now would share a network with.
     pub fn to_join(&self, service: &Service) -> Option<usize> {
         let name = Case::proper_name(service.joins.as_ref()?);
-        let found = self.containers.iter().find(|c| c.name == name);
+        let found = self.own().find(|c| c.name == name);
         found.map(|c| c.made)
     }
 
@@ -236,9 +260,27 @@ impl World {
             mounted: None,
             joined,
             volume: made,
+            owner: Owner::Ours,
         });
         self.containers.sort_by(|a, b| a.name.cmp(&b.name));
         made
+    }
+
+    /// The application's own containers.
+    pub fn own(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.containers.iter().filter(|c| c.owner == Owner::Ours)
+    }
+
+    /// Somebody else makes a container that runs.
+    pub fn settle(&mut self, owner: Owner, service: &Service, name: &str) {
+        let made = self.make(service, name.to_owned());
+        let hit = self.containers.iter_mut().find(|c| c.made == made);
+        if let Some(container) = hit {
+            container.owner = owner;
+            container.image_id = "sha256:foreign".into();
+            container.joined = None;
+            container.state = State::Running;
+        }
     }
 
     /// Gives a container the anonymous volume of the one that it replaces.

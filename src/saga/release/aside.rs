@@ -1,12 +1,13 @@
-//! Sets containers aside that a backup does not have, and puts them back or removes them.
+//! Sets containers aside that the release does not have, and puts them back or removes them.
 //!
-//! A rollback stops them and takes their names from them, for the release may want the names. They
-//! are removed once it is final: until then they may have to come back, with what is in their
-//! anonymous volumes. The file refuses to know whether it is final.
+//! They are stopped, and their names are taken from them, for the release may want the names and the
+//! ports. They are removed once it is final: until then they may have to come back, with what is in
+//! their anonymous volumes. The file refuses to know whether it is final.
 
 use crate::archive::Release;
 use crate::host::{Container, Host, Result, Volumes};
 use crate::saga::facts::Before;
+use crate::saga::release::names;
 use crate::saga::steps::Run;
 
 /// Stops and renames the containers of services that the release does not have.
@@ -14,6 +15,11 @@ pub async fn set<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let known = |c: &Container| release.services.iter().any(|s| s.service == c.service);
     let mut others = run.host.containers(&release.project).await?;
     others.retain(|c| !known(c));
+    these(run, &others).await
+}
+
+/// Stops and renames containers.
+pub async fn these<H: Host>(run: &Run<'_, H>, others: &[Container]) -> Result<()> {
     let ids: Vec<String> = others.iter().map(|c| c.id.clone()).collect();
     run.host.stop(&ids).await?;
     for other in others.iter().filter(|c| !is_aside(run, c)) {
@@ -26,10 +32,11 @@ pub async fn set<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
 /// Gives the containers that were there before this run their names again.
 pub async fn put_back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let containers = run.host.containers(&before.release.project).await?;
+    let mut failed = Ok(());
     for (aside, name) in named_otherwise(run, before, &containers) {
-        run.host.rename(&aside.id, name).await?;
+        failed = failed.and(names::give(run, aside, name).await.map(|_| ()));
     }
-    Ok(())
+    failed
 }
 
 /// The same as far as it goes: a name may be taken until what runs is replaced. The services whose

@@ -61,14 +61,9 @@ async fn compare<H: Host>(
 ) -> Result<Compared> {
     let containers = host.containers(&release.project).await?;
     let containers = run.since_before(containers)?;
-    if let Some(leftover) = containers
-        .iter()
-        .find(|c| leftovers::proper_name(&c.name).is_some())
-    {
-        return Ok(Compared::Differs(format!(
-            "`{}` is left over",
-            leftover.name
-        )));
+    let before = run.before()?.containers;
+    if let Some(leftover) = left_over(release, &containers, &before) {
+        return Ok(Compared::Differs(format!("`{leftover}` is left over")));
     }
     let now = record::running(host, &containers).await?;
     for was in &release.services {
@@ -97,6 +92,22 @@ async fn compare<H: Host>(
             waiting_for(release, &containers).map_or(Compared::Same, Compared::NotYet)
         }
     })
+}
+
+/// Something of an interrupted `up`, or of a service that the release does not have. What was there
+/// before the run is neither, whatever it is called by now: its name may be another's.
+fn left_over<'c>(
+    release: &Release,
+    containers: &'c [Container],
+    before: &[Container],
+) -> Option<&'c str> {
+    let was_there = |c: &Container| before.iter().any(|b| b.id == c.id);
+    let is_known = |c: &Container| release.services.iter().any(|s| s.service == c.service);
+    let is_odd = |c: &&Container| {
+        let half_made = leftovers::proper_name(&c.name).is_some();
+        !was_there(c) && (half_made || !is_known(c))
+    };
+    containers.iter().find(is_odd).map(|c| c.name.as_str())
 }
 
 fn difference(was: &Running, is: &Running) -> Option<String> {

@@ -2,36 +2,69 @@
 //!
 //! Such a name blocks the next `up`. The file refuses to know which release they belong to.
 
-use crate::host::{Host, Result, State, Volumes};
+use crate::host::{Container, Host, Result, State, Volumes};
+use crate::saga::release::names;
 use crate::saga::steps::Run;
 
-/// Gives containers that an interrupted `up` left as `<12 hex>_name` their place again.
+/// Gives containers that an interrupted `up` left as `<12 hex>_name` their place again. One whose
+/// name somebody else holds stays what it is: Compose replaces it under the name of its service.
 pub async fn mend<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
     let containers = run.host.containers(project).await?;
+    let mut failed = Ok(());
     for leftover in &containers {
-        let Some(proper) = proper_name(&leftover.name) else {
-            continue;
-        };
-        let other = containers.iter().find(|c| c.name == proper);
-        match other {
-            Some(other) if leftover.state == State::Running && other.state != State::Running => {
-                let other = std::slice::from_ref(&other.id);
-                run.host.remove(other, Volumes::Go).await?;
-                run.host.rename(&leftover.id, proper).await?;
-            }
-            Some(_) => {
-                let leftover = std::slice::from_ref(&leftover.id);
-                run.host.stop(leftover).await?;
-                run.host.remove(leftover, Volumes::Go).await?;
-            }
-            None => run.host.rename(&leftover.id, proper).await?,
+        if let Some(proper) = proper_name(&leftover.name) {
+            let mended = mend_one(run, &containers, leftover, proper).await;
+            failed = failed.and(mended);
         }
-        run.say(format!(
-            "mended `{}`, left by an interrupted `up`",
-            leftover.name
-        ));
     }
+    failed
+}
+
+async fn mend_one<H: Host>(
+    run: &Run<'_, H>,
+    containers: &[Container],
+    leftover: &Container,
+    proper: &str,
+) -> Result<()> {
+    let own = std::slice::from_ref(&leftover.id);
+    match containers.iter().find(|c| c.name == proper) {
+        Some(other) if leftover.state == State::Running && other.state != State::Running => {
+            let other = std::slice::from_ref(&other.id);
+            run.host.remove(other, Volumes::Go).await?;
+            run.host.rename(&leftover.id, proper).await?;
+        }
+        Some(_) => {
+            run.host.stop(own).await?;
+            run.host.remove(own, Volumes::Go).await?;
+        }
+        None => {
+            if !names::give(run, leftover, proper).await? {
+                return remove_spare(run, containers, leftover).await;
+            }
+        }
+    }
+    run.say(format!(
+        "mended `{}`, left by an interrupted `up`",
+        leftover.name
+    ));
     Ok(())
+}
+
+/// One that this run made and whose service has a whole one besides is of no use.
+async fn remove_spare<H: Host>(
+    run: &Run<'_, H>,
+    containers: &[Container],
+    leftover: &Container,
+) -> Result<()> {
+    let before = run.before().unwrap_or_default().containers;
+    let is_whole = |c: &Container| c.service == leftover.service && proper_name(&c.name).is_none();
+    let was_there = before.iter().any(|b| b.id == leftover.id);
+    if was_there || !containers.iter().any(is_whole) {
+        return Ok(());
+    }
+    let own = std::slice::from_ref(&leftover.id);
+    run.host.stop(own).await?;
+    run.host.remove(own, Volumes::Go).await
 }
 
 /// The name behind `<12 hex>_name`.

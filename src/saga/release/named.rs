@@ -17,15 +17,18 @@ use crate::saga::facts::{RunDir, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 
-/// A compose file that names images and nothing else.
+/// A compose file that names images, and containers whose own name is another's by now.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Names {
     services: BTreeMap<String, Named>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Named {
-    image: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_name: Option<String>,
 }
 
 /// What the files in place say, and the same server with a file that names what ran, where those name
@@ -35,10 +38,11 @@ pub async fn files<H: Host>(
     host: &H,
     theirs: &Site,
     release: &Release,
+    lost: &BTreeMap<String, String>,
 ) -> (Config, Option<H>) {
     let dir = &run.plan.site.deploy_dir;
     let read = host.config(dir).await;
-    let named = match site(run.dir, theirs, release, read.as_ref().ok()) {
+    let named = match site(run.dir, theirs, release, read.as_ref().ok(), lost) {
         Ok(None) => return (read.unwrap_or_default(), None),
         Ok(Some(site)) => {
             let host = run.host.at(&site);
@@ -61,8 +65,13 @@ fn site(
     site: &Site,
     release: &Release,
     files: Option<&Config>,
+    lost: &BTreeMap<String, String>,
 ) -> Result<Option<Site>> {
-    let names = names(release, files);
+    let mut names = names(release, files);
+    for (service, name) in lost {
+        let of_it = names.services.entry(service.clone()).or_default();
+        of_it.container_name = Some(name.clone());
+    }
     if names.services.is_empty() || site.compose_files.is_empty() {
         dir.forget(name::IMAGES);
         return Ok(None);
@@ -92,8 +101,12 @@ fn names(release: &Release, files: Option<&Config>) -> Names {
     let others = files.map(|files| alike(release, files, &odd));
     let all = own.chain(others.into_iter().flatten());
     let named = all.map(|(service, image)| {
-        let image = image.clone();
-        (service, Named { image })
+        let image = Some(image.clone());
+        let named = Named {
+            image,
+            ..Named::default()
+        };
+        (service, named)
     });
     Names {
         services: named.collect(),
@@ -210,7 +223,10 @@ mod tests {
             release(&[("web", "acme/app:1.2")]),
             config(&[("web", Some("acme/app:latest"))]),
         );
-        let named = site(&dir, &own, &ran, Some(&files)).unwrap().unwrap();
+        let none = BTreeMap::new();
+        let named = site(&dir, &own, &ran, Some(&files), &none)
+            .unwrap()
+            .unwrap();
         let [theirs, ours] = &named.compose_files[..] else {
             panic!("{:?}", named.compose_files);
         };
@@ -218,7 +234,14 @@ mod tests {
         assert!(ours.is_file());
         assert!(is_ours(ours) && !is_ours(Path::new(theirs)));
         let same = config(&[("web", Some("acme/app:1.2"))]);
-        assert_eq!(site(&dir, &own, &ran, Some(&same)).unwrap(), None);
+        assert_eq!(site(&dir, &own, &ran, Some(&same), &none).unwrap(), None);
         assert!(!ours.exists(), "nobody is told of it any more");
+        let lost = BTreeMap::from([("web".to_owned(), "mcp-web-1-kept".to_owned())]);
+        site(&dir, &own, &ran, Some(&same), &lost).unwrap().unwrap();
+        let text = std::fs::read_to_string(ours).unwrap();
+        assert_eq!(
+            text,
+            r#"{"services":{"web":{"container_name":"mcp-web-1-kept"}}}"#
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The project's networks before and after a run: whether they are the same, and those to remove.
+//! The project's networks and volumes before and after a run: whether they are the same, and those
+//! to remove.
 //!
 //! From 2.31 on, Compose makes a network anew whose definition differs, and nothing on a container
 //! tells. The file refuses to know how containers come into networks.
@@ -26,11 +27,32 @@ pub async fn stand<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     }
 }
 
-/// Removes the networks that were not there before.
+/// Removes the networks and the volumes that were not there before. Where another directory has the
+/// project as well, they may be its own, and stay.
 pub async fn remove_new<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let project = &before.release.project;
+    if !run.host.strangers(project).await?.is_empty() {
+        return Ok(());
+    }
+    remove_new_volumes(run, before).await?;
     for network in run.host.networks(&before.release.project).await? {
         if !before.networks.contains(&network.name)
             && let Err(failure) = run.host.remove_network(&network.name).await
+        {
+            run.warn(failure.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What was in them was written by containers that this run made.
+async fn remove_new_volumes<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let Some(had) = &before.volumes else {
+        return Ok(());
+    };
+    for volume in run.host.volumes(&before.release.project).await? {
+        if !had.contains(&volume)
+            && let Err(failure) = run.host.remove_volume(&volume).await
         {
             run.warn(failure.to_string());
         }

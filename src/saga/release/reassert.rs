@@ -11,6 +11,7 @@ use crate::plan::Site;
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
+use crate::saga::release::names::{self, Lost};
 use crate::saga::release::{
     aside, joined, leftovers, mounts, named, networks, others, pathless, record, strangers,
 };
@@ -19,6 +20,9 @@ use crate::saga::steps::Run;
 
 /// Puts back what ran before this run, exactly, and verifies it. Where the path leads elsewhere,
 /// Compose is not to be asked, and only what the engine can do alone is done.
+///
+/// What ran serves first: whatever fails on the way to that, and is in nobody's way, is tried again
+/// or told behind it, and the first failure counts in the end.
 pub async fn back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     run_again(run, before, run.host.confirm().await).await?;
     let done = whole_way_back(run, before).await;
@@ -38,28 +42,87 @@ async fn run_again<H: Host>(run: &Run<'_, H>, before: &Before, done: Result<()>)
 async fn whole_way_back<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
     let release = &before.release;
     let host = run.host.at(&site_of(run, release));
-    remove_others(run, release).await?;
-    remove_surplus(run, before).await?;
+    let mut first = First::default();
+    // What cannot be removed now is tried once more when what ran serves again.
+    let _ = remove_others(run, release).await;
+    first.hear(remove_surplus(run, before).await);
+    // Compose would make a second one for each that it does not know to be aside.
     let still_aside = aside::try_to_put_back(run, before).await?;
-    let way = if networks::have_changed(run, before).await? {
-        stop_all(run, release).await?;
-        Way::BackAnew
-    } else {
-        Way::Back
-    };
-    let drifted = bring_up(run, &host, release, way, &still_aside).await?;
-    aside::put_back(run, before).await?;
+    let mut way = Way::Back;
+    if first.hear(networks::have_changed(run, before).await) == Some(true) {
+        first.hear(stop_all(run, release).await);
+        way = Way::BackAnew;
+    }
+    let brought = bring_up(run, &host, release, way, &still_aside).await;
+    let drifted = first.hear(brought).unwrap_or_default();
+    first.unless_astray()?;
+    first.hear(tidy(run, before).await);
+    first.end()?;
+    same_again(run, &host, release, Exactness::Configuration(&drifted)).await
+}
+
+/// What is left to do when what ran serves again.
+async fn tidy<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<()> {
+    let release = &before.release;
+    let mut first = First::default();
+    first.hear(remove_others(run, release).await);
+    first.hear(aside::put_back(run, before).await);
+    first.hear(give_meanings(run, release).await);
+    first.hear(networks::remove_new(run, before).await);
+    first.hear(networks::stand(run, before).await);
+    first.hear(stop_what_idled(run, before).await);
+    let absent = run.parts().unwrap_or_default().absent;
+    first.hear(run.host.remove_empty(&absent).await);
+    first.end()
+}
+
+/// Lets references mean what they meant, those aside that somebody else has moved since.
+async fn give_meanings<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
     let moved = since::moved(run)?;
     let is_ours = |r: &&Reference| moved.iter().all(|m| m.reference != r.reference);
-    mean(run, release.references.iter().filter(is_ours)).await?;
-    unmean(run, release.references.iter().filter(is_ours)).await?;
-    since::leave_moved(run).await?;
-    networks::remove_new(run, before).await?;
-    networks::stand(run, before).await?;
-    stop_what_idled(run, before).await?;
-    let absent = run.parts().unwrap_or_default().absent;
-    run.host.remove_empty(&absent).await?;
-    same_again(run, &host, release, Exactness::Configuration(&drifted)).await
+    let mut first = First::default();
+    first.hear(mean(run, release.references.iter().filter(is_ours)).await);
+    first.hear(unmean(run, release.references.iter().filter(is_ours)).await);
+    first.hear(since::leave_moved(run).await);
+    first.end()
+}
+
+/// The first failure of several things, none of which keeps the next from being done.
+#[derive(Debug, Default)]
+struct First(Option<Failure>);
+
+impl First {
+    /// Takes in how one of them went; what it came to, where it went well.
+    fn hear<T>(&mut self, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(failure) => {
+                let is_news = failure.is_astray() && !self.is_astray();
+                if self.0.is_none() || is_news {
+                    self.0 = Some(failure);
+                }
+                None
+            }
+        }
+    }
+
+    fn so_far(&self) -> Result<()> {
+        self.0.clone().map_or(Ok(()), Err)
+    }
+
+    /// Ends it where the path leads elsewhere by now: a person does the rest.
+    fn unless_astray(&self) -> Result<()> {
+        let astray = self.0.clone().filter(Failure::is_astray);
+        astray.map_or(Ok(()), Err)
+    }
+
+    fn is_astray(&self) -> bool {
+        self.0.as_ref().is_some_and(Failure::is_astray)
+    }
+
+    fn end(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
 }
 
 /// Brings a backup's release up in place of what runs, and verifies its images.
@@ -164,36 +227,94 @@ async fn bring_up<H: Host>(
     way: Way,
     but: &[String],
 ) -> Result<Vec<Drifted>> {
-    leftovers::mend(run, &release.project).await?;
-    let site = site_of(run, release);
-    let (config, named) = named::files(run, host, &site, release).await;
-    let host = named.as_ref().unwrap_or(host);
-    let (mut failed, mut drifted) = (Ok(()), Vec::new());
+    let (mut first, mut drifted) = (First::default(), Vec::new());
+    first.hear(leftovers::mend(run, &release.project).await);
+    let mut by = By::of(run, host, release, way).await;
     for mut layer in layers(&release.services) {
         layer.retain(|s| !but.contains(&s.service));
         let (there, missing) = with_image(run, layer).await;
-        failed = failed.and(missing);
-        let made = make_layer(run, host, &release.project, &there, way).await;
-        if made.is_err() && there.len() > 1 {
+        first.hear(missing);
+        let mut made = make_layer(run, by.host(), &release.project, &there, way).await;
+        if made.is_err() && way != Way::Forth {
             // What is half made has the volumes already.
             let _ = leftovers::mend(run, &release.project).await;
-            for one in &there {
-                let _ = make_layer(run, host, &release.project, &[*one], way).await;
-            }
+            let is_news = by.loses_names(run, release).await;
+            let each = one_by_one(run, by.host(), &release.project, &there, way).await;
+            // Where it was a name that somebody took meanwhile, that is made up for.
+            made = if is_news { each } else { made.and(each) };
         }
-        failed = failed.and(made.map(|mut of_layer| drifted.append(&mut of_layer)));
+        drifted.extend(first.hear(made).unwrap_or_default());
         if way == Way::Forth {
-            failed.clone()?;
+            first.so_far()?;
         }
     }
-    if failed.is_err() {
-        // Half of a replacement is not to be started beside the whole one.
-        let _ = leftovers::mend(run, &release.project).await;
-    }
+    // Half of a replacement is not to be started beside the whole one.
+    first.hear(leftovers::mend(run, &release.project).await);
     // What mounts something by its path would be given what that leads to now.
-    run.host.confirm().await?;
-    let started = start_what_ran(run, host, release, &config).await;
-    failed.and(started).map(|()| drifted)
+    match run.host.confirm().await {
+        Ok(()) => first.hear(start_what_ran(run, by.host(), release, &by.config).await),
+        Err(astray) => first.hear(Err(astray)),
+    };
+    first.end().map(|()| drifted)
+}
+
+/// The server for the compose files that a release is made by: with one of ours where theirs name
+/// other images than ran, or names that are somebody else's by now.
+struct By<'h, H> {
+    theirs: &'h H,
+    site: Site,
+    lost: Lost,
+    named: Option<H>,
+    config: Config,
+}
+
+impl<'h, H: Host> By<'h, H> {
+    async fn of(run: &Run<'_, H>, theirs: &'h H, release: &Release, way: Way) -> Self {
+        let site = site_of(run, release);
+        let lost = match way {
+            Way::Forth => Lost::new(),
+            Way::Back | Way::BackAnew => names::lost(run).await,
+        };
+        let (config, named) = named::files(run, theirs, &site, release, &lost).await;
+        Self {
+            theirs,
+            site,
+            lost,
+            named,
+            config,
+        }
+    }
+
+    fn host(&self) -> &H {
+        self.named.as_ref().unwrap_or(self.theirs)
+    }
+
+    /// Looks again whose names are somebody else's; says whether that is news.
+    async fn loses_names(&mut self, run: &Run<'_, H>, release: &Release) -> bool {
+        let lost = names::lost(run).await;
+        let is_news = lost != self.lost;
+        if is_news {
+            let files = named::files(run, self.theirs, &self.site, release, &lost).await;
+            (self.lost, self.named) = (lost, files.1);
+        }
+        is_news
+    }
+}
+
+/// Makes the services of a layer each for itself: one that cannot be made keeps no other from it.
+async fn one_by_one<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    project: &str,
+    layer: &[&Running],
+    way: Way,
+) -> Result<Vec<Drifted>> {
+    let (mut first, mut drifted) = (First::default(), Vec::new());
+    for one in layer {
+        let made = make_layer(run, host, project, &[*one], way).await;
+        drifted.extend(first.hear(made).unwrap_or_default());
+    }
+    first.end().map(|()| drifted)
 }
 
 /// The services whose reference means their image again, and the first failure of the others.
@@ -251,7 +372,14 @@ async fn make_layer<H: Host>(
     };
     let names: Vec<String> = layer.iter().map(|s| s.service.clone()).collect();
     let stale = mounts::stale(run, host, project, &names, &standing).await?;
-    make(run, host, project, &of(layer, &stale), Recreate::Only).await?;
+    if stale.is_empty() || strangers::refuse(run, project).await.is_ok() {
+        make(run, host, project, &of(layer, &stale), Recreate::Only).await?;
+    } else {
+        run.warn(format!(
+            "{} still has the file that was there before, and not the one that was put back",
+            stale.join(", ")
+        ));
+    }
     // One that is made again may be shared by yet another.
     for _ in layer {
         let adrift = joined::adrift(&host.containers(project).await?);
@@ -332,11 +460,12 @@ async fn start_what_ran<H: Host>(
         return Ok(());
     }
     let order = start_order(config);
-    let is_shared = !host.strangers(&release.project).await?.is_empty();
+    let strangers = host.strangers(&release.project).await;
+    let is_shared = strangers.map_or(true, |strangers| !strangers.is_empty());
     // A container cannot start before one whose network it shares.
     let place = |c: &&Container| order.iter().position(|name| *name == c.service);
     idle.sort_by_key(|c| (!c.joins.is_empty(), place(c)));
-    let say = |line: &str| run.say(line);
+    let mut first = First::default();
     for container in idle {
         let recorded = release
             .services
@@ -346,15 +475,27 @@ async fn start_what_ran<H: Host>(
             .service(&container.service)
             .is_some_and(|s| s.given_at_start);
         // Compose would count what another directory has of that service.
-        let Some(service) = recorded.filter(|_| given && !is_shared) else {
-            host.start(std::slice::from_ref(&container.id)).await?;
-            continue;
-        };
-        let (name, replicas) = (&service.service, service.replicas);
-        host.start_service(&release.project, name, replicas, &say)
-            .await?;
+        let by_compose = recorded.filter(|_| given && !is_shared);
+        first.hear(start_one(run, host, release, container, by_compose).await);
     }
-    Ok(())
+    first.end()
+}
+
+/// Starts one container: through Compose where that gives it something, else by the engine alone.
+async fn start_one<H: Host>(
+    run: &Run<'_, H>,
+    host: &H,
+    release: &Release,
+    container: &Container,
+    by_compose: Option<&Running>,
+) -> Result<()> {
+    let Some(service) = by_compose else {
+        return host.start(std::slice::from_ref(&container.id)).await;
+    };
+    let say = |line: &str| run.say(line);
+    let (name, replicas) = (&service.service, service.replicas);
+    host.start_service(&release.project, name, replicas, &say)
+        .await
 }
 
 /// Stops what somebody had stopped before the run, and `up` started.

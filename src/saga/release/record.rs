@@ -14,8 +14,11 @@ use crate::saga::steps::Run;
 
 /// Records what runs in a project, and what its references and the named ones mean.
 pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -> Result<Before> {
-    let (containers, networks) =
-        tokio::try_join!(host.containers(project), host.networks(project))?;
+    let (containers, networks, volumes) = tokio::try_join!(
+        host.containers(project),
+        host.networks(project),
+        host.volumes(project)
+    )?;
     references.extend(containers.iter().map(|c| c.image.clone()));
     let meant = meanings(host, references);
     let (services, meant) = tokio::try_join!(running(host, &containers), meant)?;
@@ -31,6 +34,7 @@ pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -
         containers,
         networks,
         network_ids,
+        volumes: Some(volumes),
     })
 }
 

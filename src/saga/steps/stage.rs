@@ -11,7 +11,7 @@ use crate::host::reference;
 use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Policy, Source, Wanted, name};
-use crate::saga::release::{advice, data, record, strangers};
+use crate::saga::release::{advice, data, held, record, strangers};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -38,6 +38,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
     let before = record::of(run.host, &wanted.config.project, references).await?;
+    held::refuse(run, &wanted, &before.containers).await?;
     record::tell_server(run, &wanted.config.project).await?;
     strangers::tell_earlier(run, &before.containers);
     warn_of_policies(run, &wanted);
@@ -70,7 +71,10 @@ fn first_of_each_registry(images: &[String]) -> impl Iterator<Item = &String> {
 
 /// Removes the stage.
 pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    run.host.strike_stage(run.dir).await
+    if let Err(failure) = run.host.strike_stage(run.dir).await {
+        run.warn(format!("the stage could not be removed: {failure}"));
+    }
+    Ok(())
 }
 
 /// What the files that come say of all profiles; those that are there already, the backup asks.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::compose::built_names;
 use crate::host::reference;
-use crate::host::{Config, Host, Recreate, Result};
+use crate::host::{Config, Host, Recreate, Result, State};
 use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
-use crate::saga::release::{leftovers, mounts, others, reassert, strangers, witness};
+use crate::saga::release::{leftovers, mounts, others, predecessors, reassert, strangers, witness};
 use crate::saga::steps::{Run, verify};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
@@ -36,6 +36,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     build(run, &wanted).await?;
     give_references(run).await?;
     leftovers::mend(run, project).await?;
+    predecessors::set_aside(run, &wanted).await?;
     let standing = run.host.containers(project).await?;
     let orphans = Orphans::default();
     let say = |line: &str| {
@@ -70,7 +71,11 @@ async fn watched<H: Host>(
     };
     match result {
         Ok(()) => Ok(()),
-        Err(failure) => Err(witness::accuse(run, project, failure).await),
+        Err(failure) => {
+            let failure = witness::accuse(run, project, failure).await;
+            run.host.until_quiet(project).await;
+            Err(failure)
+        }
     }
 }
 
@@ -104,7 +109,13 @@ fn too_slow(patience: Duration) -> Failure {
 pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
     let old = |id: &str| before.containers.iter().any(|c| c.id == id);
-    let now = run.host.containers(&before.release.project).await?;
+    let project = &before.release.project;
+    let mut now = run.host.containers(project).await?;
+    // One that was made and not started may not be the last that Compose has asked for.
+    if now.iter().any(|c| !old(&c.id) && c.state == State::Created) {
+        run.host.until_quiet(project).await;
+        now = run.host.containers(project).await?;
+    }
     let new: Vec<String> = now
         .into_iter()
         .map(|c| c.id)

@@ -4,11 +4,12 @@
 //! remove it, rename, start. It refuses to know who calls.
 
 use super::call::{act, effect, peek, scene};
+use super::names::Names;
 use crate::event::Failure;
 use crate::host::{Making, Recreate, Result, State, Volumes};
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
-use crate::saga::proof::world::{Case, NETWORK, Service, World};
+use crate::saga::proof::world::{Case, NETWORK, Owner, Service, World};
 
 /// Starts one container.
 fn starting(made: usize) -> Effect {
@@ -28,41 +29,91 @@ fn touching(what: &'static str, change: impl FnOnce(&mut World) + 'static) -> Ef
     })
 }
 
+/// Stops, renames or removes a container of the release.
+fn handling(what: &'static str, made: usize, change: impl FnOnce(&mut World) + 'static) -> Effect {
+    touching(what, move |world| {
+        danger::touch(world, made, what);
+        change(world);
+    })
+}
+
 fn numbers(ids: &[String]) -> Vec<usize> {
     let found = |id: &String| peek(|w| w.container(id).map(|c| c.made));
     ids.iter().filter_map(found).collect()
 }
 
+/// The container that Compose takes for a service's: by its name, else by the project and service
+/// that it carries, whoever made it.
+fn standing<'w>(world: &'w World, service: &Service, name: &str) -> Option<&'w Case> {
+    let of_it = |c: &&Case| c.owner != Owner::Nobody && c.service.name == service.name;
+    // What was set aside has a name that Compose would not give.
+    let mut all = world.containers.iter().filter(|c| !c.name.contains('.'));
+    let mut named = all.clone().filter(of_it);
+    let exact = named.find(|c| c.name == name);
+    exact.or_else(|| all.find(of_it))
+}
+
 /// Which containers a service gets, and whether the one that stands is right already.
-fn is_right(world: &World, service: &Service, recreate: Recreate) -> bool {
-    let name = Case::proper_name(&service.name);
+fn is_right(world: &World, service: &Service, name: &str, recreate: Recreate) -> bool {
     let wanted = world.image(&service.image).map(|i| i.id.as_str());
     let joined = world.to_join(service);
     let alike = |c: &&Case| c.name == name && c.service == *service && c.joined == joined;
-    let same = world.containers.iter().find(alike);
+    let same = standing(world, service, name).filter(|c| alike(c) && c.owner == Owner::Ours);
     recreate == Recreate::Changed && same.is_some_and(|c| Some(c.image_id.as_str()) == wanted)
 }
 
-/// Compose's small steps to give a service the container that the files say.
-fn making(world: &mut World, service: &Service, effects: &mut Vec<Effect>) {
-    let name = Case::proper_name(&service.name);
-    let old = world.containers.iter().find(|c| c.name == name).cloned();
+/// Somebody takes a name as soon as Compose has given it free.
+fn intruding(world: &mut World, name: &str) -> Option<Effect> {
+    let scene = scene();
+    let lodger = scene.intruder.clone().filter(|s| s.called() == name)?;
+    let name = name.to_owned();
+    if world.containers.iter().any(|c| c.owner != Owner::Ours) {
+        return None;
+    }
+    world.settle(Owner::Nobody, &lodger, &name);
+    Some(effect(move |w| w.settle(Owner::Nobody, &lodger, &name)))
+}
+
+/// Compose's small steps to give a service the container that the files say; fails where the name
+/// is somebody's, as far as it has come.
+fn making(
+    world: &mut World,
+    service: &Service,
+    name: &str,
+    effects: &mut Vec<Effect>,
+) -> Result<()> {
+    let old = standing(world, service, name).cloned();
     let borrowed = old.as_ref().map(|o| format!("{}_{name}", &o.id()[..12]));
-    let (made, service) = (world.made, service.clone());
-    world.make(&service, borrowed.clone().unwrap_or_else(|| name.clone()));
+    let first = borrowed.unwrap_or_else(|| name.to_owned());
+    is_free(world, &first)?;
+    let made = world.make(service, first.clone());
     let volume = old.as_ref().map_or(made, |old| old.volume);
     world.inherit(made, volume);
+    let service = service.clone();
     effects.push(touching("a new container", move |w| {
-        let name = borrowed.unwrap_or_else(|| Case::proper_name(&service.name));
-        let made = w.make(&service, name);
+        let made = w.make(&service, first);
         w.inherit(made, volume);
     }));
-    let Some(old) = old else { return };
+    let Some(old) = old else { return Ok(()) };
     world.remove(old.made);
-    world.rename(made, &name);
-    effects.push(touching("a stop", move |w| w.stop(old.made)));
-    effects.push(touching("a removal", move |w| w.remove(old.made)));
-    effects.push(touching("a new name", move |w| w.rename(made, &name)));
+    effects.push(handling("a stop", old.made, move |w| w.stop(old.made)));
+    effects.push(handling("a removal", old.made, move |w| w.remove(old.made)));
+    effects.extend(intruding(world, &old.name));
+    is_free(world, name)?;
+    world.rename(made, name);
+    let name = name.to_owned();
+    effects.push(handling("a new name", made, move |w| w.rename(made, &name)));
+    Ok(())
+}
+
+/// A name is one container's.
+fn is_free(world: &World, name: &str) -> Result<()> {
+    if world.containers.iter().any(|c| c.name == name) {
+        return Err(Failure::new(format!(
+            "the name `{name}` is already in use by container"
+        )));
+    }
+    Ok(())
 }
 
 /// The services that were asked for, by the files in place.
@@ -81,8 +132,13 @@ fn asked(world: &World, services: &[String]) -> Result<Vec<Service>> {
     }
 }
 
-/// What `up` and `create` do; only one of them starts.
-fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result<Vec<Effect>> {
+/// What `up` and `create` do, as far as they come, and how they end; only one of them starts.
+fn compose_call(
+    services: &[String],
+    recreate: Recreate,
+    starts: bool,
+    names: &Names,
+) -> Result<(Vec<Effect>, Result<()>)> {
     let mut world = peek(World::clone);
     let asked = asked(&world, services)?;
     let mut effects = Vec::new();
@@ -91,32 +147,32 @@ fn compose_call(services: &[String], recreate: Recreate, starts: bool) -> Result
             w.networks.insert(NETWORK.into());
         }));
     }
+    let called = |s: &Service| names.get(&s.name).cloned().unwrap_or_else(|| s.called());
     for service in &asked {
-        if !is_right(&world, service, recreate) {
-            making(&mut world, service, &mut effects);
+        let name = called(service);
+        if is_right(&world, service, &name, recreate) {
+            continue;
+        }
+        if let Err(failure) = making(&mut world, service, &name, &mut effects) {
+            return Ok((effects, Err(failure)));
         }
     }
-    let standing = |s: &Service| {
-        let name = Case::proper_name(&s.name);
-        world.containers.iter().find(move |c| c.name == name)
-    };
     if starts {
-        let idle = asked.iter().filter_map(standing);
+        let idle = asked.iter().filter_map(|s| standing(&world, s, &called(s)));
         let idle = idle.filter(|c| !c.state.is_at_work());
         effects.extend(idle.map(|c| starting(c.made)));
     }
-    Ok(effects)
+    Ok((effects, Ok(())))
 }
 
-pub fn up(services: &[String], recreate: Recreate) -> Result<()> {
-    act("up", compose_call(services, recreate, true)?)
+pub fn up(services: &[String], recreate: Recreate, names: &Names) -> Result<()> {
+    let (effects, end) = compose_call(services, recreate, true, names)?;
+    act("up", effects).and(end)
 }
 
-pub fn create(making: &Making) -> Result<()> {
-    act(
-        "create",
-        compose_call(&making.services, making.recreate, false)?,
-    )
+pub fn create(making: &Making, names: &Names) -> Result<()> {
+    let (effects, end) = compose_call(&making.services, making.recreate, false, names)?;
+    act("create", effects).and(end)
 }
 
 /// The engine refuses to start what shares the network of a container that does not run.
@@ -142,7 +198,7 @@ pub fn start(containers: &[String]) -> Result<()> {
 
 pub fn start_service(service: &str) -> Result<()> {
     let idle = |c: &&Case| c.service.name == service && c.state != State::Running;
-    let idle: Vec<usize> = peek(|w| w.containers.iter().filter(idle).map(|c| c.made).collect());
+    let idle: Vec<usize> = peek(|w| w.own().filter(idle).map(|c| c.made).collect());
     act(
         "start through Compose",
         idle.into_iter().map(starting).collect(),
@@ -150,7 +206,7 @@ pub fn start_service(service: &str) -> Result<()> {
 }
 
 pub fn stop(containers: &[String]) -> Result<()> {
-    let stop = |made| touching("a stop", move |w: &mut World| w.stop(made));
+    let stop = |made| handling("a stop", made, move |w: &mut World| w.stop(made));
     act("stop", numbers(containers).into_iter().map(stop).collect())
 }
 
@@ -169,7 +225,7 @@ pub fn remove(containers: &[String], volumes: Volumes) -> Result<()> {
     let scene = scene();
     let remove = |made| {
         let scene = scene.clone();
-        touching("a removal", move |w: &mut World| {
+        handling("a removal", made, move |w: &mut World| {
             if volumes == Volumes::Go {
                 danger::volume_goes(w, &scene, made);
             }
@@ -180,7 +236,7 @@ pub fn remove(containers: &[String], volumes: Volumes) -> Result<()> {
 }
 
 pub fn remove_network(name: &str) -> Result<()> {
-    if peek(|w| !w.containers.is_empty()) {
+    if peek(|w| w.own().next().is_some()) {
         return Err(Failure::new(format!("the network `{name}` is in use")));
     }
     let name = name.to_owned();
@@ -196,9 +252,16 @@ pub fn rename(container: &str, name: &str) -> Result<()> {
     let Some(made) = peek(|w| w.container(container).map(|c| c.made)) else {
         return Err(Failure::new("no such container"));
     };
+    let other = |c: &Case| c.name == name && c.made != made;
+    if peek(|w| w.containers.iter().any(other)) {
+        act("rename", Vec::new())?;
+        return Err(Failure::new(format!(
+            "the name `{name}` is already in use by container"
+        )));
+    }
     let name = name.to_owned();
     act(
         "rename",
-        vec![touching("a new name", move |w| w.rename(made, &name))],
+        vec![handling("a new name", made, move |w| w.rename(made, &name))],
     )
 }

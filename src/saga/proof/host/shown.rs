@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::call::scene;
-use crate::host::{Access, Bind, Config, Container, Image, ServiceConfig, State, Writer};
-use crate::saga::proof::world::{Case, PROJECT, Service, World, compose, id};
+use crate::host::{Access, Bind, Config, Container, Image, Occupant, ServiceConfig, State, Writer};
+use crate::saga::proof::world::{COMPOSE, Case, PROJECT, Service, World, compose, id};
 
 pub fn config_of(text: &str) -> Config {
     let dir = scene().plan.site.deploy_dir.clone();
@@ -19,6 +19,7 @@ pub fn config_of(text: &str) -> Config {
         let data = s.writes_data.then(|| bind("data", Access::ReadWrite));
         ServiceConfig {
             name: s.name,
+            container_name: s.container_name,
             image: Some(s.image),
             binds: conf.into_iter().chain(data).collect(),
             ..ServiceConfig::default()
@@ -54,7 +55,16 @@ pub fn container(c: &Case) -> Container {
         state: c.state,
         exit_code: c.exit_code,
         up_ms: Some(5000),
+        compose_files: vec![scene().plan.site.deploy_dir.join(COMPOSE)],
         ..Container::default()
+    }
+}
+
+pub fn occupant(c: &Case) -> Occupant {
+    Occupant {
+        id: c.id(),
+        name: c.name.clone(),
+        ..Occupant::default()
     }
 }
 
