@@ -135,7 +135,7 @@ pub(crate) mod odd {
     pub fn ends<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, waits) = mpsc::channel();
         std::thread::spawn(move || drop(done.send(act())));
-        let waited = waits.recv_timeout(Duration::from_secs(60));
+        let waited = waits.recv_timeout(Duration::from_mins(1));
         waited.unwrap_or_else(|e| panic!("{what}: {e}"))
     }
 }

@@ -9,15 +9,14 @@ use crate::harness::compose;
 /// Services that are fine, each with a volume and a network of its own, and one that is not.
 fn with(odd: &str, networks: &str) -> String {
     let image = compose::beacon("latest");
-    let fine: String = (1..=6)
-        .map(|n| {
-            format!(
-                "  fine{n}:\n    image: {image}\n    volumes: [\"store{n}:/store\"]\n    networks: [net{n}]\n"
-            )
-        })
-        .collect();
-    let stores: String = (1..=6).map(|n| format!("  store{n}: {{}}\n")).collect();
-    let nets: String = (1..=6).map(|n| format!("  net{n}: {{}}\n")).collect();
+    let six = |line: &dyn Fn(u32) -> String| (1..=6).map(line).collect::<String>();
+    let fine = six(&|n| {
+        format!(
+            "  fine{n}:\n    image: {image}\n    volumes: [\"store{n}:/store\"]\n    networks: [net{n}]\n"
+        )
+    });
+    let stores = six(&|n| format!("  store{n}: {{}}\n"));
+    let nets = six(&|n| format!("  net{n}: {{}}\n"));
     format!(
         "{}{fine}  odd:\n    image: {image}\n{odd}volumes:\n{stores}networks:\n{nets}{networks}",
         compose::web(&image)
