@@ -93,7 +93,10 @@ fn started_by_hand(app: &App) -> String {
         "install -d -o deploy -g deploy /srv/else/app; cat > /srv/else/app/compose.yaml",
         format!("services:\n{other}").as_bytes(),
     );
-    "cd /srv/else/app && docker compose create --no-recreate --scale web=2 2>&1".into()
+    // A hook's own Compose is told the run's project and files.
+    "unset COMPOSE_FILE COMPOSE_PROJECT_NAME COMPOSE_PROFILES COMPOSE_ENV_FILES
+    cd /srv/else/app && docker compose create --no-recreate --scale web=2 2>&1"
+        .into()
 }
 
 #[test]

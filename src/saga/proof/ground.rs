@@ -149,9 +149,11 @@ fn left_alone(scene: &Rc<Scene>, had: &World, mut after: Trail) -> Result<Status
     Rc::make_mut(&mut after.state.world).elsewhere = false;
     // Nothing was cleaned up either.
     after.struck = Struck::Undo;
-    let status = after.told.ok_or("it has no end")?;
-    if status == Status::RollbackFailed {
-        return explore::again(scene, &after).map(|()| status);
+    match after.told {
+        Some(Status::RollbackFailed) => {
+            explore::again(scene, &after).map(|()| Status::RollbackFailed)
+        }
+        // A journal without a whole line has no plan: nothing was begun, and there is nobody to tell.
+        told => judge(scene, &after).map(|_| told.unwrap_or(Status::Refused)),
     }
-    judge(scene, &after).map(|_| status)
 }
