@@ -186,7 +186,8 @@ fn a_rollback_that_fails_brings_back_what_was_in_an_anonymous_volume() {
     app.rollback().run().ends("restored", 0);
     assert!(!app.containers().contains_key("store"));
     // The data of what was there before the run is a person's to remove.
-    let volumes = "docker volume inspect --format '{{.Mountpoint}}' $(docker volume ls -q)";
+    let anonymous = "docker volume ls -q | grep -xE '[0-9a-f]{64}'";
+    let volumes = format!("docker volume inspect --format '{{{{.Mountpoint}}}}' $({anonymous})");
     let found = app.slot.sh(&format!("cat $({volumes})/kept"));
     assert_eq!(found, "by store\n");
 }
