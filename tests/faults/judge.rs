@@ -18,8 +18,10 @@ use super::scene::{Scene, answers};
 /// How long a release may take to stand after the next contact has ended.
 const SETTLING: Duration = Duration::from_secs(12);
 /// What stays of a finished run.
-const KEPT: [&str; 5] = [
+const KEPT: [&str; 6] = [
     "journal",
+    // Its place among the runs, whatever clocks say.
+    "number.json",
     "journal.damaged",
     "alive",
     "starting",

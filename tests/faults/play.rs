@@ -119,6 +119,8 @@ fn prepare(scene: &Scene, cell: &Cell) {
     if cell.fault == Fault::DockerDisk {
         slot.lab("dockerd", &["cramp", "60m"]);
         scene.await_the_old();
+        // The engine's data was copied to another disk, the neighbours' volumes too.
+        slot.meet_the_neighbours();
     }
     match &cell.moment {
         Moment::Point(point, nth) => {
