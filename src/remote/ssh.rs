@@ -41,6 +41,8 @@ const LOG: u64 = 1024 * 1024;
 const LOGIN: Duration = Duration::from_secs(20);
 /// The status with which `ssh` tells of its own failure.
 const SSH_FAILED: i32 = 255;
+/// How long `ssh` may take to end by itself once its session has.
+const ENDING: Duration = Duration::from_secs(10);
 /// How long `ssh` may take to end before it is killed.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -78,7 +80,7 @@ enum Attempt {
     Refused(String),
     TooSlow,
     /// The server let us in, and the login shell did this and printed that.
-    LetIn(Instead, String),
+    LetIn(Instead, Vec<u8>),
 }
 
 impl Connection {
@@ -110,9 +112,10 @@ impl Connection {
         let asking = async {
             let line = format!("({script}) < /dev/null 2>&1; printf '\\n{FIRST_DONE} %s\\n' $?\n");
             stdin.write_all(line.as_bytes()).await.ok()?;
-            let mut printed = String::new();
+            let mut printed = Vec::new();
             let status = until(FIRST_DONE, &mut said, &mut printed).await?;
             printed.pop();
+            let printed = String::from_utf8_lossy(&printed).into_owned();
             Some((status.parse().ok()?, printed))
         };
         let answer = timeout(deadline, asking).await;
@@ -289,7 +292,7 @@ impl<'a> Opening<'a> {
             Attempt::TooSlow => explain::too_slow(self.target),
             Attempt::Refused(log) => self.explain(&log).await,
             Attempt::LetIn(did, printed) => {
-                login::failure(&self.target.address(), did, printed.as_bytes())
+                login::failure(&self.target.address(), did, &printed)
             }
         }))
     }
@@ -302,7 +305,7 @@ impl<'a> Opening<'a> {
         let Some(stdout) = child.stdout.take() else {
             return Ok(Attempt::Refused(String::new()));
         };
-        let (mut said, mut printed) = (BufReader::new(stdout.take(SAID)), String::new());
+        let (mut said, mut printed) = (BufReader::new(stdout.take(SAID)), Vec::new());
         let greeted = timeout(patience, until(GREETING, &mut said, &mut printed)).await;
         match greeted {
             Ok(Some(rest)) if rest.is_empty() => return Ok(Attempt::In(child, said)),
@@ -310,17 +313,19 @@ impl<'a> Opening<'a> {
             Err(_) => return Ok(Attempt::LetIn(Instead::Waited(patience), printed)),
             Ok(_) => {}
         }
-        let was_let_in = self.is_let_in();
-        let ended = timeout(FAREWELL, child.wait()).await;
+        // Looked at before `ssh` ends, which takes its socket away.
+        let was_let_in = self.is_let_in() || !printed.is_empty();
+        let ended = timeout(ENDING, child.wait()).await;
         let status = ended.ok().and_then(Result::ok).and_then(|s| s.code());
-        let log = String::from_utf8_lossy(&self.log()).into_owned();
-        // A status of 255 is `ssh`'s own; what it said itself then says why.
-        let is_ours = status.is_some_and(|code| code != SSH_FAILED);
-        if is_ours || was_let_in && log.trim().is_empty() {
-            let did = Instead::Ended(status.filter(|_| is_ours));
-            return Ok(Attempt::LetIn(did, log + &printed));
+        let log = self.log();
+        // With a status of 255 `ssh` tells of its own failure, and says it; a login shell that ends
+        // so has it say nothing.
+        let is_theirs = status.is_some_and(|code| code != SSH_FAILED || log.is_empty());
+        if is_theirs || was_let_in {
+            let did = Instead::Ended(status.filter(|_| is_theirs));
+            return Ok(Attempt::LetIn(did, [log, printed].concat()));
         }
-        Ok(Attempt::Refused(log + &printed))
+        Ok(Attempt::Refused(String::from_utf8_lossy(&log).into_owned()))
     }
 
     /// `ssh` makes the control socket once it is let in.
@@ -428,19 +433,19 @@ fn greeting() -> String {
     format!("exec sh -c {}", quote(&script))
 }
 
-/// The rest of the first line that begins so; what is said before it, or instead of it, is added to
-/// `heard`.
-async fn until(mark: &str, said: &mut Said, heard: &mut String) -> Option<String> {
-    let mut line = Vec::new();
-    while said.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
-        let read = String::from_utf8_lossy(&line);
-        if let Some(rest) = read.strip_prefix(mark) {
-            return Some(rest.trim().to_owned());
+/// The rest of the first line that begins so; what is said before it, or instead of it, half a line
+/// included, is added to `heard`.
+async fn until(mark: &str, said: &mut Said, heard: &mut Vec<u8>) -> Option<String> {
+    loop {
+        let begins = heard.len();
+        // Read into what is heard: whoever gives up waiting keeps the half that was said.
+        said.read_until(b'\n', heard).await.ok().filter(|n| *n > 0)?;
+        if let Some(rest) = heard[begins..].strip_prefix(mark.as_bytes()) {
+            let rest = String::from_utf8_lossy(rest).trim().to_owned();
+            heard.truncate(begins);
+            return Some(rest);
         }
-        heard.push_str(&read);
-        line.clear();
     }
-    None
 }
 
 /// The failure of a machine without an ssh client.

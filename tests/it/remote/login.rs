@@ -95,7 +95,7 @@ async fn a_login_shell_that_ends_is_told_with_its_status_and_what_it_printed() {
 
 #[tokio::test]
 async fn a_login_shell_that_starts_another_or_waits_is_told_from_a_server_that_does_not_answer() {
-    let failure = refusal("echo 'choose: '; exec cat > /dev/null").await;
+    let failure = refusal("printf 'choose: '; exec cat > /dev/null").await;
     assert!(
         failure
             .what
