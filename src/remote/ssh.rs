@@ -291,9 +291,7 @@ impl<'a> Opening<'a> {
             Attempt::In(master, said) => return Ok(self.connected(master, said)),
             Attempt::TooSlow => explain::too_slow(self.target),
             Attempt::Refused(log) => self.explain(&log).await,
-            Attempt::LetIn(did, printed) => {
-                login::failure(&self.target.address(), did, &printed)
-            }
+            Attempt::LetIn(did, printed) => login::failure(&self.target.address(), did, &printed),
         }))
     }
 
@@ -439,7 +437,10 @@ async fn until(mark: &str, said: &mut Said, heard: &mut Vec<u8>) -> Option<Strin
     loop {
         let begins = heard.len();
         // Read into what is heard: whoever gives up waiting keeps the half that was said.
-        said.read_until(b'\n', heard).await.ok().filter(|n| *n > 0)?;
+        said.read_until(b'\n', heard)
+            .await
+            .ok()
+            .filter(|n| *n > 0)?;
         if let Some(rest) = heard[begins..].strip_prefix(mark.as_bytes()) {
             let rest = String::from_utf8_lossy(rest).trim().to_owned();
             heard.truncate(begins);
