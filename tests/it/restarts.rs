@@ -58,15 +58,30 @@ fn an_application_that_dies_once_while_its_database_starts_is_deployed() {
     assert_eq!(app.by_hand("wc -l < data/lives"), "2\n");
 }
 
-#[test]
-fn a_dependency_that_dies_once_does_not_end_composes_wait_for_it() {
-    let app = App::running("v1");
-    let db = shell("db", 8001, "always", &dies(1, "0.5"));
+/// Ships `web`, which Compose starts once `db` is healthy; `db` dies once, so long after its start.
+#[track_caller]
+fn comes_up_behind_a_death(app: &App, after: &str) {
+    app.slot.sh("rm -f /srv/app/data/lives");
+    let db = shell("db", 8001, "always", &dies(1, after));
     let check = "    healthcheck:\n      test: [\"CMD\", \"/beacon\", \"check\"]\n      interval: 2s\n      retries: 20\n";
     let web = compose::service("web", &compose::beacon("latest"), 8000);
     let waits = "    depends_on:\n      db:\n        condition: service_healthy\n";
-    shipped(&app, &format!("{db}{check}{web}{waits}")).ends("deployed", 0);
+    shipped(app, &format!("{db}{check}{web}{waits}")).ends("deployed", 0);
     assert_eq!(app.version().as_deref(), Some("v2"));
+    assert_eq!(app.by_hand("wc -l < data/lives"), "2\n");
+}
+
+#[test]
+fn a_dependency_that_dies_once_does_not_end_composes_wait_for_it() {
+    comes_up_behind_a_death(&App::running("v1"), "0.5");
+}
+
+/// It looks twice a second, and the engine calls a container unhealthy between two lives.
+#[test]
+fn a_dependency_that_is_dead_when_compose_looks_does_not_end_the_deployment() {
+    for after in ["0.7", "0.85"] {
+        comes_up_behind_a_death(&App::running("v1"), after);
+    }
 }
 
 #[test]

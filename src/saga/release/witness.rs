@@ -2,14 +2,18 @@
 //!
 //! It refuses to know how long anybody has patience, and what becomes of the run.
 
+use std::time::Duration;
+
 use crate::event::{Failure, FailureKind, Note};
 use crate::host::judge::{Verdict, Vouched, judge};
-use crate::host::{Container, HealthStatus, Host, Result};
+use crate::host::{Container, HealthStatus, Host, Result, State};
 use crate::saga::steps::Run;
 
 /// How many lines of a container are told, and of how many containers.
 const LINES: u32 = 50;
 const LOGS: usize = 4;
+/// How often somebody is looked at who is about to be started again.
+const BETWEEN_LIVES: Duration = Duration::from_millis(200);
 
 /// The words with which Compose ends a line about its progress.
 const PROGRESS: [&str; 18] = [
@@ -72,6 +76,22 @@ pub async fn doomed<H: Host>(
             Verdict::Failed(why) => Some(Failure::new(blame(c, &why))),
             _ => None,
         })
+}
+
+/// How often what this run started was started again by the engine, once all of it runs; never,
+/// where something is beyond repair.
+pub async fn restarts<H: Host>(run: &Run<'_, H>, project: &str) -> i64 {
+    loop {
+        let containers = strangers(run, project).await.unwrap_or_default();
+        let is_failed = |c: &Container| matches!(judge(c, Vouched::No), Verdict::Failed(_));
+        if containers.iter().any(is_failed) {
+            return 0;
+        }
+        if !containers.iter().any(|c| c.state == State::Restarting) {
+            return containers.iter().map(|c| c.restarts).sum();
+        }
+        tokio::time::sleep(BETWEEN_LIVES).await;
+    }
 }
 
 /// A failed `up` with its culprit in front, whose last lines are told.
@@ -156,7 +176,7 @@ fn is_progress(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Health, State};
+    use crate::host::Health;
 
     fn exited(service: &str, code: i64) -> Container {
         Container {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::compose::built_names;
 use crate::host::reference;
-use crate::host::{Config, Host, Recreate, Result, State};
+use crate::host::{Config, Host, Lines, Others, Recreate, Result, State};
 use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
 use crate::saga::release::{leftovers, mounts, others, predecessors, reassert, strangers, witness};
@@ -44,14 +44,37 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         run.say(line);
     };
     let others = others::kept(run, &wanted).await?;
-    let up = run
-        .host
-        .up(project, &wanted.services, Recreate::Changed, others, &say);
+    let up = until_up(run, &wanted, others, &say);
     let up = watched(run, project, up).await;
     up.map_err(|failure| orphans.suspect(run, failure))?;
     orphans.tell(run)?;
     mounts::renew(run, project, &wanted.services, others, &standing).await?;
     runs_what_was_pulled(run, project).await
+}
+
+/// Has Compose bring the services up, and once more after each time that something it had to wait
+/// for died and is started again: between two lives the engine calls a container unhealthy, and if
+/// Compose looks just then, it gives up on whatever depends on it.
+async fn until_up<H: Host>(
+    run: &Run<'_, H>,
+    wanted: &Wanted,
+    others: Others,
+    say: Lines<'_>,
+) -> Result<()> {
+    let project = &wanted.config.project;
+    let mut seen = 0;
+    loop {
+        let changed = Recreate::Changed;
+        let up = run.host.up(project, &wanted.services, changed, others, say);
+        let Err(failure) = up.await else {
+            return Ok(());
+        };
+        let restarts = witness::restarts(run, project).await;
+        if restarts <= seen {
+            return Err(failure);
+        }
+        seen = restarts;
+    }
 }
 
 /// Lets Compose work until a new container is beyond repair or there is no more time: Compose
