@@ -163,12 +163,14 @@ impl Actor {
 const SUM: &str = "find /srv/victim -type f -print0 | sort -z | xargs -0 sha256sum";
 
 impl Left {
-    /// Looks at what there is.
-    pub fn by(scene: &Scene) -> Self {
-        Self {
+    /// Looks at what there is; nothing where the directory was moved away.
+    pub fn by(scene: &Scene) -> Option<Self> {
+        let slot = &scene.app.slot;
+        let there = slot.try_sh_as("root", "test -d /srv/app", b"");
+        there.status.success().then(|| Self {
             release: scene.app.release(),
             answers: answers(&scene.app),
-        }
+        })
     }
 
     /// Says whether it is still there, but for what this actor may have changed.

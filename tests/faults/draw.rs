@@ -26,26 +26,15 @@ const AROUND_IT: [Fault; 10] = [
     Fault::DockerDisk,
     Fault::Registry,
 ];
-/// Who does something while a run is at work.
-const BESIDE_IT: [Actor; 8] = [
+/// Who does something, whether a run is at work or died and nobody has settled it.
+const ANYBODY: [Actor; 8] = [
     Actor::Up,
     Actor::Edit,
     Actor::Pull,
     Actor::Prune,
+    Actor::Move,
     Actor::Link,
     Actor::Clock,
-    Actor::Second,
-    Actor::Older,
-];
-/// Who does something after it died, before anybody settles.
-const AFTER_IT: [Actor; 8] = [
-    Actor::Up,
-    Actor::Edit,
-    Actor::Pull,
-    Actor::Prune,
-    Actor::Link,
-    Actor::Clock,
-    Actor::Hand,
     Actor::Second,
 ];
 /// Points that cannot fail, by how they begin.
@@ -98,8 +87,8 @@ impl Dice {
 pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<Actor>) -> Cell {
     let kinds = if only.is_some() { 2 } else { 6 };
     let (fault, who) = match dice.below(kinds) {
-        0 => (Fault::Somebody, Some(*dice.one(&BESIDE_IT))),
-        1 => (Fault::Both, Some(*dice.one(&AFTER_IT))),
+        0 => (Fault::Somebody, Some(somebody(dice, Actor::Older))),
+        1 => (Fault::Both, Some(somebody(dice, Actor::Hand))),
         2 | 3 => (*dice.one(&OF_THE_AGENT), None),
         _ => (*dice.one(&AROUND_IT), None),
     };
@@ -129,6 +118,12 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<A
         again,
         who,
     }
+}
+
+/// Anybody, or one more who fits the moment.
+fn somebody(dice: &mut Dice, more: Actor) -> Actor {
+    let all: Vec<_> = ANYBODY.into_iter().chain([more]).collect();
+    *dice.one(&all)
 }
 
 /// A point that whoever recovers may come by.

@@ -103,7 +103,7 @@ fn acts_after_it(scene: &Scene, cell: &Cell, struck: Option<i64>) {
         && struck.is_some()
     {
         who.act(scene);
-        scene.left.replace(Some(Left::by(scene)));
+        scene.left.replace(Left::by(scene));
     }
 }
 
@@ -224,7 +224,7 @@ fn around(scene: &Scene, cell: &Cell, run: &mut Started, pause: Duration) -> boo
             return signal_agent(scene, "KILL", "below");
         }
         Fault::Somebody => match cell.who {
-            Some(who) if who.act(scene) => drop(scene.left.replace(Some(Left::by(scene)))),
+            Some(who) if who.act(scene) => drop(scene.left.replace(Left::by(scene))),
             Some(_) => {}
             None => return false,
         },
