@@ -33,8 +33,7 @@ fn installs<'a>(app: &'a App, user: &str) -> Act<'a> {
 fn root_runs_as_a_unit_of_systemd_and_another_user_says_that_it_does_not() {
     let app = app_of("root");
     app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let run = app.deploy().start_held();
     let units = app
         .slot
         .sh("systemctl list-units --no-legend --plain 'landfall-2*'");

@@ -117,13 +117,7 @@ fn a_key_with_a_passphrase_is_opened_with_it() {
 fn is_taken_back_after(signal: &str) {
     let app = App::running("v1");
     let before = app.release();
-    app.latest("v2");
-    let mut run = app
-        .deploy()
-        .ship("config/beacon.conf", "lamp = red\n")
-        .held()
-        .start();
-    run.until_held();
+    let mut run = app.held_upgrade();
     let sent = Instant::now();
     run.signal(signal);
     run.until_it_says("takes itself back", seconds(5));
@@ -149,8 +143,7 @@ fn a_runner_that_gets_sigint_says_so_and_the_server_takes_itself_back() {
 fn a_runner_that_is_killed_leaves_a_server_that_settles_by_itself() {
     let app = App::running("v1");
     app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let run = app.deploy().start_held();
     run.signal("KILL");
     run.let_go();
     let ended = app.end_of_the_run(seconds(60));
@@ -170,8 +163,7 @@ fn a_runner_that_is_killed_leaves_a_server_that_settles_by_itself() {
 fn a_connection_that_drops_is_made_again_and_the_run_goes_on() {
     let app = App::running("v1");
     app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let mut run = app.deploy().start_held();
     let dropped = app
         .slot
         .sh("for p in $(pgrep -f '^sshd: deploy'); do kill -KILL $p && echo dropped; done; true");

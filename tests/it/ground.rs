@@ -53,7 +53,7 @@ fn a_hook_that_puts_a_link_in_the_directorys_place_has_nothing_behind_it_touched
     assert_eq!(real, "lamp = white\n");
     assert_eq!(
         app.slot.sh("ls -A /srv/app.real"),
-        "compose.yaml\nconfig\ndata\n"
+        "compose.yaml\nconfig\ndata\nlog\n"
     );
     assert_eq!(app.container("web"), web, "what ran was touched");
     let still = app.cli(&["recover"]).run();
@@ -67,13 +67,7 @@ fn a_hook_that_puts_a_link_in_the_directorys_place_has_nothing_behind_it_touched
 #[test]
 fn a_directory_that_is_renamed_and_copied_back_has_its_first_run_end_without_touching_the_copy() {
     let app = App::running("v1");
-    app.latest("v2");
-    let mut first = app
-        .deploy()
-        .ship("config/beacon.conf", "lamp = red\n")
-        .held()
-        .start();
-    first.until_held();
+    let first = app.held_upgrade();
     app.slot
         .sh("mv /srv/app /srv/app.real && cp -a /srv/app.real /srv/app");
     let second = Act::action(&app, "deploy")
@@ -96,6 +90,8 @@ fn a_directory_that_is_renamed_and_copied_back_has_its_first_run_end_without_tou
         app.slot.sh("cat /srv/app.real/config/beacon.conf"),
         "lamp = white\n"
     );
+    // Everybody else is still where they were.
+    app.slot.sh("rm -rf /srv/app && mv /srv/app.real /srv/app");
 }
 
 #[test]
@@ -117,14 +113,8 @@ fn what_a_dead_run_left_is_not_taken_back_in_another_directory_and_a_person_is_a
 
 #[test]
 fn a_run_whose_directory_is_gone_ends_and_says_what_to_do() {
-    let app = App::running("v1");
-    app.latest("v2");
-    let mut run = app
-        .deploy()
-        .ship("config/beacon.conf", "lamp = red\n")
-        .held()
-        .start();
-    run.until_held();
+    let app = App::running("v1").alone();
+    let run = app.held_upgrade();
     app.slot.sh("rm -rf /srv/app");
     run.let_go();
     run.wait().ends("rollback_failed", 3).says(&[
@@ -143,11 +133,8 @@ fn a_run_whose_directory_is_gone_ends_and_says_what_to_do() {
 
 #[test]
 fn a_dead_run_whose_directory_is_gone_is_told_as_it_is_and_not_left_to_settle_by_itself() {
-    let app = App::running("v1");
-    app.latest("v2");
-    let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
-    let mut run = act.held().start();
-    run.until_held();
+    let app = App::running("v1").alone();
+    let run = app.held_upgrade();
     app.slot.sh("rm -rf /srv/app");
     app.signal_the_agent("KILL");
     run.wait()
@@ -158,15 +145,8 @@ fn a_dead_run_whose_directory_is_gone_is_told_as_it_is_and_not_left_to_settle_by
 #[test]
 fn what_is_mounted_over_the_directory_is_not_touched_and_neither_is_another_backup_directory() {
     let app = App::running("v1");
-    app.latest("v2");
     let before = app.release();
-    let held = || {
-        let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
-        let mut run = act.held().start();
-        run.until_held();
-        run
-    };
-    let run = held();
+    let run = app.held_upgrade();
     app.slot.sh(
         "mkdir /srv/victim && echo theirs > /srv/victim/precious && mount --bind /srv/victim /srv/app",
     );
@@ -180,7 +160,7 @@ fn what_is_mounted_over_the_directory_is_not_touched_and_neither_is_another_back
     assert_eq!(app.read("config/beacon.conf"), "lamp = white\n");
     app.cli(&["recover"]).run().exits(1);
     app.is_again(&before);
-    let run = held();
+    let run = app.held_upgrade();
     app.slot
         .sh("mv /srv/app-backups /srv/backups.real && cp -a /srv/backups.real /srv/app-backups");
     let copy = all_below(&app, "/srv/app-backups");

@@ -40,8 +40,7 @@ fn deploy_with_the_registry_away(app: &App, version: &str, tag: Tag, watch: &str
         .deploy()
         .input("watch", watch)
         .input("health_timeout", "7")
-        .input("health_url", "http://localhost:8000/health")
-        .held();
+        .input("health_url", "http://localhost:8000/health");
     let act = match tag {
         Tag::Latest => {
             app.latest(version);
@@ -53,8 +52,7 @@ fn deploy_with_the_registry_away(app: &App, version: &str, tag: Tag, watch: &str
             .ship("config/beacon.conf", "lamp = broken\n")
             .ship("new/deep/file", "is to go\n"),
     };
-    let mut run = act.start();
-    run.until_held();
+    let run = act.start_held();
     app.slot.lab("registry", &["stop"]);
     assert!(!app.slot.reaches_registry());
     run.let_go();

@@ -137,7 +137,7 @@ fn a_directory_that_was_moved_has_its_containers_with_it() {
     let mut app = App::running("v1");
     app.slot
         .sh("install -d -o deploy -g deploy /srv/new; mv /srv/app /srv/app-backups /srv/new");
-    app.dir = "/srv/new/app".into();
+    app.lives_at("/srv/new/app");
     app.latest("exits-at-start");
     let done = app.deploy().run();
     done.ends("rolled_back", 1)

@@ -4,6 +4,7 @@
 //! It refuses to know Landfall.
 
 use crate::harness::app::App;
+use crate::harness::poll::{seconds, until};
 use crate::harness::slot::Slot;
 
 /// Commits a trespass, which must be seen under each of some words.
@@ -29,7 +30,11 @@ fn the_oracle_sees_five_trespasses_and_none_where_there_is_none() {
     let byte = "printf x | dd of=/opt/app/data/order conv=notrunc bs=1 2>&1";
     is_seen(&slot, byte, &["file /opt/app/data/order"]);
     let moved = "docker tag neighbours.lab/app:1 registry.lab:5000/beacon:staging";
-    is_seen(&slot, moved, &["image sha256:"]);
+    is_seen(
+        &slot,
+        moved,
+        &["reference registry.lab:5000/beacon:staging"],
+    );
     let plumbing = "cd /opt/staging/app && docker compose down -v 2>&1";
     is_seen(&slot, plumbing, &["network staging", "volume staging"]);
 }
@@ -45,7 +50,7 @@ fn an_engine_that_starts_again_with_everybody_is_no_trespass_and_one_more_gone_i
 
 #[test]
 fn the_oracle_sees_what_is_done_to_cron_and_to_pipes_below_the_deploy_directory() {
-    let app = App::empty();
+    let app = App::empty().alone();
     for (company, trespass) in [
         ("cron", "cp -p cron.log x; mv x cron.log"),
         ("cron", "sed -i 1d cron.log"),
@@ -60,15 +65,28 @@ fn the_oracle_sees_what_is_done_to_cron_and_to_pipes_below_the_deploy_directory(
             Vec::<String>::new(),
             "{trespass}"
         );
-        app.company.borrow_mut().clear();
+        app.company_is_forgotten();
     }
+}
+
+#[test]
+fn the_oracle_sees_that_somebody_else_moved_the_tag_that_a_neighbour_moves() {
+    let app = App::empty().alone();
+    app.invite("staging");
+    until("the tag to be missed", seconds(20), || {
+        let tag = "docker tag neighbours.lab/app:1 registry.lab:5000/beacon:staging";
+        app.slot.sh(tag);
+        (!app.trespasses_on_company().is_empty()).then_some(())
+    });
+    app.company_is_forgotten();
+    until("the tag to be a neighbour's again", seconds(20), || {
+        app.slot.trespasses().is_empty().then_some(())
+    });
 }
 
 #[test]
 fn deployments_and_ways_back_leave_to_others_what_they_have_in_the_same_directories() {
     let app = App::beacon();
-    app.invite("cron");
-    app.invite("pipes");
     app.ships("v1");
     app.ships("v2");
     let before = app.release();

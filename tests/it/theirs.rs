@@ -3,6 +3,7 @@
 
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::done::Done;
 use crate::harness::oracle::Release;
 use crate::harness::poll::{seconds, until};
 
@@ -51,17 +52,22 @@ fn next_compose() -> String {
     format!("{web}    environment:\n      GREETING: next\n")
 }
 
+/// Deploys what exits at once, with the next compose file; it must be taken back.
+#[track_caller]
+fn breaks(app: &App) -> Done {
+    app.latest("exits-at-start");
+    let act = app.deploy().ship("compose.yaml", &next_compose());
+    let done = act.run();
+    done.ends("rolled_back", 1);
+    done
+}
+
 #[test]
 fn a_log_that_root_appends_to_is_left_alone_and_the_old_release_comes_back() {
     let app = App::running("v1");
     root_appends(&app, "cron.log", "644");
     let before = app.release();
-    app.latest("exits-at-start");
-    let broken = app.deploy().ship("compose.yaml", &next_compose());
-    broken
-        .run()
-        .ends("rolled_back", 1)
-        .says(&["left alone", "`cron.log`"]);
+    breaks(&app).says(&["left alone", "`cron.log`"]);
     assert_eq!(app.version().as_deref(), Some("v1"));
     is_again_but(&app, &before, &["cron.log"]);
     lacks_no_line(&app, &["cron.log"]);
@@ -80,12 +86,7 @@ fn a_log_that_only_root_can_read_is_told_to_be_missing_from_the_backup_and_left_
     let app = App::running("v1");
     root_appends(&app, "cron.log", "600");
     let before = app.release();
-    app.latest("exits-at-start");
-    let broken = app.deploy().ship("compose.yaml", &next_compose());
-    broken
-        .run()
-        .ends("rolled_back", 1)
-        .says(&["`cron.log` cannot be read, so the backup lacks it"]);
+    breaks(&app).says(&["`cron.log` cannot be read, so the backup lacks it"]);
     is_again_but(&app, &before, &["cron.log"]);
     app.ships("v2");
     app.rollback().run().ends("restored", 0);
@@ -104,8 +105,7 @@ fn a_log_that_root_rotates_while_a_release_fails_keeps_both_its_halves() {
     let before = app.release();
     app.latest("exits-at-start");
     let act = app.deploy().ship("compose.yaml", &next_compose());
-    let mut run = act.held().start();
-    run.until_held();
+    let run = act.start_held();
     app.slot
         .sh(&format!("cd {}; mv cron.log cron.log.1", app.dir));
     until("a new log", seconds(5), || {
@@ -186,12 +186,7 @@ fn a_log_that_a_program_holds_open_is_not_replaced_under_its_writer() {
     let inode = || app.slot.sh("stat -c %i /srv/app/app.log");
     let was = inode();
     let before = app.release();
-    app.latest("exits-at-start");
-    let broken = app.deploy().ship("compose.yaml", &next_compose());
-    broken
-        .run()
-        .ends("rolled_back", 1)
-        .says(&["`app.log`", "holds it open"]);
+    breaks(&app).says(&["`app.log`", "holds it open"]);
     is_again_but(&app, &before, &["app.log"]);
     assert_eq!(inode(), was);
     lacks_no_line(&app, &["app.log"]);

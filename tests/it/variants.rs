@@ -27,10 +27,8 @@ fn is_taken_back(app: &App, version: &str) {
     let act = app
         .deploy()
         .input("health_timeout", "6")
-        .ship("config/beacon.conf", "lamp = broken\n")
-        .held();
-    let mut run = act.start();
-    run.until_held();
+        .ship("config/beacon.conf", "lamp = broken\n");
+    let run = act.start_held();
     app.slot.lab("cut", &["reject"]);
     assert!(!app.slot.reaches_registry());
     run.let_go();

@@ -146,8 +146,16 @@ impl<'a> Act<'a> {
     }
 
     /// Holds the run on the server between backup and switch until it is let go.
-    pub fn held(self) -> Self {
+    fn held(self) -> Self {
         self.input("pre_deploy", HOLD)
+    }
+
+    /// Starts it, and waits until it is held there.
+    #[track_caller]
+    pub fn start_held(self) -> Started<'a> {
+        let mut run = self.held().start();
+        run.until_held();
+        run
     }
 
     /// Runs it to its end.
@@ -294,7 +302,7 @@ impl Started<'_> {
 
     /// Waits until a run that is to be held is held.
     #[track_caller]
-    pub fn until_held(&mut self) {
+    fn until_held(&mut self) {
         let slot = &self.act.app.slot;
         until("the run to be held", seconds(60), || {
             let over = self.child.try_wait().unwrap().is_some();

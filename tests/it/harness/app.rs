@@ -4,11 +4,11 @@
 //! know what should come of a deployment.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::act::Act;
+use super::act::{Act, Started};
+use super::company::Company;
 use super::compose;
 use super::done::Done;
 use super::http;
@@ -25,8 +25,8 @@ pub struct App {
     pub dir: String,
     /// What every run of Landfall has printed.
     pub logs: RefCell<Vec<String>>,
-    /// Who shares the directory, and what is known of each one's files.
-    pub company: RefCell<BTreeMap<&'static str, BTreeMap<String, String>>>,
+    /// Who shares the directory.
+    pub company: RefCell<Company>,
 }
 
 impl App {
@@ -61,7 +61,7 @@ impl App {
     /// An empty directory of a user's own.
     #[track_caller]
     pub fn at(slot: Slot, user: &str, dir: &str) -> Self {
-        slot.sh(&format!("install -d -o {user} -g {user} -m 755 {dir}"));
+        let make = format!("install -d -o {user} -g {user} -m 755 {dir}");
         Self {
             slot,
             user: user.to_owned(),
@@ -69,7 +69,7 @@ impl App {
             logs: RefCell::default(),
             company: RefCell::default(),
         }
-        .with_company()
+        .with_company(&make)
     }
 
     /// A compose file, a configuration file and a data directory.
@@ -131,6 +131,14 @@ impl App {
         Act::cli(self, arguments)
     }
 
+    /// A deployment of v2 with another configuration, held between its backup and its switch.
+    #[track_caller]
+    pub fn held_upgrade(&self) -> Started<'_> {
+        self.latest("v2");
+        let act = self.deploy().ship("config/beacon.conf", "lamp = red\n");
+        act.start_held()
+    }
+
     /// A recovery by hand must find nothing.
     #[track_caller]
     pub fn nothing_to_settle(&self) {
@@ -144,10 +152,7 @@ impl App {
     pub fn left_by_the_dead() -> (Self, Release, Done) {
         let app = Self::running("v1");
         let before = app.release();
-        app.latest("v2");
-        let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
-        let mut run = act.held().start();
-        run.until_held();
+        let run = app.held_upgrade();
         run.signal("KILL");
         app.signal_the_agent("KILL");
         let done = run.wait();

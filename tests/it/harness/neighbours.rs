@@ -28,6 +28,9 @@ done";
 const PRUNED: &str =
     "-path /opt/containerd -prune -o -path '/home/*/.*' -prune -o -path '/root/.*' -prune -o";
 
+/// The tag that whoever keeps the copy for staging moves, in the repository of deployments.
+pub const STAGING: &str = "registry.lab:5000/beacon:staging";
+
 /// All that is theirs at one moment, by what it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbours {
@@ -82,14 +85,29 @@ impl Neighbours {
             self.theirs.insert(format!("container {name}"), facts);
             self.started
                 .insert(format!("container {name}"), text("/State/StartedAt"));
-        } else if one.get("RepoTags").is_some() {
-            self.theirs.insert(format!("image {id}"), text("/RepoTags"));
+        } else if let Some(tags) = one.pointer("/RepoTags").and_then(Value::as_array) {
+            let tags: Vec<_> = tags.iter().filter_map(Value::as_str).collect();
+            self.knows_image(&id, &tags);
         } else if one.get("Mountpoint").is_some() {
             self.theirs
                 .insert(format!("volume {name}"), text("/CreatedAt"));
         } else {
             let facts = format!("{id} of {}", text("/Labels"));
             self.theirs.insert(format!("network {name}"), facts);
+        }
+    }
+
+    /// Files an image under its ID, and the tag that is moved from one of two to the other apart.
+    fn knows_image(&mut self, id: &str, tags: &[&str]) {
+        let (moved, others): (Vec<&str>, Vec<&str>) = tags.iter().partition(|tag| **tag == STAGING);
+        self.theirs.insert(format!("image {id}"), others.join(" "));
+        if !moved.is_empty() {
+            let is_one_of_two = others
+                .iter()
+                .any(|tag| tag.starts_with("neighbours.lab/staging:"));
+            let means = if is_one_of_two { "its own" } else { id };
+            self.theirs
+                .insert(format!("reference {STAGING}"), means.to_owned());
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::app::App;
+use super::neighbours::STAGING;
 use super::poll::{seconds, until};
 
 /// A container as the engine knows it.
@@ -114,7 +115,8 @@ impl App {
     pub fn untouched(&self) -> Untouched {
         Untouched {
             containers: self.containers(),
-            images: self.lines("docker images -a --no-trunc --digests --format '{{.Repository}}:{{.Tag}} {{.Digest}} {{.ID}}'"),
+            images: self
+                .images("-a --digests --format '{{.Repository}}:{{.Tag}} {{.Digest}} {{.ID}}'"),
             tree: self.whole_tree(),
             plumbing: self.plumbing(),
         }
@@ -216,10 +218,17 @@ impl App {
     }
 
     fn tags(&self) -> BTreeSet<String> {
-        let all =
-            self.lines("docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'");
+        let all = self.images("--format '{{.Repository}}:{{.Tag}} {{.ID}}'");
         let kept = |line: &String| !line.starts_with("landfall") && !line.contains("<none>");
         all.into_iter().filter(kept).collect()
+    }
+
+    /// What the engine lists of images, but for the tag that whoever keeps the staging copy moves.
+    #[track_caller]
+    fn images(&self, how: &str) -> BTreeSet<String> {
+        let mut all = self.lines(&format!("docker images --no-trunc {how}"));
+        all.retain(|line| !line.starts_with(&format!("{STAGING} ")));
+        all
     }
 
     fn plumbing(&self) -> BTreeSet<String> {

@@ -162,6 +162,16 @@ impl Slot {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Switches on what a scene left off, the server or its engine: who lives there is asked at home.
+    #[track_caller]
+    pub fn comes_back(&self) {
+        let asked = self.try_sh_as("root", "docker version", b"");
+        if !asked.status.success() {
+            self.lab("server", &["start"]);
+            self.lab("dockerd", &["start"]);
+        }
+    }
+
     /// Says whether the server can talk to its registry.
     pub fn reaches_registry(&self) -> bool {
         let ask = "curl -s -o /dev/null --max-time 2 http://registry.lab:5000/v2/";
@@ -174,15 +184,7 @@ impl Drop for Slot {
         if std::thread::panicking() {
             return;
         }
-        // A scene may leave the server or its engine off; who lives there is asked at home.
-        if !self
-            .try_sh_as("root", "docker version", b"")
-            .status
-            .success()
-        {
-            self.lab("server", &["start"]);
-            self.lab("dockerd", &["start"]);
-        }
+        self.comes_back();
         let wrong = self.trespasses();
         assert!(wrong.is_empty(), "TRESPASSED on {}: {wrong:#?}", self.name);
     }

@@ -11,8 +11,7 @@ fn images_are_pulled_and_the_backup_is_made_before_anything_is_stopped() {
     let old = app.container("web");
     app.latest("v2");
     let client = Client::of(&app);
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let run = app.deploy().start_held();
     client.never_waited();
     assert_eq!(app.container("web"), old);
     let v2 = format!(

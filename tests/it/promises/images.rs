@@ -14,8 +14,7 @@ fn that_holds_under_a_mutable_tag_with_the_registry_out_of_reach_and_after_the_i
     let before = app.release();
     let v1 = app.container("web").image_id;
     assert_ne!(app.image(&compose::beacon("latest")).as_ref(), Some(&v1));
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let run = app.deploy().start_held();
     app.slot.lab("cut", &["reject"]);
     assert!(!app.slot.reaches_registry());
     run.let_go();

@@ -9,8 +9,7 @@ use crate::harness::poll::{seconds, until};
 fn a_second_deployment_of_a_directory_waits_and_says_for_whom() {
     let app = App::running("v1");
     app.latest("v2");
-    let mut first = app.deploy().held().start();
-    first.until_held();
+    let first = app.deploy().start_held();
     let mut second = app.deploy().start();
     second.until_it_says("waiting", seconds(30));
     assert!(second.log().contains("ana"), "{}", second.log());
@@ -26,8 +25,7 @@ fn so_does_one_with_another_backup_dir_and_another_user() {
     // Root works only below directories that nobody else rules over.
     app.slot.sh("chown root: /srv");
     app.latest("v2");
-    let mut first = app.deploy().held().start();
-    first.until_held();
+    let first = app.deploy().start_held();
     let other = || {
         app.deploy()
             .input("user", "root")
@@ -50,8 +48,7 @@ fn so_does_one_with_another_backup_dir_and_another_user() {
 fn a_holder_that_died_holds_nothing() {
     let app = App::running("v1");
     app.latest("v2");
-    let mut first = app.deploy().held().start();
-    first.until_held();
+    let first = app.deploy().start_held();
     kill_the_agent(&app);
     let second = app.deploy().input("lock_timeout", "5").run();
     second.ends("deployed", 0);

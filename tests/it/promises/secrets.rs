@@ -255,8 +255,7 @@ fn an_application_that_prints_its_settings_as_it_dies_shows_no_secret() {
 fn nobody_of_the_same_user_reads_the_memory_of_an_agent() {
     let app = App::running("v1");
     app.latest("v2");
-    let mut run = app.deploy().held().start();
-    run.until_held();
+    let run = app.deploy().start_held();
     let look = "for p in /proc/[0-9]*; do
             tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q '^[^ ]*landfall-[0-9a-f]* agent' || continue
             echo seen
