@@ -14,6 +14,12 @@ neighbours_script() {
         bash -c "$(<"$LAB_HOME/server/$script")" "$script" "$@"
 }
 
+# Prints what there is of them, for two looks to be compared.
+lab_neighbours() {
+    slot_must_exist "${1:-}"
+    neighbours_script "$1" look </dev/null | sort
+}
+
 # neighbours_and_nothing_else SLOT: empties it; makes them move in where they
 # are not there, or not as they were.
 neighbours_and_nothing_else() {
