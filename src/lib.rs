@@ -23,6 +23,7 @@ pub mod report;
 pub mod request;
 pub mod saga;
 pub mod secret;
+pub mod shell;
 
 /// Runs the binary: these arguments, the program's name first.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::dir::{Dir, Mark};
 use super::scope::resolved;
 use crate::event::{Failure, FailureKind};
+use crate::shell;
 
 /// A directory that was opened once; clones are the same one.
 #[derive(Debug, Clone)]
@@ -111,6 +112,28 @@ impl Home {
         &self.0.dir
     }
 
+    /// The open directory as a path, which leads there wherever its own path leads by now: for this
+    /// process alone, and never to be told.
+    #[must_use]
+    pub fn within(&self) -> PathBuf {
+        let through = format!("/proc/self/fd/{}", self.dir().number());
+        let through = PathBuf::from(through);
+        if fs::symlink_metadata(&through).is_ok() {
+            through
+        } else {
+            self.path().to_owned()
+        }
+    }
+
+    /// The same, and its own path as long as that leads there.
+    #[must_use]
+    pub fn here(&self) -> PathBuf {
+        match self.leads() {
+            Leads::Here => self.path().to_owned(),
+            Leads::Elsewhere | Leads::Nowhere => self.within(),
+        }
+    }
+
     /// What tells it from every other directory.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -158,13 +181,14 @@ impl Home {
         }
         Err(match self.now() {
             Some(now) => {
+                let (from, to) = (shell::path(&now), shell::path(self.path()));
                 let now = now.display();
                 failure
                     .because(format!(
                         "the directory that this run works in is now `{now}`"
                     ))
                     .hint(format!(
-                        "put it back: move away what is at `{shown}`, then `mv {now} {shown}`"
+                        "put it back: move away what is at `{shown}`, then `mv -T {from} {to}`"
                     ))
             }
             None if self.is_removed() => failure
@@ -174,7 +198,8 @@ impl Home {
             None => failure
                 .because("the directory that this run works in is out of sight")
                 .hint(format!(
-                    "see what is mounted there, `findmnt -T {shown}`, and unmount it"
+                    "see what is mounted there, `findmnt -T {}`, and unmount it",
+                    shell::path(self.path())
                 )),
         })
     }
@@ -253,6 +278,40 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Moved);
         let told = format!("{failure}").replace(&at("").display().to_string(), "/srv/");
         insta::assert_snapshot!(told, @"`/srv/app` leads elsewhere than when this run began: `/srv/app` is a link to `victim`, and nothing there was touched: the directory that this run works in is now `/srv/app.real`");
+    }
+
+    #[test]
+    fn what_puts_a_directory_back_is_quoted_as_a_shell_reads_it_and_works_when_it_is_typed() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().canonicalize().unwrap().join(name);
+        fs::create_dir(at("it's my app")).unwrap();
+        let home = Home::open(&at("it's my app")).unwrap();
+        fs::write(at("it's my app").join("kept"), "").unwrap();
+        fs::rename(at("it's my app"), at("my app; touch gone")).unwrap();
+        let failure = home.confirm().unwrap_err();
+        let typed = failure.hints[0].split('`').rev().nth(1).unwrap();
+        let typed = format!("cd {} && {typed}", at("").display());
+        let done = std::process::Command::new("sh")
+            .args(["-c", &typed])
+            .status();
+        assert!(done.unwrap().success(), "{typed}");
+        assert_eq!(home.confirm(), Ok(()));
+        assert!(!at("gone").exists(), "{typed}");
+    }
+
+    #[test]
+    fn what_is_written_within_a_directory_is_in_it_wherever_its_path_leads() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for name in ["app", "victim"] {
+            fs::create_dir(at(name)).unwrap();
+        }
+        let home = Home::open(&at("app")).unwrap();
+        fs::rename(at("app"), at("app.real")).unwrap();
+        symlink("victim", at("app")).unwrap();
+        fs::write(home.within().join("new"), "").unwrap();
+        assert!(at("app.real/new").exists());
+        assert!(!at("victim/new").exists());
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::archive::{Description, Release, Running};
 use crate::event::{Event, Failure, FailureKind, Note};
 use crate::host::reference;
 use crate::plan::{Plan, Site};
-use crate::saga::facts::{Before, RunDir, name};
+use crate::saga::facts::{Before, RunDir, Wanted, name};
 use crate::saga::journal;
+use crate::shell::{path, word};
 
 /// The failure of an undo, with the commands that put the old release back by hand: those that
 /// change anything only if the run did.
@@ -38,7 +39,10 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
     }
     let tool = Tool::of(dir);
     let hints = if changed {
-        commands(&plan.site, &before.release, backup.as_ref(), tool)
+        let new = new_services(dir, &before.release);
+        let mut hints = commands(&plan.site, &before.release, backup.as_ref(), tool);
+        hints.splice(1..1, remove(&plan.site, &before.release, &new));
+        hints
     } else {
         let compose = compose(&plan.site, &before.release, tool);
         vec![format!(
@@ -131,9 +135,6 @@ fn commands(
     }
     hints.extend(images(release));
     if release.services.is_empty() {
-        hints.push(format!(
-            "nothing ran before, so remove what is left: `{compose} rm -sf`"
-        ));
         return hints;
     }
     hints.push(format!(
@@ -143,13 +144,53 @@ fn commands(
     hints
 }
 
+/// The services that a run brings and that did not run before.
+fn new_services(dir: &RunDir, before: &Release) -> Vec<String> {
+    let wanted: Option<Wanted> = dir.recall(name::WANTED).unwrap_or_default();
+    let target: Option<Description> = dir.recall(name::TARGET).unwrap_or_default();
+    let wanted = wanted.unwrap_or_default().config.services.into_iter();
+    let target = target.into_iter().flat_map(|t| t.release.services);
+    let mut new: Vec<String> = wanted
+        .map(|s| s.name)
+        .chain(target.map(|s| s.service))
+        .collect();
+    new.retain(|name| before.services.iter().all(|s| s.service != *name));
+    new.sort();
+    new.dedup();
+    new
+}
+
+/// What removes the containers of services that did not run before, and those of this directory
+/// alone: `--remove-orphans` would take whoever's carry the project's name.
+fn remove(site: &Site, release: &Release, services: &[String]) -> Vec<String> {
+    let base = site
+        .compose_files
+        .first()
+        .map(|file| site.deploy_dir.join(file));
+    let made_in = base.as_deref().and_then(Path::parent);
+    let made_in = made_in.unwrap_or(&site.deploy_dir).to_string_lossy();
+    let label = |name: &str, value: &str| {
+        let label = format!("label=com.docker.compose.{name}={value}");
+        format!(" -f {}", word(&label))
+    };
+    let listed = services.iter().map(|service| {
+        format!(
+            "remove what did not run before: `docker ps -aq{}{}{} | xargs -r docker rm -f`",
+            label("project", &release.project),
+            label("project.working_dir", &made_in),
+            label("service", service)
+        )
+    });
+    listed.collect()
+}
+
 /// What starts a release again as it ran; what had ended stays ended.
 fn up(release: &Release, tool: Tool) -> String {
     let pull = match tool {
         Tool::One => "",
         Tool::Two => " --pull never",
     };
-    let mut command = format!("up -d --no-build{pull} --remove-orphans");
+    let mut command = format!("up -d --no-build{pull}");
     let ran = release.services.iter().filter(|s| s.running);
     let mut started: Vec<&Running> = ran.collect();
     let some = !started.is_empty() && started.len() < release.services.len();
@@ -256,25 +297,13 @@ fn program() -> String {
     }
 }
 
-fn path(path: &Path) -> String {
-    word(&path.to_string_lossy())
-}
-
-/// A word as a shell reads it.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
     use crate::archive::ArchiveFact;
+    use crate::host::ServiceConfig;
     use crate::plan::sample;
 
     fn release() -> Release {
@@ -312,22 +341,42 @@ mod tests {
                 "or mend it by hand; look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
                 "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz --exclude=./data -C /opt/mcp`",
                 "let `acme/app:latest` mean the old image again: `docker tag sha256:0123 acme/app:latest`; if that image is gone, first `docker pull acme/app@sha256:4567`",
-                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --remove-orphans --scale web=1`",
+                "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --scale web=1`",
             ]
         );
     }
 
     #[test]
-    fn where_nothing_ran_the_rest_is_removed_and_odd_names_are_quoted() {
-        let mut site = sample::deploy().site;
-        site.deploy_dir = "/opt/my app".into();
-        let release = Release {
-            project: "mcp".into(),
-            ..Release::default()
+    fn what_did_not_run_before_is_removed_from_this_directory_alone_and_odd_names_are_quoted() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        std::fs::create_dir_all(dir.path()).unwrap();
+        let mut plan = sample::deploy();
+        plan.site.deploy_dir = "/opt/my app".into();
+        plan.site.compose_files = vec!["docker/compose.yml".into()];
+        let before = Before {
+            release: release(),
+            ..Before::default()
         };
-        let hints = commands(&site, &release, None, Tool::Two);
-        let last = "nothing ran before, so remove what is left: `cd '/opt/my app' && docker compose -p mcp rm -sf`";
-        assert_eq!(hints.last().unwrap(), last);
+        dir.keep(name::BEFORE, &before).unwrap();
+        let mut wanted = Wanted::default();
+        for service in ["web", "queue"] {
+            wanted.config.services.push(ServiceConfig {
+                name: service.into(),
+                ..ServiceConfig::default()
+            });
+        }
+        dir.keep(name::WANTED, &wanted).unwrap();
+        let told = by_hand(&plan, &dir, true, Failure::new("no"))
+            .hints
+            .join("\n");
+        let removes = "`docker ps -aq -f label=com.docker.compose.project=mcp -f 'label=com.docker.compose.project.working_dir=/opt/my app/docker' -f label=com.docker.compose.service=queue | xargs -r docker rm -f`";
+        assert!(told.contains(removes), "{told}");
+        assert!(!told.contains("service=web"), "{told}");
+        assert!(
+            !told.contains("--remove-orphans") && !told.contains(" rm -sf"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -341,7 +390,7 @@ mod tests {
         });
         assert_eq!(
             up(&release, Tool::One),
-            "up -d --no-build --remove-orphans --scale web=2 --no-deps web"
+            "up -d --no-build --scale web=2 --no-deps web"
         );
     }
 
