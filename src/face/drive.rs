@@ -4,6 +4,7 @@
 //! Whatever happens ends in a [`Report`]. It refuses to know who asked, and who is told at the end.
 
 mod listen;
+mod patience;
 mod signals;
 
 use std::io::Write;

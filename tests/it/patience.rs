@@ -4,6 +4,7 @@
 
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::poll::seconds;
 
 /// A healthcheck's command that never ends.
 fn hanging_check(name: &str) -> String {
@@ -79,4 +80,40 @@ fn a_migration_that_fails_is_named_with_its_exit_code_and_its_last_lines() {
     );
     assert!(!reason.contains("Recreate"), "{reason}");
     done.says(&["the migration failed, as it was told to"]);
+}
+
+#[test]
+fn a_run_whose_agent_was_stopped_ends_unknown_behind_its_timeout_and_goes_back_once_it_goes_on() {
+    let app = App::running("v1");
+    let before = app.release();
+    app.latest("v2");
+    let act = app.deploy().input("timeout", "8");
+    let mut run = act.input("health_timeout", "6").held().start();
+    run.until_it_says("preflight", seconds(60));
+    app.signal_the_agent("STOP");
+    let done = run.wait();
+    done.ends("unknown", 4).says(&[
+        "has no end, and its `timeout` of 8 s is over",
+        "it last told something",
+        "it hangs, was stopped",
+        "/alive 2>/dev/null",
+        "kill -CONT <pid>",
+    ]);
+    assert!(
+        !done.log.contains("settles by itself"),
+        "who is stopped does not"
+    );
+    // As long again for a way back, a minute to be as it was, and what comes to rest.
+    let patience = 8 + 8 + 60 + 130;
+    let took = done.took.as_secs();
+    assert!(
+        (patience..patience + 25).contains(&took),
+        "it took {took} s"
+    );
+    app.signal_the_agent("CONT");
+    let ended = app.end_of_the_run(seconds(90));
+    let is_back = ended.contains("rolled_back") || ended.contains("\"refused\"");
+    assert!(is_back, "{ended}");
+    app.is_again(&before);
+    app.nothing_to_settle();
 }

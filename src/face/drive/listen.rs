@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use super::patience;
 use super::signals::Signals;
 use crate::error::Error;
 use crate::event::{Event, Failure, FailureKind, Note, Record, Step};
@@ -18,6 +19,7 @@ use crate::remote::agent::{self, Agent};
 use crate::remote::run::{Heard, Run};
 use crate::report::Report;
 use crate::saga;
+use crate::shell;
 
 /// How long the end is waited for after a signal: telling it takes its time too, and all of it is
 /// to be over within 5 s. The GitHub runner kills after 10 s.
@@ -29,10 +31,6 @@ const LOCKED: Duration = agent::LONG_LOOK;
 /// The pause before a run that could not be settled is followed again.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a run may tell nothing once its `timeout` is over: its way back may take a while, and has
-/// no deadline of its own.
-const MARGIN: Duration = Duration::from_mins(10);
-
 /// Hears one run to its end.
 pub struct Listener<'a> {
     agent: &'a Agent,
@@ -42,11 +40,14 @@ pub struct Listener<'a> {
     settles: u32,
     locked: Option<Instant>,
     pause: Duration,
-    /// When the run's `timeout` is over, by this side's clock.
+    /// When the run's `timeout` is over, by this side's clock, which the first record starts.
     due: Instant,
+    /// What the way back may take behind that, whatever is told meanwhile.
+    margin: Duration,
     /// When it last told something.
     told: Instant,
-    margin: Duration,
+    /// Whether its agent died, and what it left is being settled.
+    died: bool,
     asked: Option<Instant>,
     checking: Option<JoinHandle<Told>>,
     committed: bool,
@@ -72,8 +73,9 @@ impl<'a> Listener<'a> {
             locked: None,
             pause: PAUSE,
             due: Instant::now() + Duration::from_secs(plan.timeout),
+            margin: patience::way_back(plan),
             told: Instant::now(),
-            margin: MARGIN,
+            died: false,
             asked: None,
             checking: None,
             committed: false,
@@ -124,6 +126,7 @@ impl<'a> Listener<'a> {
                 () = wait(patience) => return Err(self.left_alone()),
                 () = tokio::time::sleep(left) => return Err(self.overdue().await),
             };
+            self.died |= matches!(heard, Some(Heard::Gone(_)));
             match heard {
                 None => return Ok(()),
                 Some(Heard::Record(record)) => self.record(&record, log, report),
@@ -134,14 +137,19 @@ impl<'a> Listener<'a> {
                 Some(Heard::Gone(words)) => tokio::select! {
                     settled = self.settle(&words, log) => settled?,
                     _ = signals.next() => return Err(self.left_alone()),
+                    () = tokio::time::sleep(left) => return Err(self.overdue().await),
                 },
             }
         }
     }
 
     fn record<W: Write>(&mut self, record: &Record, log: &mut Log<W>, report: &mut Report) {
-        self.next = record.seq + 1;
         self.told = Instant::now();
+        if !self.has_heard() {
+            // Sending the plan has taken no time from the run.
+            self.due = self.told + Duration::from_secs(self.plan.timeout);
+        }
+        self.next = record.seq + 1;
         log.record(record);
         report.push(record);
         match &record.event {
@@ -175,32 +183,39 @@ impl<'a> Listener<'a> {
         Error::Lost(failure.hint("ask how it ended: `landfall status`"))
     }
 
-    /// How long the run may go on telling nothing.
+    /// How long the run's end is still waited for: no record makes that longer, for an agent that is
+    /// in trouble may tell of it for ever.
     fn left(&self) -> Duration {
-        let end = self.due.max(self.told) + self.margin;
-        end.saturating_duration_since(Instant::now())
+        (self.due + self.margin).saturating_duration_since(Instant::now())
     }
 
-    /// The agent hangs, or somebody has stopped it: should it go on, it is to take itself back.
+    /// The agent hangs, somebody has stopped it, or its way back takes longer than any should: if it
+    /// goes on, it is to take itself back.
     async fn overdue(&self) -> Error {
         let asked = self.run.cancel("the run is long overdue");
         let _ = tokio::time::timeout(GRACE, asked).await;
-        let id = self.run.id();
-        let alive = self.plan.site.backup_dir.join(".landfall/runs").join(id);
-        let alive = alive.join("alive");
+        let (id, site) = (self.run.id(), &self.plan.site);
+        let alive = site.backup_dir.join(".landfall/runs").join(id);
+        let alive = shell::path(&alive.join("alive"));
         let failure = Failure::new(format!(
-            "the run {id} has told nothing for {} s, and its `timeout` of {} s is over",
-            self.told.elapsed().as_secs(),
-            self.plan.timeout
+            "the run {id} has no end, and its `timeout` of {} s is over, with {} s for a way back",
+            self.plan.timeout,
+            self.margin.as_secs()
+        ))
+        .because(format!(
+            "it last told something {} s ago",
+            self.told.elapsed().as_secs()
         ));
-        let failure = failure
-            .because("its agent lives on the server, and hangs or was stopped")
+        let failure = failure.because(if self.died {
+            "its agent died on the server, and what it left is not settled"
+        } else {
+            "its agent lives on the server: it hangs, was stopped, or is at work still"
+        });
+        Error::Lost(failure.of(FailureKind::TimedOut)
             .hint(format!(
-                "look on the server which process that is: `fuser -v {}`",
-                alive.display()
+                "look on the server whether that process is at work, or stopped (`T` in `ps`): `ps -o pid,stat,etime,args -p \"$(fuser {alive} 2>/dev/null)\"`"
             ))
-            .hint("once it has ended, have what it left settled: `landfall recover`");
-        Error::Lost(failure.of(FailureKind::TimedOut))
+            .hint("let one that was stopped go on, `kill -CONT <pid>`, or end it; then see how the run ended, or have it settled: `landfall status`"))
     }
 
     /// Asks the server to take itself back, and says so at once.
@@ -372,6 +387,16 @@ mod tests {
         serde_json::to_string(&Line::Record(Box::new(record))).unwrap()
     }
 
+    /// More records than anybody waits for at five a second.
+    fn minutes_of_talk() -> String {
+        let said = |seq| {
+            let text = format!("line {seq}");
+            let (step, note) = (Step::Pull, Note::Said { text });
+            line(seq, Event::Note { step, note }) + "\n"
+        };
+        (1..=300).map(said).collect()
+    }
+
     /// Hears a run whose agent is a shell script with these answers to `follow` and `look`.
     async fn heard(follow: &str, look: &str) -> (Result<(), Error>, Report) {
         heard_within(1800, follow, look).await
@@ -393,6 +418,7 @@ mod tests {
         let last = line(1, Event::Finished { outcome });
         std::fs::write(dir.path().join("first"), first + "\n").unwrap();
         std::fs::write(dir.path().join("last"), last + "\n").unwrap();
+        std::fs::write(dir.path().join("more"), minutes_of_talk()).unwrap();
         let at = dir.path().display();
         let script = format!(
             "#!/bin/sh\ncd {at}\ncase $2 in follow) {follow} ;; look) {look} ;; *) exit 2 ;; esac\n"
@@ -430,17 +456,40 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_run_whose_agent_was_stopped_is_given_up_behind_its_timeout_and_told_truly() {
-        let stopped = r#"cat first; while sleep 0.2; do echo '{"beat":1}' || exit 0; done"#;
-        let (heard, report) = heard_within(0, stopped, "exit 1").await;
+    /// Hears a run with a `timeout` of 0 s whose agent answers so, to the end that this side gives it.
+    async fn given_up(follow: &str, look: &str) {
+        let begun = Instant::now();
+        let (heard, report) = heard_within(0, follow, look).await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(20), "{follow}: {took:?}");
         let error = heard.unwrap_err();
         let failure = &error.failures()[0];
-        assert!(failure.what.contains("has told nothing for "), "{failure}");
-        assert!(failure.hints[0].contains("/runs/r/alive`"), "{failure:?}");
+        assert!(failure.what.contains("has no end"), "{failure}");
+        assert!(failure.because[0].contains("last told"), "{failure}");
+        assert!(failure.hints[0].contains("/runs/r/alive"), "{failure:?}");
         let told = report.lost(failure).headline();
         assert!(told.starts_with("Unknown: "), "{told}");
         assert!(!told.contains("settles by itself"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_agent_was_stopped_is_given_up_behind_its_timeout_and_told_truly() {
+        let stopped = r#"cat first; while sleep 0.2; do echo '{"beat":1}' || exit 0; done"#;
+        given_up(stopped, "exit 1").await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_tells_something_for_ever_is_given_up_behind_its_timeout_too() {
+        let talks =
+            "cat first; while read -r line; do echo \"$line\" || exit 0; sleep 0.2; done < more";
+        given_up(talks, "exit 1").await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_nobody_comes_to_settle_is_given_up_behind_its_timeout_too() {
+        let locked = r#"echo '{"what":"held","kind":"locked"}'; exit 2"#;
+        given_up(DIES, locked).await;
+        given_up(DIES, "sleep 300").await;
     }
 
     #[tokio::test]

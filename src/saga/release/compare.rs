@@ -8,6 +8,7 @@ use crate::archive::{Release, Running};
 use crate::event::{Failure, FailureKind};
 use crate::host::judge::{Verdict, Vouched, judge};
 use crate::host::{Container, Host, Result};
+use crate::plan::Checks;
 use crate::saga::release::drift::Drifted;
 use crate::saga::release::{leftovers, record};
 use crate::saga::steps::Run;
@@ -25,6 +26,12 @@ pub enum Exactness<'a> {
     Images,
 }
 
+/// How long what was brought back may take to be as it was.
+#[must_use]
+pub fn patience(checks: &Checks) -> Duration {
+    PATIENCE.max(Duration::from_secs(checks.health_timeout))
+}
+
 /// Compares what runs with what was recorded, until it is the same or patience ends.
 pub async fn same_again<H: Host>(
     run: &Run<'_, H>,
@@ -32,8 +39,7 @@ pub async fn same_again<H: Host>(
     release: &Release,
     exactness: Exactness<'_>,
 ) -> Result<()> {
-    let checks = &run.plan.checks;
-    let patience = PATIENCE.max(Duration::from_secs(checks.health_timeout));
+    let patience = patience(&run.plan.checks);
     let start = Instant::now();
     loop {
         match compare(run, host, release, exactness).await? {
