@@ -53,6 +53,7 @@ impl Masks {
         for hook in private.pre_deploy.iter().chain(&private.post_deploy) {
             masks.add_hook(hook);
         }
+        asked(plan).for_each(|url| masks.add_login_of(url));
         masks
     }
 
@@ -121,6 +122,15 @@ impl Masks {
         }
     }
 
+    /// Hides the login of a URL that is asked: its password, or its name where that is all there is.
+    fn add_login_of(&mut self, url: &str) {
+        let Some(login) = login_of(url) else { return };
+        match login.split_once(':') {
+            Some((_, password)) => self.insert(password, SHORTEST),
+            None => self.insert(login, SHORTEST_VALUE),
+        }
+    }
+
     /// The lines themselves, for the one place that tells the runner to hide them.
     pub fn lines(&self) -> impl Iterator<Item = &Secret> {
         self.lines.iter()
@@ -143,6 +153,12 @@ impl Masks {
         let text = lines.join("\n");
         let text = self.scrub(&format!("{text}\n"));
         text.split('\n').map(ToOwned::to_owned).collect()
+    }
+
+    /// Says whether a text ends as some secret begins, so that what is printed next decides.
+    #[must_use]
+    pub fn may_go_on(&self, text: &str) -> bool {
+        self.search().may_go_on(&clean::lines(text).join("\n"))
     }
 
     fn search(&self) -> &Search {
@@ -193,20 +209,21 @@ fn told_anyhow(plan: &Plan) -> Vec<String> {
     told.extend(site.services.iter().cloned());
     told.extend(plan.origin.url.clone());
     told.extend(plan.origin.url.as_deref().and_then(host_of));
-    told.extend(plan.checks.health_url.as_deref().and_then(host_of));
-    let urls = plan
-        .checks
-        .smoke
-        .iter()
-        .filter_map(|test| match &test.probe {
-            Probe::Http { url, .. } => host_of(url),
-            _ => None,
-        });
-    told.extend(urls);
+    told.extend(asked(plan).filter_map(host_of));
     if let Goal::Deploy { images } = &plan.goal {
         told.extend(images.iter().cloned());
     }
     told
+}
+
+/// The URLs that a plan's checks ask.
+fn asked(plan: &Plan) -> impl Iterator<Item = &str> {
+    let smoke = plan.checks.smoke.iter();
+    let smoke = smoke.filter_map(|test| match &test.probe {
+        Probe::Http { url, .. } => Some(url.as_str()),
+        _ => None,
+    });
+    plan.checks.health_url.as_deref().into_iter().chain(smoke)
 }
 
 /// The host of a URL, without login, port and path.
@@ -217,15 +234,18 @@ fn host_of(url: &str) -> Option<String> {
     Some(host.split(':').next().unwrap_or(host).to_owned())
 }
 
-/// The password of `scheme://user:password@host`.
-fn password_of(url: &str) -> Option<&str> {
+/// The login of `scheme://login@host`.
+fn login_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     // A password may hold `/` unescaped; then the authority has no `@`.
-    let (login, _) = authority
-        .rsplit_once('@')
-        .or_else(|| rest.rsplit_once('@'))?;
-    let (user, password) = login.split_once(':')?;
+    let found = authority.rsplit_once('@').or_else(|| rest.rsplit_once('@'));
+    found.map(|(login, _)| login)
+}
+
+/// The password of `scheme://user:password@host`.
+fn password_of(url: &str) -> Option<&str> {
+    let (user, password) = login_of(url)?.split_once(':')?;
     // `postgres:postgres@` is what examples say; hidden, it would take half of a log with it.
     (password.chars().count() >= SHORTEST && password != user).then_some(password)
 }

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::Result;
-use crate::host::tree::home::Leads;
 use crate::host::tree::{Home, Scope, scope};
 use crate::plan::Site;
 
@@ -49,19 +48,12 @@ impl Ground {
         self.backups.iter().try_for_each(Home::confirm)
     }
 
-    /// Where a file of the backup directory is read: through the open directory, where the path leads
-    /// elsewhere. For this process alone.
+    /// The backup directory for this process alone: the open one, wherever its path leads by now.
+    /// Before there is one, its path.
     #[must_use]
-    pub fn in_backups(&self, backup_dir: &Path, file: &str) -> PathBuf {
-        match &self.backups {
-            Some(home) if home.leads() != Leads::Here => {
-                let number = home.dir().number();
-                Path::new("/proc/self/fd")
-                    .join(number.to_string())
-                    .join(file)
-            }
-            _ => backup_dir.join(file),
-        }
+    pub fn backups(&self, backup_dir: &Path) -> PathBuf {
+        let opened = self.backups.as_ref().map(Home::within);
+        opened.unwrap_or_else(|| backup_dir.to_owned())
     }
 
     /// The whole of the deploy directory but for what is Landfall's own, wherever it is by now.

@@ -450,6 +450,11 @@ pub trait Host: Sized {
 
     /// Works from now on in this directory, which was opened and locked, wherever its path leads.
     fn stand_on(&self, home: &Home);
+    /// Where this process reads the deploy directory of a site: the one that was opened, wherever its
+    /// path leads by now. Never to be told, and nothing for Compose.
+    fn here(&self, site: &Site) -> PathBuf {
+        site.deploy_dir.clone()
+    }
     /// Refuses where a path of the run leads elsewhere by now.
     async fn confirm(&self) -> Result<()>;
     /// Refuses where this is not the directory that a run worked in whose agent has died.
@@ -530,6 +535,11 @@ pub trait Host: Sized {
     /// Waits until no more containers of a project come: Compose goes on after it has failed, and so
     /// does the engine with what it was asked for. A server that does nothing by itself is quiet.
     async fn until_quiet(&self, _project: &str) {}
+    /// The socket of the engine that everybody is given here, if one can be chosen; the engine itself
+    /// is not asked.
+    fn socket(&self) -> Option<String> {
+        None
+    }
     /// Finds Docker and Compose.
     async fn engine(&self) -> Result<Engine>;
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.

@@ -29,7 +29,7 @@ use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Occupant,
     Others, Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
-    generation, http, site,
+    endpoint, generation, http, site,
 };
 use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
@@ -168,6 +168,11 @@ impl Host for Server {
         }
     }
 
+    fn here(&self, site: &Site) -> PathBuf {
+        let ground = self.stands_on();
+        ground.map_or_else(|| site.deploy_dir.clone(), |g| g.deploy().here())
+    }
+
     async fn confirm(&self) -> Result<()> {
         self.stands_on().map_or(Ok(()), |ground| ground.confirm())
     }
@@ -299,15 +304,16 @@ impl Host for Server {
         data: &[String],
         exclude: &[String],
     ) -> Result<Vec<String>> {
+        let ground = self.ground()?;
         let (site, description) = (self.site.clone(), description.clone());
         let (data, exclude) = (data.to_vec(), exclude.to_vec());
-        self.beside(move |_| site::listed_within(&site, &description, &data, &exclude))
+        self.beside(move |_| site::listed_within(&ground, &site, &description, &data, &exclude))
             .await
     }
 
     async fn backups(&self) -> Result<Vec<Listed>> {
-        let site = self.site.clone();
-        self.beside(move |_| site::backups(&site)).await
+        let (ground, site) = (self.ground()?, self.site.clone());
+        self.beside(move |_| site::backups(&ground, &site)).await
     }
 
     async fn check_backup(&self, description: &Description) -> Result<()> {
@@ -337,6 +343,10 @@ impl Host for Server {
         if let Ok(docker) = self.docker().await {
             docker.until_quiet(project).await;
         }
+    }
+
+    fn socket(&self) -> Option<String> {
+        endpoint::endpoint().ok().map(|endpoint| endpoint.socket)
     }
 
     async fn engine(&self) -> Result<Engine> {

@@ -1,6 +1,8 @@
-//! The deploy directory and its backups: the half of the server that is files.
+//! The deploy directory: with its backups, the half of the server that is files.
 //!
 //! It refuses to know Docker and Compose; what belongs to containers is told to it.
+
+mod backups;
 
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -8,19 +10,19 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::archive::catalogue::{self, Latest, Listed};
-use crate::archive::restore::{self as put_back, Data};
-use crate::archive::verify::listing_of;
-use crate::archive::{Description, EntryKind, Release, manifest, retention, space, write};
+use crate::archive::space;
 use crate::event::Failure;
+use crate::host::Result;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
-use crate::host::tree::scope::OWN_NAME;
-use crate::host::tree::{self, Differing, Home, Key, NewFile, Put, Scope, Snapshot, Us, whose};
-use crate::host::{Restored, Result};
+use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::plan::{Plan, Private, Site};
-use crate::saga::facts::{Parts, RunDir, name};
-use crate::saga::steps::backup::Order;
+use crate::saga::facts::RunDir;
+
+pub use backups::{
+    backup, backups, check_target, clear_partial, differing, drop_backup, latest, listed_within,
+    restore,
+};
 
 /// How many paths a message names.
 const NAMED: usize = 8;
@@ -117,26 +119,6 @@ pub fn check_files(ground: &Ground, plan: &Plan, private: &Private, run: &RunDir
         }
     }
     refuse_stuck(dir.path(), "bring", &stuck)
-}
-
-/// Makes sure that each file of a backup that is to change can be put back.
-pub fn check_target(ground: &Ground, site: &Site, description: &Description) -> Result<()> {
-    let (dir, us) = (ground.deploy(), Us::now());
-    let listing = listing_of(&site.backup_dir.join(&description.archive.file))?;
-    let mut stuck = Vec::new();
-    for entry in manifest::listing(&listing)? {
-        let entry = entry?;
-        if entry.kind != EntryKind::File || us.is_theirs(&entry) {
-            continue;
-        }
-        let path = tree::name::to_path(&entry.path).unwrap_or_default();
-        if let Some(why) = whose::obstacle_but_owner(dir, &path)
-            && !tree::is_as(dir, &path, &entry, key_of(site).as_ref())
-        {
-            stuck.push((entry.path.clone(), why));
-        }
-    }
-    refuse_stuck(dir.path(), "put back", &stuck)
 }
 
 /// What could be begun and not be ended is not begun.
@@ -283,221 +265,6 @@ impl std::io::Seek for Part {
         self.at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
         Ok(self.at)
     }
-}
-
-/// Archives the deploy directory.
-pub fn backup(
-    ground: &Ground,
-    plan: &Plan,
-    order: &Order<'_>,
-    run: &RunDir,
-) -> Result<(Description, Vec<String>)> {
-    let site = &plan.site;
-    ground.confirm_backups()?;
-    let state = site.backup_dir.join(OWN_NAME);
-    let key = Key::made(&state).map_err(|e| {
-        Failure::new(format!("there can be no key in `{}`", state.display())).because(e)
-    })?;
-    let scope = parts_of(ground, site, order.parts)?
-        .excluding(&plan.backups.exclude)?
-        .with_key(Some(key));
-    let written = write::write(&write::Request {
-        deploy_dir: ground.deploy(),
-        backup_dir: &site.backup_dir,
-        scope: &scope,
-        deployment_id: &plan.id,
-        purpose: order.purpose,
-        release: order.release,
-        origin: &plan.origin,
-        at: crate::clock::now(),
-        progress: &|_| {},
-    })?;
-    run.keep_by(name::SNAPSHOT, &mut |to| written.snapshot.write_to(to))?;
-    let torn = written.torn.iter();
-    let torn = torn.map(|p| format!("`{p}` was written while it was archived; it may be torn"));
-    let unread = written.unread.iter();
-    let unread = unread.map(|p| format!("`{p}` cannot be read, so the backup lacks it"));
-    let theirs = theirs(&scope, &written.snapshot)?;
-    let warnings = torn.chain(unread).chain(theirs).chain(written.told);
-    let warnings = warnings.collect();
-    Ok((written.description, warnings))
-}
-
-/// What of a tree belongs to somebody else, in a line.
-fn theirs(scope: &Scope, tree: &Snapshot) -> Result<Option<String>> {
-    let mut named = Vec::new();
-    let mut more: u64 = 0;
-    for entry in tree.entries() {
-        let entry = entry?;
-        if entry.kind == EntryKind::Dir || !scope.us().is_theirs(&entry) {
-            continue;
-        }
-        if named.len() < NAMED {
-            named.push(format!("`{}` ({})", entry.path, whose::user(entry.uid)));
-        } else {
-            more += 1;
-        }
-    }
-    let more = match more {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Ok((!named.is_empty()).then(|| {
-        format!(
-            "left alone, whatever becomes of this release, for it belongs to somebody else: {}{more}",
-            named.join(", ")
-        )
-    }))
-}
-
-/// Removes what dead runs left half-written in the backup directory.
-pub fn clear_partial(ground: &Ground, site: &Site, last_id: &str) -> Result<()> {
-    ground.confirm_backups()?;
-    retention::clear_partial(&site.backup_dir, &site.deploy_dir, last_id).map(|_| ())
-}
-
-/// Reconciles the deploy directory to a backup; the paths that differed.
-pub fn restore(
-    ground: &Ground,
-    site: &Site,
-    description: &Description,
-    parts: &Parts,
-    data: Data,
-    run: &RunDir,
-) -> Result<Restored> {
-    if ground.deploy().is_removed() {
-        ground.confirm()?;
-    }
-    let archive = ground.in_backups(&site.backup_dir, &description.archive.file);
-    let scope = parts_of(ground, site, parts)?
-        .with_data(&description.data)
-        .excluding(&description.exclude)?
-        .with_key(key_of(site));
-    let snapshot = snapshot_of(run);
-    let options = put_back::Options {
-        data,
-        scope: &scope,
-        snapshot: snapshot.as_ref(),
-    };
-    let from = put_back::Source {
-        archive: &archive,
-        listing: &listing_of(&archive)?,
-        description,
-        others: &parts.others,
-    };
-    let report = put_back::restore(from, ground.deploy(), &options)?;
-    let mut changed = report.replaced;
-    changed.extend(report.removed);
-    let left = report.left.iter();
-    let left = left.map(|(path, why)| format!("`{path}` is left alone: {why}"));
-    Ok(Restored {
-        changed,
-        left: left.collect(),
-    })
-}
-
-/// What is not as a backup has it; what is half-written by us aside.
-pub fn differing(
-    ground: &Ground,
-    site: &Site,
-    description: &Description,
-    parts: &Parts,
-    run: &RunDir,
-) -> Result<Vec<Differing>> {
-    let scope = parts_of(ground, site, parts)?
-        .with_data(&description.data)
-        .excluding(&description.exclude)?
-        .with_key(key_of(site));
-    let snapshot = snapshot_of(run);
-    let options = put_back::Options {
-        data: Data::LeaveAlone,
-        scope: &scope,
-        snapshot: snapshot.as_ref(),
-    };
-    let archive = site.backup_dir.join(&description.archive.file);
-    let from = put_back::Source {
-        archive: &archive,
-        listing: &listing_of(&archive)?,
-        description,
-        others: &parts.others,
-    };
-    put_back::differing(from, ground.deploy(), &options)
-}
-
-/// The tree as this run's backup saw it.
-fn snapshot_of(run: &RunDir) -> Option<Snapshot> {
-    let file = foreign::open(&run.fact(name::SNAPSHOT), Links::Refused).ok();
-    file.and_then(Snapshot::read_from)
-}
-
-/// Which paths belong to containers, and which to the release all the same.
-fn parts_of(ground: &Ground, site: &Site, parts: &Parts) -> Result<Scope> {
-    let scope = ground.scope(&site.backup_dir)?.with_data(&parts.data);
-    let scope = scope.with_shipped(&parts.own).with_own(&parts.listed);
-    Ok(scope.shipping(&parts.ships).leaving(&parts.others))
-}
-
-/// The backups there are, newest first.
-pub fn backups(site: &Site) -> Result<Vec<Listed>> {
-    catalogue::list(&site.backup_dir, &site.deploy_dir)
-}
-
-/// The newest good backup that differs from what runs. What a restore of it would leave alone does
-/// not count: each is compared by its own data and its own globs.
-pub fn latest<'l>(
-    ground: &Ground,
-    site: &Site,
-    listed: &'l [Listed],
-    release: &Release,
-) -> Result<Latest<'l>> {
-    let whole = ground.scope(&site.backup_dir)?.with_key(key_of(site));
-    let mut seen: Option<Snapshot> = None;
-    let mut has_tree_of = |description: &Description| {
-        let brought = catalogue::brought_since(listed, description);
-        let others = catalogue::of_others(listed, description);
-        let scope = whole.clone().with_own(brought).leaving(&others);
-        let options = put_back::Options {
-            data: Data::LeaveAlone,
-            scope: &scope,
-            snapshot: seen.as_ref(),
-        };
-        let archive = site.backup_dir.join(&description.archive.file);
-        let from = put_back::Source {
-            archive: &archive,
-            listing: &listing_of(&archive)?,
-            description,
-            others: &others,
-        };
-        let (is_same, now) = put_back::is_same(from, ground.deploy(), &options)?;
-        seen = Some(now);
-        Ok(is_same)
-    };
-    let mut current = catalogue::Current {
-        release,
-        has_tree_of: &mut has_tree_of,
-    };
-    catalogue::latest(listed, &mut current)
-}
-
-/// The paths that a backup lists though they would be data, or left out.
-pub fn listed_within(
-    site: &Site,
-    description: &Description,
-    data: &[String],
-    exclude: &[String],
-) -> Result<Vec<String>> {
-    let archive = site.backup_dir.join(&description.archive.file);
-    put_back::listed_within(&listing_of(&archive)?, data, exclude)
-}
-
-fn key_of(site: &Site) -> Option<Key> {
-    Key::of(&site.backup_dir.join(OWN_NAME))
-}
-
-/// Removes a backup.
-pub fn drop_backup(ground: &Ground, site: &Site, timestamp: &str) -> Result<()> {
-    ground.confirm_backups()?;
-    retention::drop(&site.backup_dir, &site.deploy_dir, &[timestamp])
 }
 
 /// Makes the directories that paths lie in, for the owner of the deploy directory where this

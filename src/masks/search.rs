@@ -2,6 +2,7 @@
 //!
 //! It refuses to know what makes a text a secret.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -17,6 +18,11 @@ const LOOSE: usize = 6;
 const PLAIN: usize = 5;
 /// How many bytes of notations are looked for; the plain ones of all secrets come first.
 const MOST: usize = 512 * 1024;
+/// How much of a secret's beginning a line waits for: shorter ones end every other line, and what
+/// follows is hidden all the same.
+const BEGINNING: usize = 3;
+/// How far from its end a text is looked at for the beginning of a secret.
+const LONGEST_END: usize = 4 * 1024;
 /// The shortest beginning of a secret that is hidden at a cut.
 const CUT_OFF: usize = 4;
 
@@ -32,6 +38,8 @@ struct Patterns {
     all: Vec<Pattern>,
     bytes: usize,
     finder: Option<AhoCorasick>,
+    /// Which patterns begin so, in small letters.
+    begins: HashMap<[u8; BEGINNING], Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -105,6 +113,13 @@ impl Search {
         replaced(text, found)
     }
 
+    /// Says whether a text ends as some secret begins.
+    #[must_use]
+    pub fn may_go_on(&self, text: &str) -> bool {
+        self.joined.may_go_on(View::joined(text).bytes())
+            || self.plain.may_go_on(View::plain(text).bytes())
+    }
+
     /// The beginnings of secrets before a cut: whoever cuts a text says so by its last sign.
     fn cut_off(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
@@ -145,8 +160,28 @@ impl Patterns {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .build(patterns);
+        for (nth, pattern) in self.all.iter().enumerate() {
+            if let Some(start) = start_of(&pattern.bytes) {
+                self.begins.entry(start).or_default().push(nth);
+            }
+        }
         // Fails for more patterns than there can be.
         self.finder = finder.ok().filter(|_| !self.all.is_empty());
+    }
+
+    /// Says whether some pattern begins where the text ends, and does not end there.
+    fn may_go_on(&self, text: &[u8]) -> bool {
+        let text = &text[text.len().saturating_sub(LONGEST_END)..];
+        let mut places = text.windows(BEGINNING).enumerate();
+        places.any(|(at, window)| {
+            let end = &text[at..];
+            let key = start_of(window);
+            let candidates = key.and_then(|key| self.begins.get(&key));
+            candidates.into_iter().flatten().any(|nth| {
+                let bytes = &self.all[*nth].bytes;
+                bytes.len() > end.len() && bytes[..end.len()].eq_ignore_ascii_case(end)
+            })
+        })
     }
 
     fn find(&self, view: &View, text: &str) -> Vec<Range<usize>> {
@@ -177,6 +212,11 @@ impl Patterns {
         });
         longest.max().map(|n| text.len() - n..text.len())
     }
+}
+
+fn start_of(bytes: &[u8]) -> Option<[u8; BEGINNING]> {
+    let start: [u8; BEGINNING] = bytes.get(..BEGINNING)?.try_into().ok()?;
+    Some(start.map(|byte| byte.to_ascii_lowercase()))
 }
 
 fn is_long(text: &str) -> bool {

@@ -41,6 +41,39 @@ fn no_secret_survives_scrubbing() {
 }
 
 #[test]
+fn the_login_of_a_url_that_is_asked_is_hidden_and_its_host_is_told() {
+    let mut plan = sample::deploy();
+    plan.checks.health_url = Some("https://probe:probe@app.example.org/health".into());
+    let http = |url: &str| crate::plan::SmokeTest {
+        name: "x".into(),
+        probe: Probe::Http {
+            url: url.into(),
+            expect: crate::plan::Expect::default(),
+        },
+        from: crate::plan::Vantage::default(),
+    };
+    plan.checks.smoke = vec![
+        http("https://ana:p%40ss-w0rd@b.example.org/"),
+        http("https://t0kenalone@c.example.org/x@y"),
+    ];
+    let masks = Masks::of(&plan, &Private::default());
+    for (text, told) in [
+        (
+            "GET https://probe:probe@app.example.org/health",
+            "GET https://[redacted]:[redacted]@app.example.org/health",
+        ),
+        ("as ana with p@ss-w0rd", "as ana with [redacted]"),
+        (
+            "https://ana:p%40ss-w0rd@b.example.org/",
+            "https://ana:[redacted]@b.example.org/",
+        ),
+        ("t0kenalone at c.example.org", "[redacted] at c.example.org"),
+    ] {
+        assert_eq!(masks.scrub(text), told);
+    }
+}
+
+#[test]
 fn what_is_no_secret_stays_readable() {
     let masks = masks(
         "# production\nDEBUG=true\nFLAVOUR=production\nEMPTY=\nNODE_ENV=production-blue\nWORKERS=16\nDATA=/opt/mcp\n",

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Description;
 use crate::event::{Event, Failure, Outcome};
-use crate::host::{Host, Result};
+use crate::host::{Container, Host, Result};
 use crate::plan::{Plan, Site};
-use crate::saga::facts::{Before, RunDir, name};
+use crate::saga::facts::{Before, RunDir, Seen, name};
 use crate::saga::release::advice;
 use crate::saga::run::Word;
 use crate::saga::{journal, run, runs, settle};
@@ -39,7 +39,7 @@ async fn back<H: Host>(
     let Some(id) = runs::stuck(state, site) else {
         return Ok(None);
     };
-    let dir = RunDir::of(state, &id);
+    let dir = RunDir::of(state, &id).held();
     let Some(_claim) = dir.claim() else {
         return Ok(None);
     };
@@ -64,7 +64,7 @@ pub async fn keep<H: Host>(host: &H, state: &Path, site: &Site) -> Result<Kept> 
     let settled = settle::take_up(host, state, "", site, &|_| {}).await?;
     let mut kept = None;
     if let Some(id) = runs::stuck(state, site) {
-        let dir = RunDir::of(state, &id);
+        let dir = RunDir::of(state, &id).held();
         if let Some(_claim) = dir.claim() {
             let mut journal = settle::opened(&dir, &id, &|_| {})?;
             journal.append(Event::Kept)?;
@@ -86,21 +86,17 @@ pub struct Kept {
 }
 
 /// Refuses where containers were made since the way back failed: somebody has mended it by hand, or
-/// is about to.
+/// is about to. Which those are, the run noted as it ended; only one of an older program is asked
+/// for its clock.
 async fn refuse_mended<H: Host>(host: &H, plan: &Plan, dir: &RunDir) -> Result<()> {
-    let Some(ended) = journal::last(&dir.journal()).map(|last| last.at) else {
-        return Ok(());
-    };
+    let seen: Option<Seen> = dir.recall(name::STUCK)?;
+    let ended = journal::last(&dir.journal()).map(|last| last.at);
     let before: Option<Before> = dir.recall(name::BEFORE)?;
     let Some(before) = before else {
         return Ok(());
     };
     let containers = host.containers(&before.release.project).await?;
-    let since = |at: &DateTime<Utc>| *at > ended;
-    let Some(new) = containers
-        .iter()
-        .find(|c| c.made_at.as_ref().is_some_and(since))
-    else {
+    let Some(new) = made_since(&containers, seen.as_ref(), ended) else {
         return Ok(());
     };
     let backup: Option<Description> = dir.recall(name::BACKUP)?;
@@ -117,4 +113,48 @@ async fn refuse_mended<H: Host>(host: &H, plan: &Plan, dir: &RunDir) -> Result<(
         ));
     }
     Err(failure)
+}
+
+/// A container that was not there when the way back had failed.
+fn made_since<'c>(
+    containers: &'c [Container],
+    seen: Option<&Seen>,
+    ended: Option<DateTime<Utc>>,
+) -> Option<&'c Container> {
+    let is_new = |c: &&Container| match seen {
+        Some(seen) => !seen.containers.contains(&c.id),
+        None => ended.is_some() && c.made_at > ended,
+    };
+    containers.iter().find(is_new)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn whoever_mended_it_by_hand_is_seen_whatever_the_clock_said_and_nobody_else_is() {
+        let ended = Utc::now();
+        let made = |id: &str, minutes| Container {
+            id: id.into(),
+            made_at: Some(ended + TimeDelta::minutes(minutes)),
+            ..Container::default()
+        };
+        let seen = Seen {
+            containers: vec!["ours".into()],
+            ..Seen::default()
+        };
+        let id = |containers: &[Container], seen| {
+            made_since(containers, seen, Some(ended)).map(|c| c.id.clone())
+        };
+        // The clock was set back before somebody typed `up`, and forward before the way back ended.
+        let containers = [made("ours", 30), made("theirs", -30)];
+        assert_eq!(id(&containers, Some(&seen)).as_deref(), Some("theirs"));
+        assert_eq!(id(&containers[..1], Some(&seen)), None);
+        // A run of an older program noted nothing.
+        assert_eq!(id(&containers, None).as_deref(), Some("ours"));
+        assert_eq!(made_since(&containers, None, None).map(|c| &c.id), None);
+    }
 }

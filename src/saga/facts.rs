@@ -10,59 +10,90 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Release;
-use crate::event::{Failure, ServiceImage};
-use crate::host::tree::Differing;
-use crate::host::{Config, Container, Result};
+use crate::event::{Failure, FailureKind, ServiceImage};
+use crate::host::tree::{Differing, Home};
+use crate::host::{Config, Container, Result, ServiceConfig};
 use crate::saga::disk::{self, Claim};
 
 /// How much room a run keeps for its way back, in bytes.
 const BALLAST: u64 = 1024 * 1024;
 
-/// The directory of one run: `<backup_dir>/.landfall/runs/<id>`.
+/// The directory of one run: `<backup_dir>/.landfall/runs/<id>`. One that is held is meant from then
+/// on, wherever its path leads.
 #[derive(Debug, Clone)]
-pub struct RunDir(PathBuf);
+pub struct RunDir {
+    path: PathBuf,
+    held: Option<Home>,
+}
 
 impl RunDir {
     /// The directory of a run below a state directory; it need not exist yet.
     #[must_use]
     pub fn of(state: &Path, id: &str) -> Self {
-        Self(state.join("runs").join(id))
+        Self {
+            path: state.join("runs").join(id),
+            held: None,
+        }
+    }
+
+    /// Opens it, for whoever works on the run: what the run relies on is read and written there.
+    #[must_use]
+    pub fn held(mut self) -> Self {
+        self.held = Home::open(&self.path).ok();
+        self
+    }
+
+    /// Refuses where its path leads elsewhere by now: Compose and hooks are given paths.
+    pub fn confirm(&self) -> Result<()> {
+        let led = self.held.iter().try_for_each(Home::confirm);
+        // The deploy directory is where it was, so what ran can come back.
+        led.map_err(|failure| failure.of(FailureKind::Failed))
+    }
+
+    /// Where this process reaches it, never to be told.
+    fn here(&self) -> PathBuf {
+        let held = self.held.as_ref().map(Home::within);
+        held.unwrap_or_else(|| self.path.clone())
+    }
+
+    fn at(&self, file: &str) -> PathBuf {
+        self.here().join(file)
     }
 
     /// The directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The state directory that the run belongs to.
     #[must_use]
     pub fn state(&self) -> &Path {
-        self.0.ancestors().nth(2).unwrap_or(&self.0)
+        self.path.ancestors().nth(2).unwrap_or(&self.path)
     }
 
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> PathBuf {
-        self.0.join("journal")
+        self.at("journal")
     }
 
     /// The files that came with the plan, as a tar stream.
     #[must_use]
     pub fn files(&self) -> PathBuf {
-        self.0.join("files.tar")
+        self.at("files.tar")
     }
 
     /// Where the new files are laid beside the old ones.
     #[must_use]
     pub fn stage(&self) -> PathBuf {
-        self.0.join("stage")
+        self.path.join("stage")
     }
 
     /// The file whose kernel lock the agent of this run holds for as long as it lives.
     #[must_use]
     pub fn alive(&self) -> PathBuf {
-        self.0.join("alive")
+        self.at("alive")
     }
 
     /// Says whether the agent of this run lives.
@@ -80,7 +111,7 @@ impl RunDir {
     /// A word that the runner has left, and the reason it gave.
     #[must_use]
     pub fn word(&self, word: &str) -> Option<String> {
-        let said = disk::read(&self.0.join(format!("word-{word}"))).ok()?;
+        let said = disk::read(&self.at(&format!("word-{word}"))).ok()?;
         String::from_utf8(said).ok()
     }
 
@@ -93,13 +124,30 @@ impl RunDir {
     /// Where a fact lies.
     #[must_use]
     pub fn fact(&self, name: &str) -> PathBuf {
-        self.0.join(format!("{name}.json"))
+        self.path.join(format!("{name}.json"))
+    }
+
+    /// The same for this process alone, never to be told.
+    #[must_use]
+    pub fn within(&self, name: &str) -> PathBuf {
+        self.at(&format!("{name}.json"))
+    }
+
+    /// The names of what is in it.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        disk::names(&self.here())
+    }
+
+    /// Removes what is in it under a name.
+    pub fn remove(&self, file: &str) {
+        disk::remove(&self.at(file));
     }
 
     /// Reads a fact; `None` when the step that finds it never came so far.
     pub fn recall<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let path = self.fact(name);
-        match disk::read(&path) {
+        match disk::read(&self.within(name)) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|e| Failure::new(format!("`{}` is damaged", path.display())).because(e)),
@@ -113,7 +161,7 @@ impl RunDir {
         disk::reserve(&self.ballast(), BALLAST).map_err(|e| {
             Failure::new(format!(
                 "there is no room for a way back beside `{}`",
-                self.0.display()
+                self.path.display()
             ))
             .because(e)
             .hint("free disk space on the server")
@@ -126,12 +174,12 @@ impl RunDir {
     }
 
     fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
+        self.at("ballast")
     }
 
     /// Forgets a fact.
     pub fn forget(&self, name: &str) {
-        disk::remove(&self.fact(name));
+        disk::remove(&self.within(name));
     }
 
     /// Writes a fact down that is too large for memory, on disk when it returns.
@@ -142,7 +190,7 @@ impl RunDir {
     ) -> Result<()> {
         let mut keep = || -> io::Result<()> {
             fault!("facts.write.before", name);
-            disk::replace_by(&self.fact(name), write)?;
+            disk::replace_by(&self.within(name), write)?;
             fault!("facts.write.after", name);
             Ok(())
         };
@@ -152,7 +200,7 @@ impl RunDir {
     fn write<T: Serialize>(&self, name: &str, fact: &T) -> std::io::Result<()> {
         fault!("facts.write.before", name);
         let text = serde_json::to_vec(fact)?;
-        disk::replace(&self.fact(name), &text)?;
+        disk::replace(&self.within(name), &text)?;
         fault!("facts.write.after", name);
         Ok(())
     }
@@ -189,6 +237,18 @@ pub struct Wanted {
     /// What services of any profile may write, where the files that come name profiles.
     #[serde(default)]
     pub written: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// The services whose images are built on the server: one that was asked for is not built.
+    pub fn built_here(&self) -> impl Iterator<Item = &ServiceConfig> {
+        let given = |name: &str| {
+            let mut sources = self.sources.iter();
+            sources.any(|s| s.service == name && s.pull.is_some())
+        };
+        let services = self.config.services.iter();
+        services.filter(move |s| s.build && !given(&s.name))
+    }
 }
 
 /// Where a service's image comes from.
@@ -364,6 +424,12 @@ pub mod name {
     pub const AFTER_HOOK: &str = "after-hook";
     /// [`super::Seen`], when a person had the way back tried again.
     pub const REOPENED: &str = "reopened";
+    /// [`super::Seen`], when a way back had failed: what comes later is a person's.
+    pub const STUCK: &str = "stuck";
+    /// The socket of the engine that the run works with.
+    pub const ENGINE: &str = "engine";
+    /// Values that the run knows to be public: whoever takes it up tells them as it did.
+    pub const PUBLIC: &str = "public";
     /// The [`crate::archive::Reference`]s that somebody gave another image since the agent died.
     pub const MOVED: &str = "moved";
     /// A compose file that names the new images to a hook, while references still mean the old ones.
@@ -380,6 +446,35 @@ mod tests {
 
     use super::*;
     use crate::host::{Health, HealthStatus};
+
+    #[test]
+    fn a_run_that_is_held_keeps_its_facts_wherever_its_path_comes_to_lead() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        let dir = dir.held();
+        dir.keep(name::CHANGED, &["mine"]).unwrap();
+        let away = state.path().join("away");
+        fs::rename(dir.path(), &away).unwrap();
+        let theirs = dir.path().join("theirs");
+        fs::create_dir(dir.path()).unwrap();
+        fs::write(&theirs, "").unwrap();
+        fs::write(dir.fact(name::BACKUP), "\"theirs\"").unwrap();
+        assert_eq!(
+            dir.recall(name::CHANGED).unwrap(),
+            Some(vec!["mine".to_owned()])
+        );
+        assert_eq!(dir.recall::<String>(name::BACKUP).unwrap(), None);
+        dir.keep(name::BACKUP, &"mine").unwrap();
+        fs::write(away.join("word-cancel"), "why").unwrap();
+        assert_eq!(dir.word("cancel").as_deref(), Some("why"));
+        let failure = dir.confirm().unwrap_err();
+        assert!(failure.what.contains("leads elsewhere"), "{failure}");
+        assert!(!failure.is_astray(), "what ran can come back");
+        dir.names().iter().for_each(|name| dir.remove(name));
+        assert_eq!(fs::read_dir(&away).unwrap().count(), 0);
+        assert!(theirs.exists() && dir.fact(name::BACKUP).exists());
+    }
 
     #[test]
     fn every_pull_policy_of_compose_is_understood() {

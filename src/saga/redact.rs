@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::clean;
-use crate::event::{Failure, Note};
+use crate::event::{Failure, Note, Step};
 use crate::host::compose::env_files;
 use crate::masks::Masks;
 use crate::plan::{Plan, Private};
@@ -15,22 +15,82 @@ use crate::secret::Secret;
 /// The longest line that is told, in bytes.
 const LINE: usize = 4 * 1024;
 
-/// What must not be told.
-pub struct Redactor(Masks);
+/// How many lines wait for the next at most.
+const HELD: usize = 64;
+
+/// What must not be told, and the lines of a program that are not told yet: a secret may go on in the
+/// next one.
+pub struct Redactor {
+    masks: Masks,
+    /// The last line that was told, as it was printed.
+    before: Option<String>,
+    held: Vec<String>,
+    /// Whose lines they are.
+    step: Step,
+}
 
 impl Redactor {
     /// Collects the secrets of a run.
     #[must_use]
     pub fn of(plan: &Plan, private: &Private) -> Self {
-        Self(Masks::of(plan, private))
+        Self {
+            masks: Masks::of(plan, private),
+            before: None,
+            held: Vec::new(),
+            step: Step::Preflight,
+        }
+    }
+
+    /// Takes a line that was printed; those that can be told by now. One that ends as a secret begins
+    /// waits for the next, and none is seen without the one before it.
+    pub fn hear(&mut self, step: Step, text: &str) -> Vec<(Step, String)> {
+        let mut told = if step == self.step {
+            Vec::new()
+        } else {
+            self.rest()
+        };
+        self.step = step;
+        self.held.push(text.to_owned());
+        let lines = self.before.iter().chain(&self.held);
+        let text = lines.map(String::as_str).collect::<Vec<_>>().join("\n");
+        if self.held.len() >= HELD || !self.masks.may_go_on(&text) {
+            let last = self.held.last().cloned();
+            told.extend(self.let_go(&text));
+            self.before = last;
+        }
+        told
+    }
+
+    /// The lines that waited, once no other follows.
+    pub fn rest(&mut self) -> Vec<(Step, String)> {
+        let lines = self.before.iter().chain(&self.held);
+        let text = lines.map(String::as_str).collect::<Vec<_>>().join("\n");
+        let told = self.let_go(&text);
+        self.before = None;
+        told
+    }
+
+    fn let_go(&mut self, text: &str) -> Vec<(Step, String)> {
+        let held = std::mem::take(&mut self.held);
+        let count = held.iter().map(|line| line.split('\n').count()).sum();
+        let mut told = bounded(self.masks.scrub(&format!("{text}\n\n")).split('\n'));
+        if told.len() < count {
+            // Cleaning took lines away, so it is not known where the one before ends.
+            told = held
+                .iter()
+                .flat_map(|line| bounded(self.masks.scrub(line).split('\n')))
+                .collect();
+        }
+        let told = told.split_off(told.len().saturating_sub(count));
+        told.into_iter().map(|line| (self.step, line)).collect()
     }
 
     /// Learns the values that lie on the server: of the plan's env file, and of what the compose
-    /// files name, those that serve and those that are staged.
-    pub fn learn(&mut self, plan: &Plan, stage: &Path) {
+    /// files name, those that serve and those that are staged. The deploy directory is read at `here`.
+    pub fn learn(&mut self, plan: &Plan, here: &Path, stage: &Path) {
         let real = &plan.site.deploy_dir;
         let staged = stage.join(real.strip_prefix("/").unwrap_or(real));
-        for dir in [real.as_path(), &staged] {
+        for dir in [here, &staged] {
             self.learn_in(plan, dir);
         }
     }
@@ -40,24 +100,24 @@ impl Redactor {
         let own = plan.env_file_path.iter().map(|path| dir.join(path));
         let read = |path: &Path| env_files::text(path).map(Secret::new);
         for text in own.chain(known.env_files).filter_map(|path| read(&path)) {
-            self.0.add_env_file(&text);
+            self.masks.add_env_file(&text);
         }
         for text in known.secret_files.iter().filter_map(|path| read(path)) {
-            self.0.add_file(&text);
+            self.masks.add_file(&text);
         }
         for (name, value) in &known.variables {
-            self.0.add_value(name, value);
+            self.masks.add_value(name, value);
         }
     }
 
     /// A text as it may be told.
     fn told(&self, text: &str) -> String {
-        bounded(self.0.scrub(text).split('\n')).join("\n")
+        bounded(self.masks.scrub(text).split('\n')).join("\n")
     }
 
     /// Lines that one program printed, as they may be told.
     fn told_lines(&self, lines: &[String]) -> Vec<String> {
-        bounded(self.0.scrub_lines(lines).iter().map(String::as_str))
+        bounded(self.masks.scrub_lines(lines).iter().map(String::as_str))
     }
 
     /// A failure without the values.
@@ -135,7 +195,7 @@ mod tests {
         plan.site.deploy_dir = dir.path().to_owned();
         plan.env_file_path = Some("conf/app.env".into());
         let mut redactor = Redactor::of(&plan, &Private::default());
-        redactor.learn(&plan, Path::new("/nowhere"));
+        redactor.learn(&plan, dir.path(), Path::new("/nowhere"));
         let failure = redactor.failure(&Failure::new("open sesame and t0ps3cr3t"));
         assert_eq!(failure.what, "[redacted] and [redacted]");
     }
@@ -159,12 +219,65 @@ mod tests {
             std::fs::write(at.join("s.txt"), format!("{secret}-file-3\n")).unwrap();
         }
         let mut redactor = Redactor::of(&plan, &Private::default());
-        redactor.learn(&plan, &dir.path().join("stage"));
+        redactor.learn(&plan, &plan.site.deploy_dir, &dir.path().join("stage"));
         for secret in ["inline-1", "sesame-2", "file-3"] {
             let failure = Failure::new(format!("old-{secret} new-{secret}"));
             let told = redactor.failure(&failure).what;
             assert_eq!(told, "[redacted] [redacted]");
         }
+    }
+
+    /// What is told of these lines, and how many of them had to wait.
+    fn told_of(redactor: &mut Redactor, lines: &[&str]) -> (Vec<String>, usize) {
+        let (mut told, mut waited) = (Vec::new(), 0);
+        for line in lines {
+            let now = redactor.hear(Step::PreDeploy, line);
+            waited += usize::from(now.is_empty());
+            told.extend(now);
+        }
+        told.extend(redactor.rest());
+        (told.into_iter().map(|(_, line)| line).collect(), waited)
+    }
+
+    #[test]
+    fn a_secret_that_a_hook_wraps_over_lines_is_hidden_in_each_of_them() {
+        let private = Private {
+            registry_password: Some(Secret::new("made-up-secret-99")),
+            ..Private::default()
+        };
+        let mut redactor = Redactor::of(&sample::deploy(), &private);
+        for cut in 1..16 {
+            let (one, two) = "made-up-secret-99".split_at(cut);
+            let (first, second) = (format!("token {one}"), format!("  {two} end"));
+            let (told, _) = told_of(&mut redactor, &["before", &first, &second, "after"]);
+            assert_eq!(told.len(), 4, "{told:?}");
+            assert_eq!((told[0].as_str(), told[3].as_str()), ("before", "after"));
+            assert!(told[2].ends_with("[redacted] end"), "{told:?}");
+            assert!(!told[1].contains("made"), "{told:?}");
+        }
+        let three = ["x made-", "up-sec", "ret-99 y", ""];
+        let (told, waited) = told_of(&mut redactor, &three);
+        assert_eq!(told, ["x [redacted]", "[redacted]", "[redacted] y", ""]);
+        assert_eq!(waited, 2);
+        let same = redactor.hear(Step::Up, "x made-up-");
+        let other = redactor.hear(Step::Verify, "secret-99 y");
+        assert_eq!(
+            (same, other.len()),
+            (Vec::new(), 2),
+            "another step's line is no next line"
+        );
+    }
+
+    #[test]
+    fn a_line_that_no_secret_goes_on_from_is_told_at_once_and_as_it_is() {
+        let private = Private {
+            registry_password: Some(Secret::new("made-up-secret-99")),
+            ..Private::default()
+        };
+        let mut redactor = Redactor::of(&sample::deploy(), &private);
+        let lines = ["migrating", "", "two\nlines", "  indented", "done"];
+        let (told, waited) = told_of(&mut redactor, &lines);
+        assert_eq!((told.join("\n"), waited), (lines.join("\n"), 0));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! nothing ends an undo but itself.
 
 use std::cell::{Cell, RefCell};
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
@@ -18,6 +19,7 @@ use crate::saga::redact::Redactor;
 use crate::saga::release::advice;
 use crate::saga::steps::Run;
 use crate::saga::{Next, next, runs, since, tidy};
+use crate::shell;
 
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -63,6 +65,7 @@ pub async fn begin<H: Host>(
     let mut journal = Journal::open(&dir.journal(), &plan.id)?;
     if journal.history().plan().is_none() {
         runs::number(dir).await?;
+        dir.keep(name::PUBLIC, &public(&private))?;
         dir.keep(name::PLAN, &plan)?;
         journal.append(Event::Planned {
             plan: Box::new(plan.clone()),
@@ -112,7 +115,7 @@ pub async fn resume<H: Host>(
         journal.insist(event.clone())?;
     }
     let astray = astray(host, dir).await?;
-    let mut saga = Saga::new(plan, Private::default(), host, dir, journal, None);
+    let mut saga = Saga::new(plan, left_of_private(dir)?, host, dir, journal, None);
     saga.unseen.set(word == Word::Nobodys);
     saga.astray = astray;
     if committed && let Some(Event::Failed { step, failure }) = cut {
@@ -120,6 +123,20 @@ pub async fn resume<H: Host>(
         saga.tell(step, Note::Warned { text });
     }
     saga.drive().await
+}
+
+/// What the run tells though an env file may hold it too.
+fn public(private: &Private) -> Vec<String> {
+    let values = private.public_values.iter();
+    values.chain(&private.registry_username).cloned().collect()
+}
+
+/// What a run that is taken up still knows of what its runner gave it.
+fn left_of_private(dir: &RunDir) -> Result<Private> {
+    Ok(Private {
+        public_values: dir.recall(name::PUBLIC)?.unwrap_or_default(),
+        ..Private::default()
+    })
 }
 
 /// What is there when a person has it taken back is that person's to decide upon, and no news to
@@ -137,13 +154,33 @@ async fn seen_by_a_person<H: Host>(plan: &Plan, host: &H, dir: &RunDir) -> Resul
     since::note_for_a_person(&run).await
 }
 
-/// Why a dead run cannot be taken back here; one that never came so far that it had a directory, or
-/// whose agent was older than that fact, can.
+/// Why a dead run cannot be taken back here: this is not its directory, or not its engine. One that
+/// never came so far that it had either, or whose agent was older than these facts, can.
 pub(super) async fn astray<H: Host>(host: &H, dir: &RunDir) -> Result<Option<Failure>> {
     let was: Option<Identity> = dir.recall(name::GROUND)?;
-    Ok(match was {
-        Some(was) => host.confirm_is(&was).await.err(),
-        None => None,
+    if let Some(was) = was
+        && let Err(failure) = host.confirm_is(&was).await
+    {
+        return Ok(Some(failure));
+    }
+    let engine: Option<String> = dir.recall(name::ENGINE)?;
+    Ok(engine
+        .zip(host.socket())
+        .and_then(|(was, now)| other_engine(&was, &now)))
+}
+
+/// Why nothing is taken back through one engine that was done through another.
+fn other_engine(was: &str, now: &str) -> Option<Failure> {
+    let real = |path: &str| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    (real(was) != real(now)).then(|| {
+        Failure::new(format!(
+            "the run worked with the engine at `{was}`, and whoever settles it is given the one at `{now}`"
+        ))
+        .because("`DOCKER_HOST` or the docker context is another here; neither engine was touched")
+        .hint(format!(
+            "have it settled with the run's own engine: put `DOCKER_HOST={}` before the command",
+            shell::word(&format!("unix://{was}"))
+        ))
     })
 }
 
@@ -158,7 +195,7 @@ impl<'a, H: Host> Saga<'a, H> {
     ) -> Self {
         cmd::note_in(dir.path());
         let mut redactor = Redactor::of(&plan, &private);
-        redactor.learn(&plan, &dir.stage());
+        redactor.learn(&plan, &host.here(&plan.site), &dir.stage());
         Self {
             host,
             dir,
@@ -215,6 +252,7 @@ impl<'a, H: Host> Saga<'a, H> {
             if step != Step::Preflight {
                 self.host.confirm().await?;
             }
+            self.dir.confirm()?;
             run.act(step).await
         };
         let acted = self.within(act, step).await;
@@ -226,10 +264,10 @@ impl<'a, H: Host> Saga<'a, H> {
         self.tell_sampler(step, Step::Up);
         match acted.and_then(|()| self.append(Event::Succeeded { step })) {
             Ok(()) => Ok(()),
-            Err(failure) => self.insist(Event::Failed {
-                step,
-                failure: self.redactor.borrow().failure(&failure),
-            }),
+            Err(failure) => {
+                let failure = self.redactor.borrow().failure(&failure);
+                self.insist(Event::Failed { step, failure })
+            }
         }
     }
 
@@ -326,6 +364,9 @@ impl<'a, H: Host> Saga<'a, H> {
             Err(failure) => run.warn(format!("old backups were not looked at: {failure}")),
         }
         let then = tidy::Then::of(&outcome);
+        if then == tidy::Then::Again {
+            since::note_when_stuck(&run).await;
+        }
         self.insist(Event::Finished { outcome })?;
         fault!(here "tidy.finished");
         if !self.journal.borrow().is_behind() {
@@ -412,22 +453,41 @@ impl<'a, H: Host> Saga<'a, H> {
 
     /// Looks again for what must not be told.
     fn learn(&self) {
-        let stage = self.dir.stage();
-        self.redactor.borrow_mut().learn(&self.plan, &stage);
+        let (here, stage) = (self.host.here(&self.plan.site), self.dir.stage());
+        self.redactor.borrow_mut().learn(&self.plan, &here, &stage);
     }
 
     /// A note that cannot be written fails nothing: it is not what the run is for.
     fn tell(&self, step: Step, note: Note) {
+        if let Note::Said { text } = note {
+            let told = self.redactor.borrow_mut().hear(step, &text);
+            return self.tell_said(told);
+        }
         let note = self.redactor.borrow().note(note);
         let _ = self.append(Event::Note { step, note });
     }
 
+    /// Tells lines that waited for the next, which is not to come any more.
+    fn tell_rest(&self) {
+        let told = self.redactor.borrow_mut().rest();
+        self.tell_said(told);
+    }
+
+    fn tell_said(&self, told: Vec<(Step, String)>) {
+        for (step, text) in told {
+            let note = Note::Said { text };
+            let _ = self.journal.borrow_mut().append(Event::Note { step, note });
+        }
+    }
+
     fn append(&self, event: Event) -> Result<()> {
+        self.tell_rest();
         self.journal.borrow_mut().append(event)
     }
 
     /// On the way back, a full disk is no reason to stop.
     fn insist(&self, event: Event) -> Result<()> {
+        self.tell_rest();
         self.journal.borrow_mut().insist(event)
     }
 }
@@ -436,4 +496,56 @@ impl<'a, H: Host> Saga<'a, H> {
 /// been tried for long enough.
 fn may_pass(failure: &Failure) -> bool {
     failure.kind == FailureKind::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::plan::sample;
+
+    #[test]
+    fn whoever_takes_a_run_up_tells_the_server_and_its_user_as_the_run_did() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(state.path(), "r");
+        fs::create_dir_all(dir.path()).unwrap();
+        let mut plan = sample::deploy();
+        plan.site.deploy_dir = state.path().to_owned();
+        let env =
+            "SERVER_NAME=srv.example.org\nOWNER=deployer\nROBOT=ci-robot\nGREETING=open-sesame\n";
+        fs::write(state.path().join(".env"), env).unwrap();
+        let told = |private: &Private| {
+            let mut redactor = Redactor::of(&plan, private);
+            redactor.learn(&plan, state.path(), state.path());
+            let text = "deployer and ci-robot at srv.example.org: open-sesame";
+            redactor.failure(&Failure::new(text)).what
+        };
+        let private = Private {
+            public_values: vec!["srv.example.org".into(), "deployer".into()],
+            registry_username: Some("ci-robot".into()),
+            ..Private::default()
+        };
+        dir.keep(name::PUBLIC, &public(&private)).unwrap();
+        let as_in_the_run = "deployer and ci-robot at srv.example.org: [redacted]";
+        assert_eq!(told(&private), as_in_the_run);
+        assert_eq!(told(&left_of_private(&dir).unwrap()), as_in_the_run);
+    }
+
+    #[test]
+    fn another_engine_than_the_runs_is_told_with_what_leads_to_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        fs::write(at("docker.sock"), "").unwrap();
+        std::os::unix::fs::symlink(at("docker.sock"), at("alias.sock")).unwrap();
+        assert_eq!(other_engine(&at("docker.sock"), &at("alias.sock")), None);
+        let failure = other_engine("/run/user/1000/docker.sock", &at("docker.sock")).unwrap();
+        assert!(
+            failure.what.contains("`/run/user/1000/docker.sock`"),
+            "{failure}"
+        );
+        let hint = "`DOCKER_HOST=unix:///run/user/1000/docker.sock`";
+        assert!(failure.hints[0].contains(hint), "{failure:?}");
+        assert!(!failure.is_astray(), "the directory is where it was");
+    }
 }

@@ -87,7 +87,7 @@ pub(super) async fn take_up<H: Host>(
     let mut dead = Vec::new();
     tidy::finished(state);
     for id in runs::unfinished(state, own) {
-        let dir = RunDir::of(state, &id);
+        let dir = RunDir::of(state, &id).held();
         tidy::unbegun(&dir);
         if runs::has_begun(&dir)
             && !dir.is_alive()
@@ -194,6 +194,23 @@ mod tests {
         assert_eq!(outcomes[0].status().word(), "refused");
         assert!(run.path().join("journal.damaged").exists());
         assert_eq!(runs::unfinished(dir.path(), ""), Vec::<String>::new());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_run_that_worked_with_another_engine_is_not_taken_back_through_this_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (host, site, run) = scene(dir.path());
+        let _lock = stand(&host, dir.path(), &site).await.unwrap();
+        assert_eq!(run::astray(&host, &run).await.unwrap(), None);
+        let own = host.socket().unwrap();
+        run.keep(name::ENGINE, &own).unwrap();
+        assert_eq!(run::astray(&host, &run).await.unwrap(), None);
+        run.keep(name::ENGINE, &"/run/another/docker.sock").unwrap();
+        let failure = run::astray(&host, &run).await.unwrap().unwrap();
+        assert!(
+            failure.what.contains("/run/another/docker.sock"),
+            "{failure}"
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -108,6 +108,14 @@ pub async fn note_for_a_person<H: Host>(run: &Run<'_, H>) -> Result<()> {
     Ok(())
 }
 
+/// Notes what is there as a way back ends that failed: containers that come later are a person's. Where
+/// it cannot be seen, nothing older is taken for it.
+pub async fn note_when_stuck<H: Host>(run: &Run<'_, H>) {
+    if note(run, name::STUCK, Vec::new()).await.is_err() {
+        run.dir.forget(name::STUCK);
+    }
+}
+
 async fn note<H: Host>(run: &Run<'_, H>, fact: &str, files: Vec<Differing>) -> Result<()> {
     let containers = run.host.containers(&run.project()?).await?;
     let containers = containers.into_iter().map(|c| c.id).collect();

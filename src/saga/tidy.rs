@@ -54,7 +54,10 @@ pub async fn up<H: Host>(run: &Run<'_, H>, outcome: &Outcome) {
     if let Err(failure) = Box::pin(retain(run, outcome)).await {
         run.warn(format!("old backups could not be removed: {failure}"));
     }
-    forget_old_runs(run.dir.state(), RUNS);
+    // What lies beside a run that was moved is nobody's runs.
+    if run.dir.confirm().is_ok() {
+        forget_old_runs(run.dir.state(), RUNS);
+    }
 }
 
 /// What is to become of a finished run.
@@ -84,9 +87,9 @@ impl Then {
 
 /// Removes what a finished run leaves in its directory.
 pub fn facts(dir: &RunDir, then: Then) {
-    for name in disk::names(dir.path()) {
+    for name in dir.names() {
         if !then.keeps(&name) {
-            disk::remove(&dir.path().join(name));
+            dir.remove(&name);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::harness::act::Act;
 use crate::harness::app::App;
 use crate::harness::compose;
 use crate::harness::oracle::Release;
+use crate::harness::poll::{seconds, until};
 
 /// Everything below a directory, with kind, mode, owner and content.
 fn all_below(app: &App, dir: &str) -> String {
@@ -179,4 +180,31 @@ fn what_is_mounted_over_the_directory_is_not_touched_and_neither_is_another_back
         archives(&all_below(&app, "/srv/app-backups")),
         archives(&copy)
     );
+}
+
+#[test]
+fn a_run_whose_own_directory_is_moved_takes_itself_back_from_the_facts_in_it() {
+    let app = App::running("v1");
+    let before = app.release();
+    app.latest("v2");
+    let hook = "cd /srv/app-backups/.landfall/runs
+        mv $LANDFALL_DEPLOYMENT_ID ../moved; mkdir $LANDFALL_DEPLOYMENT_ID
+        for fact in before wanted backup parts; do echo '\"theirs\"' > $LANDFALL_DEPLOYMENT_ID/$fact.json; done
+        exit 1";
+    let act = app.deploy().ship("config/beacon.conf", "lamp = red\n");
+    let done = act.input("pre_deploy", hook).run();
+    // Whoever follows a run finds it by its path.
+    done.ends("unknown", 4);
+    let journal = "cat /srv/app-backups/.landfall/moved/journal";
+    until("the run to end on the server", seconds(60), || {
+        let journal = app.slot.sh(journal);
+        let last = journal.lines().last()?.to_owned();
+        last.contains("\"event\":\"finished\"").then_some(last)
+    });
+    let last = app.slot.sh(&format!("{journal} | tail -n 1"));
+    assert!(last.contains("rolled_back"), "{last}");
+    assert_eq!(app.tree(), before.tree);
+    app.is_again(&before);
+    let theirs = "cd /srv/app-backups/.landfall/runs; cat */before.json */wanted.json */backup.json */parts.json";
+    assert_eq!(app.slot.sh(theirs), "\"theirs\"\n".repeat(4));
 }

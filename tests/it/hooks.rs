@@ -93,3 +93,50 @@ fn a_hook_of_files_in_a_subdirectory_and_a_project_of_its_own_name_starts_no_sec
     assert_eq!(app.container("web").name, "/shop-web-1");
     assert_eq!(app.version().as_deref(), Some("v2"));
 }
+
+/// The files that hold the registry's password, as it is or as a client's configuration has it.
+fn files_with_the_password(app: &App) -> String {
+    let (user, password) = (
+        app.slot.fact("REGISTRY_USER"),
+        app.slot.fact("REGISTRY_PASSWORD"),
+    );
+    app.slot.sh(&format!(
+        "auth=$(printf %s '{user}:{password}' | base64 -w 0)
+        grep -rlF -e '{password}' -e \"$auth\" /srv/app /srv/app-backups /home/deploy /tmp /var/tmp || true"
+    ))
+}
+
+#[test]
+fn a_login_that_a_hook_was_given_goes_with_an_agent_that_is_killed_inside_the_hook() {
+    let (app, before, _) = App::left_by_the_dead();
+    assert!(
+        logins_left(&app).contains("docker-config"),
+        "the hook had no login"
+    );
+    assert_ne!(files_with_the_password(&app), "");
+    let look = app.cli(&["status"]).run();
+    look.exits(0).says(&["is settled: rolled_back"]);
+    app.is_again(&before);
+    assert_eq!(logins_left(&app), "");
+    assert_eq!(files_with_the_password(&app), "");
+    app.nothing_lingers();
+}
+
+#[test]
+fn a_secret_that_a_hook_wraps_over_two_lines_is_in_no_record() {
+    let app = App::running("v1");
+    app.latest("v2");
+    let env = "GREETING=opensesame42\nNAME=beacon\n";
+    let hook = "echo 'it is opense'; echo '   same42, in two lines'; sleep 1; echo 'no more of it'";
+    let act = app.deploy().input("env_file", env);
+    let done = act.input("pre_deploy", hook).run();
+    done.ends("deployed", 0);
+    done.says(&[
+        "it is [redacted]",
+        "[redacted], in two lines",
+        "no more of it",
+    ]);
+    for piece in ["opense", "same42"] {
+        assert!(!app.journal().contains(piece), "{piece}");
+    }
+}

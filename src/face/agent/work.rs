@@ -23,7 +23,7 @@ pub struct Shipped;
 
 impl Work for Shipped {
     async fn run(&self, plan: Plan, private: Private, dir: rundir::RunDir) -> ExitCode {
-        let dir = RunDir::of(dir.state(), dir.id());
+        let dir = RunDir::of(dir.state(), dir.id()).held();
         // A boot that runs an older program is no reason not to deploy.
         let _ = boot::refresh(dir.state(), boot::Wanted::IfInstalled);
         let work = async {

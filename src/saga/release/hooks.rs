@@ -11,7 +11,6 @@ use serde_json::json;
 use crate::event::{ServiceImage, Step};
 use crate::host::reference;
 use crate::host::{Host, Login, Result};
-use crate::saga::disk;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::steps::Run;
 
@@ -71,7 +70,7 @@ pub fn logins<H: Host>(run: &Run<'_, H>) -> Result<Vec<(String, Login)>> {
 
 /// Removes what must not outlive a hook, also one that its agent did not.
 pub fn clear(dir: &RunDir) {
-    disk::remove(&dir.path().join(LOGINS));
+    dir.remove(LOGINS);
     dir.forget(name::HOOK_IMAGES);
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{Begun, SoFar};
 use crate::archive::Release;
 use crate::host::compose::built_names;
-use crate::host::{Container, Host, Result, ServiceConfig};
+use crate::host::{Container, Host, Result};
 use crate::saga::facts::{Before, Pulled, Seen, Wanted, name};
 use crate::saga::steps::Run;
 
@@ -76,12 +76,7 @@ impl Known {
         let wanted: Option<Wanted> = run.dir.recall(name::WANTED)?;
         let Some(wanted) = wanted else { return Ok(()) };
         let project = &wanted.config.project;
-        let given = |s: &ServiceConfig| {
-            let mut sources = wanted.sources.iter();
-            sources.any(|source| source.service == s.name && source.pull.is_some())
-        };
-        let services = wanted.config.services.iter();
-        for service in services.filter(|s| s.build && !given(s)) {
+        for service in wanted.built_here() {
             let names = built_names(project, &service.name);
             let names = service.image.iter().cloned().chain(names);
             self.built.references.extend(names);

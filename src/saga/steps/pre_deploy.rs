@@ -14,9 +14,24 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if run.private.pre_deploy.is_none() {
         return Ok(());
     }
+    tell_of_built_images(run)?;
     let done = run_hook(run, Step::PreDeploy, run.private.pre_deploy.as_ref()).await;
     let noted = since::note_after_hook(run).await;
     done.and(noted)
+}
+
+/// Building gives a name another image, and no name changes its meaning before the switch.
+fn tell_of_built_images<H: Host>(run: &Run<'_, H>) -> Result<()> {
+    let wanted = run.wanted()?;
+    let built = wanted.built_here().map(|s| format!("`{}`", s.name));
+    let built: Vec<String> = built.collect();
+    if !built.is_empty() {
+        run.say(format!(
+            "built on the server at the switch, so that the hook `pre_deploy` has the old image of: {}",
+            built.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Runs a hook; its lines go to the records.

@@ -29,6 +29,9 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     lock::refuse_frozen(run.dir.state())?;
     let engine = run.host.engine().await?;
     refuse_hopeless(&engine)?;
+    if let Some(socket) = run.host.socket() {
+        run.dir.keep(name::ENGINE, &socket)?;
+    }
     run.say(format!("Docker listens at {}", engine.socket));
     match &run.plan.goal {
         Goal::Deploy { .. } => {

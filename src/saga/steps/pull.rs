@@ -28,14 +28,32 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     run.dir.keep(name::PULLED, &pulled)
 }
 
-/// Removes what this run fetched, unless something uses it by now.
+/// Removes what this run fetched, unless something uses it by now: a container that is made by its
+/// digest, of whatever project, is only made again where the digest is known.
 pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
-    for reference in run.pulled()?.new {
-        if let Err(failure) = run.host.untag(&reference).await {
-            run.warn(format!("`{reference}` stays on the server: {failure}"));
+    let new = run.pulled()?.new;
+    if new.is_empty() {
+        return Ok(());
+    }
+    let used = run.host.images_in_use().await;
+    for reference in new {
+        let why = match &used {
+            Ok(used) if !is_used(used, &reference) => run.host.untag(&reference).await.err(),
+            Ok(_) => Some(Failure::new("a container uses it by now")),
+            Err(failure) => Some(failure.clone()),
+        };
+        if let Some(why) = why {
+            run.warn(format!("`{reference}` stays on the server: {why}"));
         }
     }
     Ok(())
+}
+
+/// Says whether a container was made by a digest, however its repository is written.
+fn is_used(used: &[String], by_digest: &str) -> bool {
+    let named = reference::parse(by_digest);
+    let mut used = used.iter().map(|name| reference::parse(name));
+    used.any(|one| one.repository == named.repository && one.digest == named.digest)
 }
 
 async fn fetch_sources<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pulled> {
@@ -220,5 +238,24 @@ fn service_image(
         digest: digest.map(bare),
         previous_image_id: old.map(|s| s.image_id.clone()),
         previous_digest: old.and_then(|s| s.digest.clone()).map(bare),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_a_container_was_made_by_is_used_however_its_repository_is_written() {
+        let used = ["redis@sha256:aa", "ghcr.io/acme/app:1", "sha256:cc"].map(str::to_owned);
+        assert!(is_used(&used, "redis@sha256:aa"));
+        assert!(is_used(&used, "docker.io/library/redis@sha256:aa"));
+        for other in [
+            "redis@sha256:bb",
+            "ghcr.io/acme/app@sha256:aa",
+            "ghcr.io/acme/app@sha256:cc",
+        ] {
+            assert!(!is_used(&used, other), "{other}");
+        }
     }
 }

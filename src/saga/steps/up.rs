@@ -149,18 +149,9 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
 
 /// Builds what is built on the server; an image that was asked for is not built.
 async fn build<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
-    let given = |name: &str| {
-        wanted
-            .sources
-            .iter()
-            .any(|s| s.service == name && s.pull.is_some())
-    };
     let asked = |name: &String| wanted.services.is_empty() || wanted.services.contains(name);
     let built: Vec<String> = wanted
-        .config
-        .services
-        .iter()
-        .filter(|s| s.build && !given(&s.name))
+        .built_here()
         .map(|s| s.name.clone())
         .filter(asked)
         .collect();
