@@ -162,7 +162,7 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
         ));
     }
     for description in &dropped {
-        backup::release_images(run.host, &project, &description.timestamp).await?;
+        backup::release_images(run.host, description).await?;
     }
     if dropped.is_empty() {
         return Ok(());

@@ -46,7 +46,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         run.warn(warning);
     }
     run.dir.keep(name::BACKUP, &description)?;
-    keep_images(run, &before, &description.timestamp).await?;
+    keep_images(run, &before, &description).await?;
     (run.tell)(Note::Backup {
         timestamp: description.timestamp.clone(),
         file: run.host.archive_path(&description).display().to_string(),
@@ -62,8 +62,7 @@ pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     }
     if let Some(description) = own(run).await? {
         run.host.drop_backup(&description.timestamp).await?;
-        let project = &description.release.project;
-        release_images(run.host, project, &description.timestamp).await?;
+        release_images(run.host, &description).await?;
     }
     run.host.clear_partial(&run.plan.id).await
 }
@@ -115,7 +114,7 @@ async fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     data.dedup();
     mounted.extend(data.iter().cloned());
     Ok(Parts {
-        absent: absent(dir, &mounted),
+        absent: absent(&run.host.here(&run.plan.site), &mounted),
         data,
         own,
         listed,
@@ -141,13 +140,21 @@ fn mounted(config: &Config) -> impl Iterator<Item = PathBuf> {
 }
 
 /// The reference that keeps an image from being pruned while a backup needs it.
-fn keeper(project: &str, timestamp: &str, image_id: &str) -> String {
+fn keeper(backup: &Description, image_id: &str) -> String {
     let short: String = image_id
         .trim_start_matches("sha256:")
         .chars()
         .take(12)
         .collect();
-    format!("{}:{timestamp}-{short}", keepers(project))
+    format!("{}{short}", keepers_of(backup))
+}
+
+/// How the references begin that one backup keeps: two applications may have one project's name, and
+/// make backups in the same second.
+fn keepers_of(backup: &Description) -> String {
+    let run = crc32fast::hash(backup.deployment_id.as_bytes());
+    let (project, timestamp) = (&backup.release.project, &backup.timestamp);
+    format!("{}:{timestamp}-{run:08x}-", keepers(project))
 }
 
 /// The repository of a project's keeping references.
@@ -165,30 +172,43 @@ fn keepers(project: &str) -> String {
     format!("landfall.backup/{}-{sum:08x}", plain.to_lowercase())
 }
 
-async fn keep_images<H: Host>(run: &Run<'_, H>, before: &Before, timestamp: &str) -> Result<()> {
+async fn keep_images<H: Host>(
+    run: &Run<'_, H>,
+    before: &Before,
+    backup: &Description,
+) -> Result<()> {
     let release = &before.release;
     let mut ids: Vec<&String> = release.services.iter().map(|s| &s.image_id).collect();
     ids.sort();
     ids.dedup();
     for id in ids {
         if run.host.image(id).await?.is_some() {
-            run.host
-                .tag(id, &keeper(&release.project, timestamp, id))
-                .await?;
+            run.host.tag(id, &keeper(backup, id)).await?;
         }
     }
     Ok(())
 }
 
 /// Lets go of the images that only one backup needed.
-pub async fn release_images<H: Host>(host: &H, project: &str, timestamp: &str) -> Result<()> {
-    let prefix = format!("{}:{timestamp}-", keepers(project));
-    for reference in host.references(&keepers(project)).await? {
-        if reference.starts_with(&prefix) {
-            host.untag(&reference).await?;
-        }
+pub async fn release_images<H: Host>(host: &H, backup: &Description) -> Result<()> {
+    let repository = keepers(&backup.release.project);
+    for reference in spent(&host.references(&repository).await?, backup) {
+        host.untag(reference).await?;
     }
     Ok(())
+}
+
+/// Which of a project's keeping references one backup has. An older program named no run in them.
+fn spent<'r>(all: &'r [String], backup: &Description) -> Vec<&'r String> {
+    let own = keepers_of(backup);
+    let of_run: Vec<&String> = all.iter().filter(|r| r.starts_with(&own)).collect();
+    if !of_run.is_empty() {
+        return of_run;
+    }
+    let project = keepers(&backup.release.project);
+    let older = format!("{project}:{}-", backup.timestamp);
+    let is_older = |r: &&String| r.strip_prefix(&older).is_some_and(|id| !id.contains('-'));
+    all.iter().filter(is_older).collect()
 }
 
 #[cfg(test)]
@@ -210,11 +230,37 @@ mod tests {
         assert_eq!(absent, ["var/c", "var/a/b", "var/a", "var", "srv/new"]);
     }
 
+    fn backup(run: &str) -> Description {
+        let json = serde_json::json!({
+            "v": 1, "timestamp": "20251017_143025", "created_at": "2025-10-17T14:30:25Z",
+            "deployment_id": run, "purpose": "deploy", "deploy_dir": "/opt/mcp",
+            "release": Release { project: "mcp".into(), ..Release::default() },
+            "tree": [], "data": [],
+            "archive": { "file": "mcp.tar.gz", "bytes": 0, "sha256": "", "entries": 0 },
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
     #[test]
-    fn a_keeping_reference_names_project_backup_and_image() {
-        assert_eq!(
-            keeper("mcp", "20251017_143025", "sha256:0123456789abcdef"),
-            "landfall.backup/mcp:20251017_143025-0123456789ab"
+    fn two_applications_of_one_name_that_back_up_in_one_second_keep_each_its_own_references() {
+        let id = "sha256:0123456789abcdef";
+        let (one, two) = (
+            backup("20251017_143025-aaaaaa"),
+            backup("20251017_143025-bbbbbb"),
         );
+        let all = [keeper(&one, id), keeper(&two, id)];
+        let begins = "landfall.backup/mcp:20251017_143025-";
+        assert!(
+            all[0].starts_with(begins) && all[0].ends_with("-0123456789ab"),
+            "{all:?}"
+        );
+        assert_eq!(spent(&all, &one), [&all[0]]);
+        assert_eq!(spent(&all, &two), [&all[1]]);
+        assert_eq!(spent(&all[1..], &one), [""; 0]);
+        // An older program's, beside those of a run of the same second.
+        let older = format!("{begins}0123456789ab");
+        let all = [older.clone(), all[1].clone()];
+        assert_eq!(spent(&all, &one), [&older]);
+        assert_eq!(spent(&all, &two), [&all[1]]);
     }
 }
