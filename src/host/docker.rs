@@ -177,6 +177,11 @@ fn ignore_missing(result: std::result::Result<(), Bollard>) -> std::result::Resu
     }
 }
 
+/// What lets through what carries a project's name.
+fn of_project(project: &str) -> HashMap<&'static str, Vec<String>> {
+    HashMap::from([("label", vec![format!("{PROJECT}={project}")])])
+}
+
 impl Engine {
     /// Where the engine keeps images; nowhere if it does not say.
     pub async fn root(&self) -> PathBuf {
@@ -189,7 +194,7 @@ impl Engine {
 
     /// The containers of a project, sorted by name.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
-        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
+        let filters = of_project(project);
         let listed = self.listed(&filters).await?;
         let ids: Vec<String> = listed.into_iter().filter_map(|c| c.id).collect();
         let inspected = join_all(ids.iter().map(|id| self.docker.inspect_container(id, None)));
@@ -235,20 +240,25 @@ impl Engine {
     /// The directories behind volumes, those of the engine's own driver: others may be slow to say.
     async fn behind_volumes(&self) -> Result<Behind> {
         let filters = HashMap::from([("driver", vec!["local".to_owned()])]);
+        Ok(read_volumes(self.listed_volumes(&filters).await?))
+    }
+
+    /// The volumes that filters let through.
+    async fn listed_volumes(
+        &self,
+        filters: &HashMap<&str, Vec<String>>,
+    ) -> Result<Vec<bollard::models::Volume>> {
         let options = query::ListVolumesOptionsBuilder::new()
-            .filters(&filters)
+            .filters(filters)
             .build();
-        let listed = self
-            .docker
-            .list_volumes(Some(options))
-            .await
-            .map_err(failed("cannot list the volumes"))?;
-        Ok(read_volumes(listed.volumes.unwrap_or_default()))
+        let listed = self.docker.list_volumes(Some(options)).await;
+        let listed = listed.map_err(failed("cannot list the volumes"))?;
+        Ok(listed.volumes.unwrap_or_default())
     }
 
     /// A project's own networks.
     pub async fn networks(&self, project: &str) -> Result<Vec<Network>> {
-        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
+        let filters = of_project(project);
         let options = query::ListNetworksOptionsBuilder::new()
             .filters(&filters)
             .build();
@@ -268,17 +278,8 @@ impl Engine {
 
     /// The names of a project's own volumes.
     pub async fn volumes(&self, project: &str) -> Result<Vec<String>> {
-        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
-        let options = query::ListVolumesOptionsBuilder::new()
-            .filters(&filters)
-            .build();
-        let listed = self
-            .docker
-            .list_volumes(Some(options))
-            .await
-            .map_err(failed("cannot list the volumes"))?;
-        let volumes = listed.volumes.into_iter().flatten();
-        Ok(volumes.map(|v| v.name).collect())
+        let volumes = self.listed_volumes(&of_project(project)).await?;
+        Ok(volumes.into_iter().map(|v| v.name).collect())
     }
 
     /// Removes a volume.
@@ -292,7 +293,7 @@ impl Engine {
 
     /// Waits until no container of a project has come for a while.
     pub async fn until_quiet(&self, project: &str) {
-        let filters = HashMap::from([("label", vec![format!("{PROJECT}={project}")])]);
+        let filters = of_project(project);
         let begun = Instant::now();
         let (mut seen, mut since) = (None, begun);
         while begun.elapsed() < RESTLESS {

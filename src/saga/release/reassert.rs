@@ -139,7 +139,7 @@ pub async fn forth<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {
 /// The site with the compose files that the release was made from, where they are there.
 fn site_of<H: Host>(run: &Run<'_, H>, release: &Release) -> Site {
     let mut site = run.plan.site.clone();
-    let dir = &site.deploy_dir;
+    let dir = run.host.here(&site);
     let files = &release.compose_files;
     if !files.is_empty() && files.iter().all(|file| dir.join(file).is_file()) {
         site.compose_files.clone_from(files);
@@ -357,19 +357,11 @@ async fn make_layer<H: Host>(
     let now = record::running(host, &standing).await?;
     let as_recorded = |was: &&&Running| now.iter().any(|is| made_alike(was, is));
     let wrong = layer.iter().filter(|w| !as_recorded(w)).copied();
-    match way {
-        Way::BackAnew => make(run, host, project, layer, Recreate::Only).await?,
-        Way::Back | Way::Forth => {
-            make(
-                run,
-                host,
-                project,
-                &wrong.collect::<Vec<_>>(),
-                Recreate::Changed,
-            )
-            .await?
-        }
+    let (anew, how) = match way {
+        Way::BackAnew => (layer.to_vec(), Recreate::Only),
+        Way::Back | Way::Forth => (wrong.collect(), Recreate::Changed),
     };
+    make(run, host, project, &anew, how).await?;
     let names: Vec<String> = layer.iter().map(|s| s.service.clone()).collect();
     let stale = mounts::stale(run, host, project, &names, &standing).await?;
     if stale.is_empty() || strangers::refuse(run, project).await.is_ok() {
