@@ -69,7 +69,7 @@ setsid sh -c 'asks() { curl -sf --max-time 5 --unix-socket /var/run/docker.sock 
 const CRON_NOW: &str = "cd DIR/CORNER && stat -c 'cron\t%n\t%i %a %U' *.log
 sha256sum < private.log | sed 's/^/cron\tcontent\t/'
 awk '$1 != NR {print \"cron\tline lost\t\" NR; exit}' cron.log
-writes=$(pgrep -f '^sh -c .* lab-cron$') && stat -L -c 'cron\twritten\t%i' /proc/$writes/fd/1";
+writes=$(pgrep -o -f '^sh -c .* lab-cron$') && stat -L -c 'cron\twritten\t%i' /proc/$writes/fd/1";
 const PIPES_NOW: &str = "cd DIR/CORNER && stat -c 'pipes\t%n\t%i %a %U %F' a-pipe a-socket";
 const STAGING_NOW: &str = "sed 's/^/staging\tmoved to\t/' /tmp/staging-moved 2>/dev/null";
 
