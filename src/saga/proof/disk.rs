@@ -155,8 +155,10 @@ pub fn is_here() -> bool {
     life::is_here()
 }
 
+/// Says whether a path is imagined; asked of every file, so it looks at the bytes alone.
 pub fn has(path: &Path) -> bool {
-    path.starts_with(ROOT)
+    let bytes = path.as_os_str().as_encoded_bytes();
+    bytes.starts_with(ROOT.as_bytes())
 }
 
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
