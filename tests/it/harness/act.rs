@@ -146,7 +146,7 @@ impl<'a> Act<'a> {
     }
 
     /// Holds the run on the server between backup and switch until it is let go.
-    fn held(self) -> Self {
+    pub fn held(self) -> Self {
         self.input("pre_deploy", HOLD)
     }
 
