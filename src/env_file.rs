@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::event::Failure;
 use crate::secret::Secret;
 
 /// What an env file holds.
@@ -131,6 +132,33 @@ impl EnvFile {
             written: Secret::new(written),
             quote,
         });
+    }
+
+    /// Makes sure that a file sets these variables, each to something; what it lacks is told at once.
+    ///
+    /// # Errors
+    /// The end of a sentence about the file.
+    pub fn require(&self, names: &[String]) -> Result<(), Failure> {
+        let set = |name: &String| self.variables.iter().rfind(|v| v.name == *name);
+        let missing: Vec<_> = names.iter().filter(|name| set(name).is_none()).collect();
+        let is_nothing = |v: &Variable| v.meant().expose().trim().is_empty();
+        let empty: Vec<_> = names
+            .iter()
+            .filter(|name| set(name).is_some_and(is_nothing))
+            .collect();
+        let told = [("does not set", missing), ("sets to nothing", empty)];
+        let told = told.into_iter().filter(|(_, names)| !names.is_empty());
+        let told: Vec<_> = told
+            .map(|(what, names)| {
+                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!("{what} {}", names.join(", "))
+            })
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("it {}", told.join(", and ")))
+            .hint("set them to something, or take them out of `require_env`"))
     }
 
     /// The variables in whose value a `$` begins this name, so that Compose looks for one.

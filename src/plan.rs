@@ -35,6 +35,9 @@ pub struct Plan {
     /// The names of variables in the env file whose values are no secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public_env: Vec<String>,
+    /// What the env file must set, whoever brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<RequiredEnv>,
     /// Which hooks there are; their text is [`Private`].
     #[serde(default)]
     pub hooks: Hooks,
@@ -52,6 +55,15 @@ pub struct Plan {
     pub origin: Origin,
 }
 
+/// Variables that an env file must set, not to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequiredEnv {
+    /// The file, relative to the deploy directory.
+    pub path: String,
+    /// Their names.
+    pub names: Vec<String>,
+}
+
 /// What a run is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "goal", rename_all = "snake_case")]
@@ -67,6 +79,9 @@ pub enum Goal {
         to: String,
         /// Also restore what containers write.
         restore_data: bool,
+        /// Whether it may go to where nothing ran.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        to_nothing: bool,
     },
 }
 
@@ -338,6 +353,7 @@ pub mod sample {
             files: Vec::new(),
             env_file_path: None,
             public_env: Vec::new(),
+            required: None,
             hooks: Hooks::default(),
             checks: Checks {
                 health_timeout: 120,

@@ -39,7 +39,10 @@ impl<S: Scope> Flags<S> {
         for input in taken::<S>().filter(|input| input.shape == Shape::Secret) {
             let file = self.secret_files.iter().find(|(known, _)| *known == input);
             let read = match file {
-                None => Ok(var(&input.cli_variable()).unwrap_or_default()),
+                None => match var(&input.cli_variable()) {
+                    Some(text) => Ok(text),
+                    None => continue,
+                },
                 Some((_, path)) if path == Path::new("-") => {
                     if std::mem::replace(&mut stdin_is_taken, true) {
                         faults.push(second_stdin(input));
@@ -49,6 +52,12 @@ impl<S: Scope> Flags<S> {
                 }
                 Some((_, path)) => std::fs::read_to_string(path),
             };
+            if let Ok(text) = &read
+                && text.trim().is_empty()
+                && input.unset == Unset::Stays
+            {
+                raw.note_empty(input, None);
+            }
             match (read, raw.slot(input.name)) {
                 (Ok(text), Some(slot)) => *slot = text,
                 (Err(error), _) => faults.push(unreadable(input, &error)),
@@ -212,6 +221,7 @@ fn unset(input: &Input) -> Option<&'static str> {
         ("ssh_key", _) => Some("your own agent and keys"),
         ("host_key", _) => Some("your own known_hosts"),
         (_, Unset::Value(words) | Unset::Words(words)) => Some(words),
+        (_, Unset::Stays) => Some("the file on the server stays"),
         (_, Unset::Required | Unset::Nothing) => None,
     }
 }

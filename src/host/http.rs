@@ -34,6 +34,12 @@ pub fn client() -> Result<Client> {
         .map_err(|e| Failure::new("cannot make an HTTP client").because(e.without_url()))
 }
 
+/// The port that a URL names, or its scheme's own.
+#[must_use]
+pub fn port_of(url: &str) -> Option<u16> {
+    reqwest::Url::parse(url).ok()?.port_or_known_default()
+}
+
 /// Asks a URL; what was seen, or why it is not what was expected.
 pub async fn ask(client: &Client, url: &str, expect: &Expect) -> Result<String> {
     let start = Instant::now();

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::clean;
 use crate::host::{Container, Health, HealthStatus, State};
 
-/// How long a container without a healthcheck must have run before it counts as up; longer once
-/// it has restarted, for what dies every few seconds runs in between.
-pub const SETTLED: Duration = Duration::from_millis(1500);
-const STEADY: Duration = Duration::from_secs(5);
+/// How long a container without a healthcheck must have run without a restart before it counts as
+/// up, if nothing asks the application itself: most that dies of its settings has died by then.
+pub const STEADY: Duration = Duration::from_secs(5);
+/// The same where a declared test asks it, as long as it has never restarted.
+const SETTLED: Duration = Duration::from_millis(1500);
 
 /// From this restart on it is a loop, whatever may still pass.
 const LOOP: i64 = 3;
@@ -52,7 +53,7 @@ fn is_untouched(container: &Container, was: &Container) -> bool {
         && container.up_ms >= was.up_ms
 }
 
-/// Judges a container; `vouched` says that its healthcheck's own command has passed by exec.
+/// Judges a container, and what vouches for it.
 ///
 /// A restart or two are no verdict: an application may only wait for its database like that.
 #[must_use]
@@ -89,18 +90,20 @@ pub fn has_proved_itself(container: &Container, vouched: Vouched) -> bool {
         && matches!(judge_running(container, vouched), Verdict::Passed(_))
 }
 
-/// Whether a healthcheck's command has been seen to pass.
+/// What vouches for a container besides Docker's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vouched {
-    /// Its own command passed when it was run by exec.
+    /// Its healthcheck's own command passed when it was run by exec.
     ByExec,
-    /// Only Docker's word counts.
+    /// A declared test asks it, and must pass as well.
+    ByTest,
+    /// Nothing.
     No,
 }
 
 fn judge_running(container: &Container, vouched: Vouched) -> Verdict {
     match &container.health {
-        None => judge_uptime(container),
+        None => judge_uptime(container, vouched),
         Some(health) if health.status == HealthStatus::Healthy => {
             Verdict::Passed("running and healthy".into())
         }
@@ -111,18 +114,20 @@ fn judge_running(container: &Container, vouched: Vouched) -> Verdict {
     }
 }
 
-fn judge_uptime(container: &Container) -> Verdict {
+fn judge_uptime(container: &Container, vouched: Vouched) -> Verdict {
     let up = Duration::from_millis(container.up_ms.unwrap_or(0));
-    let needed = if container.restarts > 0 {
-        STEADY
-    } else {
-        SETTLED
+    let needed = match vouched {
+        Vouched::ByTest | Vouched::ByExec if container.restarts == 0 => SETTLED,
+        _ => STEADY,
     };
     if up >= needed {
         Verdict::Passed(format!("running{}", after(container)))
     } else {
-        let up = up.as_millis();
-        Verdict::Pending(format!("has run for {up} ms only{}", after(container)))
+        let (up, needed) = (up.as_secs_f64(), needed.as_secs_f64());
+        Verdict::Pending(format!(
+            "has run for {up:.1} s only, of {needed} s{}",
+            after(container)
+        ))
     }
 }
 
@@ -290,9 +295,9 @@ mod tests {
             up_ms: Some(up_ms),
             ..restarted(restarts, running())
         };
-        assert_eq!(word(&up(0, 2_000), Vouched::No), "passed");
-        assert_eq!(word(&up(1, 2_000), Vouched::No), "pending");
-        assert_eq!(word(&up(1, 5_000), Vouched::No), "passed");
+        assert_eq!(word(&up(0, 2_000), Vouched::ByTest), "passed");
+        assert_eq!(word(&up(1, 2_000), Vouched::ByTest), "pending");
+        assert_eq!(word(&up(1, 5_000), Vouched::ByTest), "passed");
     }
 
     #[test]
@@ -380,12 +385,17 @@ mod tests {
     }
 
     #[test]
-    fn a_container_without_a_healthcheck_must_have_run_a_while() {
-        let fresh = Container {
-            up_ms: Some(200),
+    fn a_container_that_nothing_asks_must_have_run_a_while() {
+        let up = |up_ms| Container {
+            up_ms: Some(up_ms),
             ..running()
         };
-        assert_eq!(word(&fresh, Vouched::No), "pending");
-        assert_eq!(word(&running(), Vouched::No), "passed");
+        assert_eq!(
+            judge(&up(4_900), Vouched::No),
+            Verdict::Pending("has run for 4.9 s only, of 5 s".into())
+        );
+        assert_eq!(word(&up(5_000), Vouched::No), "passed");
+        assert_eq!(word(&up(200), Vouched::ByTest), "pending");
+        assert_eq!(word(&up(1_500), Vouched::ByTest), "passed");
     }
 }

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use crate::archive::space;
+use crate::env_file::EnvFile;
 use crate::event::Failure;
 use crate::host::Result;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
 use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
-use crate::plan::{Plan, Private, Site};
+use crate::plan::{Plan, Private, RequiredEnv, Site};
 use crate::saga::facts::RunDir;
 
 pub use backups::{
@@ -28,6 +29,8 @@ pub use backups::{
 const NAMED: usize = 8;
 /// The env file's permission bits.
 const ENV_MODE: u32 = 0o600;
+/// How much of it is looked at, in bytes.
+const ENV_FILE: u64 = 1024 * 1024;
 
 /// Makes sure that the deploy directory is there and can be written.
 pub fn check(site: &Site) -> Result<()> {
@@ -86,6 +89,28 @@ pub fn check_image_room(root: &Path, bytes: u64) -> Result<()> {
 
 /// Lays the files that came with the plan beside the old ones; the directory to ask Compose about.
 pub fn lay_stage(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
+    let dir = lay(plan, private, run)?;
+    if let Some(required) = &plan.required {
+        require(required, &plan.site.deploy_dir, &dir)?;
+    }
+    Ok(dir)
+}
+
+/// Makes sure that the env file in `dir`, as it will be, sets what it must.
+fn require(required: &RequiredEnv, deploy_dir: &Path, dir: &Path) -> Result<()> {
+    let told = |failure: Failure| {
+        let path = deploy_dir.join(&required.path);
+        let what = format!("`{}`: {}", path.display(), failure.what);
+        Failure { what, ..failure }
+    };
+    let text = match foreign::text(&dir.join(&required.path), ENV_FILE) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(|e| told(Failure::new("it cannot be read").because(e)))?,
+    };
+    EnvFile::read(&text).require(&required.names).map_err(told)
+}
+
+fn lay(plan: &Plan, private: &Private, run: &RunDir) -> Result<PathBuf> {
     let mut contents = contents(plan, private, run)?;
     if contents.is_empty() {
         return Ok(plan.site.deploy_dir.clone());

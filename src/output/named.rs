@@ -36,11 +36,15 @@ pub const OUTPUTS: &[Output] = &[
     ),
     output(
         "image_digest",
-        "The digest of the image that the first deployed service runs now.",
+        "The digest of the image that the first deployed service runs now, however the run ended; empty where nobody knows.",
     ),
     output(
         "previous_image_digest",
         "The digest of the image that it ran before.",
+    ),
+    output(
+        "tried_image_digest",
+        "The digest of the image that it was to run and does not, or does not for sure; empty after `deployed` and `restored`.",
     ),
     output(
         "images",

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::json;
 use super::named::OUTPUTS;
+use crate::event::{ServiceImage, Status};
 use crate::report::{Report, seconds};
 
 /// The longest `report` output, in bytes: it has to fit into a variable of a later step's
@@ -23,15 +24,25 @@ pub const REPORT_LIMIT: usize = 100_000;
 pub fn values(report: &Report) -> io::Result<Vec<(&'static str, String)>> {
     let backup = report.backup.as_ref();
     let first = report.images.first();
+    let digest = |image: &ServiceImage| image.digest.clone();
+    let (now, tried) = match report.status {
+        Status::Deployed | Status::Restored => (first.and_then(digest), None),
+        Status::Planned | Status::RolledBack | Status::Refused => (
+            first.and_then(|i| i.previous_digest.clone()),
+            first.and_then(digest),
+        ),
+        Status::RollbackFailed | Status::Unknown => (None, first.and_then(digest)),
+    };
     let values = [
         report.status.word().to_owned(),
         report.id.clone(),
         backup.map(|b| b.timestamp.clone()).unwrap_or_default(),
         backup.map(|b| b.file.clone()).unwrap_or_default(),
-        first.and_then(|i| i.digest.clone()).unwrap_or_default(),
+        now.unwrap_or_default(),
         first
             .and_then(|i| i.previous_digest.clone())
             .unwrap_or_default(),
+        tried.unwrap_or_default(),
         json::compact(&report.images)?,
         report
             .failed_step
@@ -199,21 +210,22 @@ mod tests {
             read.iter().map(|(n, _)| n).collect::<Vec<_>>(),
             OUTPUTS.iter().map(|o| o.name).collect::<Vec<_>>()
         );
-        let shown = read.iter().take(11).map(|(n, v)| format!("{n}={v}"));
+        let shown = read.iter().take(12).map(|(n, v)| format!("{n}={v}"));
         insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
         status=rolled_back
         deployment_id=20251017_143025-0a1b2c
         backup_timestamp=20251017_143025
         backup_file=/opt/mcp-backups/mcp-backup-20251017_143025.tar.gz
-        image_digest=sha256:abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789
+        image_digest=sha256:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
         previous_image_digest=sha256:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
+        tried_image_digest=sha256:abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789
         images=[{"service":"web","image":"ghcr.io/acme/app:2","image_id":"sha256:2222222222222222222222222222222222222222222222222222222222222222","digest":"sha256:abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789","previous_image_id":"sha256:1111111111111111111111111111111111111111111111111111111111111111","previous_digest":"sha256:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"}]
         failed_step=verify
         reason=`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database.
         duration_seconds=8.015
         downtime_seconds=
         "#);
-        let whole: serde_json::Value = serde_json::from_str(&read[11].1).unwrap();
+        let whole: serde_json::Value = serde_json::from_str(&read[12].1).unwrap();
         assert_eq!(whole["steps"][0]["result"], "acted");
         assert!(whole["steps"][0]["ended_at"].is_string());
     }
@@ -223,7 +235,7 @@ mod tests {
         let report = Report::of_origin(sample::origin());
         let values = values(&report).unwrap();
         let empty = values.iter().filter(|(_, v)| v.is_empty()).map(|(n, _)| *n);
-        insta::assert_snapshot!(empty.collect::<Vec<_>>().join(" "), @"deployment_id backup_timestamp backup_file image_digest previous_image_digest failed_step reason downtime_seconds");
+        insta::assert_snapshot!(empty.collect::<Vec<_>>().join(" "), @"deployment_id backup_timestamp backup_file image_digest previous_image_digest tried_image_digest failed_step reason downtime_seconds");
     }
 
     #[test]

@@ -147,6 +147,14 @@ fn way_on(report: &Report) -> Option<String> {
         .as_ref()
         .map(|d| d.display().to_string())?;
     match report.status {
+        Status::Deployed if report.is_the_first() => {
+            let command = format!("landfall rollback --deploy-dir {dir} --to-nothing");
+            Some(format!(
+                "Nothing ran before, so there is no release to go back to; to remove the application again: {} on the server ({}).",
+                code(&command),
+                link("how", ROLLBACK_GUIDE)
+            ))
+        }
         Status::Deployed | Status::Restored => {
             let backup = report.backup.as_ref()?;
             let timestamp = &backup.timestamp;

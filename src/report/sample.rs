@@ -188,6 +188,7 @@ pub fn restored() -> Vec<Record> {
     plan.goal = Goal::Rollback {
         to: "latest".into(),
         restore_data: false,
+        to_nothing: false,
     };
     let target = Note::Target {
         timestamp: "20251016_101010".into(),
@@ -304,6 +305,7 @@ pub fn plan() -> Plan {
         files: Vec::new(),
         env_file_path: None,
         public_env: Vec::new(),
+        required: None,
         hooks: Hooks::default(),
         checks: Checks {
             health_url: Some("http://localhost:8000/health".into()),

@@ -85,11 +85,16 @@ impl Report {
         }
     }
 
-    fn before_in_words(&self) -> String {
-        let first_time = !self.images.is_empty()
+    /// Says whether it was a deployment and nothing ran before.
+    #[must_use]
+    pub fn is_the_first(&self) -> bool {
+        !self.images.is_empty()
             && self.images.iter().all(|i| i.previous_image_id.is_none())
-            && matches!(self.goal, Some(Goal::Deploy { .. }));
-        if first_time {
+            && matches!(self.goal, Some(Goal::Deploy { .. }))
+    }
+
+    fn before_in_words(&self) -> String {
+        if self.is_the_first() {
             format!(
                 "nothing ran on {} before, and nothing runs now",
                 self.place()

@@ -15,7 +15,7 @@ use super::fault::{Caller, Faults, Found};
 use super::inputs::{Given, Raw};
 use super::{
     EnvFile, HostKeys, Identity, Login, Mode, Notify, Place, Reference, Request, Sudo, Suite,
-    Target, consistency, files, grammar, host, image, key, smoke,
+    Target, consistency, env, files, grammar, host, image, key, smoke,
 };
 
 impl Request {
@@ -66,13 +66,16 @@ impl<'a> Border<'a> {
         let brings_a_release = !matches!(mode, Some(Mode::Rollback | Mode::Status));
         let images = self.images();
         let files = self.files(brings_a_release);
-        let env_file = self.env_file();
+        let env_file_path = self.one(raw.env_file_path(), grammar::relative_file);
+        let require_env = self.lines(raw.require_env(), grammar::variable);
+        let env_file = self.env_file(brings_a_release, env_file_path.as_deref(), &require_env);
         let public_env = self.lines(raw.public_env(), grammar::variable);
         let registry = self.registry(mode, &images);
         let checks = self.checks();
         let backups = self.backups();
         let backup_timestamp = self.one(raw.backup_timestamp(), grammar::timestamp);
         let restore_data = self.one(raw.restore_data(), grammar::switch);
+        let to_nothing = self.one(raw.to_nothing(), grammar::switch);
         let sudo = self.one(raw.sudo(), |text| grammar::choice(text, Sudo::WORDS));
         let lock_timeout = self.seconds(raw.lock_timeout(), grammar::SECONDS_OR_NONE);
         let timeout = self.seconds(raw.timeout(), grammar::SECONDS);
@@ -102,6 +105,8 @@ impl<'a> Border<'a> {
             images,
             files,
             env_file,
+            require_env,
+            env_file_path: env_file_path?,
             public_env,
             registry,
             pre_deploy: hook(raw.pre_deploy()),
@@ -110,6 +115,7 @@ impl<'a> Border<'a> {
             backups: backups?,
             backup_timestamp: backup_timestamp?,
             restore_data: restore_data?,
+            to_nothing: to_nothing?,
             sudo: sudo?,
             lock_timeout: lock_timeout?,
             timeout: timeout?,
@@ -314,15 +320,30 @@ impl<'a> Border<'a> {
         }
     }
 
-    fn env_file(&mut self) -> Option<EnvFile> {
-        let path = self.one(self.raw.env_file_path(), grammar::relative_file);
+    fn env_file(
+        &mut self,
+        brings_a_release: bool,
+        path: Option<&str>,
+        required: &[String],
+    ) -> Option<EnvFile> {
         let given = self.raw.env_file();
         let content = given.text;
-        if path.as_deref() == Some(DOT_ENV) {
-            self.each(given, faults_of_env(content));
+        if let Some(meant) = self.raw.given_empty(given.input)
+            && brings_a_release
+        {
+            self.found.add(env::empty(self.caller, given, meant));
         }
-        (!content.is_empty()).then_some(EnvFile {
-            path: path?,
+        if path == Some(DOT_ENV) {
+            self.each(given, env::faults(content));
+        }
+        if content.is_empty() {
+            return None;
+        }
+        if let Err(fault) = EnvText::read(content).require(required) {
+            self.each(given, vec![fault]);
+        }
+        Some(EnvFile {
+            path: path?.to_owned(),
             content: Secret::new(content),
         })
     }
@@ -475,14 +496,6 @@ fn is_path(text: &str) -> bool {
 }
 
 /// What Compose will not take, by line and name.
-fn faults_of_env(content: &str) -> Vec<Failure> {
-    let faults = EnvText::read(content).faults;
-    faults
-        .iter()
-        .map(|fault| Failure::new(fault.to_string()).hint(fault.hint))
-        .collect()
-}
-
 fn hook(given: Given<'_>) -> Option<Secret> {
     (!given.text.trim().is_empty()).then(|| Secret::new(given.text.replace("\r\n", "\n")))
 }

@@ -44,7 +44,7 @@ fn rollback_inputs(mode: Mode, raw: &Raw, found: &mut Found) {
     if !matches!(mode, Mode::Deploy | Mode::Plan) {
         return;
     }
-    for given in [raw.backup_timestamp(), raw.restore_data()] {
+    for given in [raw.backup_timestamp(), raw.restore_data(), raw.to_nothing()] {
         if given.is_set() {
             let what = format!("{} is for rollbacks alone", found.label(given));
             found.add(
@@ -57,7 +57,8 @@ fn rollback_inputs(mode: Mode, raw: &Raw, found: &mut Found) {
 
 fn env_file_path(mode: Mode, raw: &Raw, found: &mut Found) {
     let (path, content) = (raw.env_file_path(), raw.env_file());
-    if path.is_set() && content.text.is_empty() && matches!(mode, Mode::Deploy | Mode::Plan) {
+    let is_of_use = !content.text.is_empty() || raw.require_env().is_set();
+    if path.is_set() && !is_of_use && matches!(mode, Mode::Deploy | Mode::Plan) {
         let what = format!(
             "{} is given without {}",
             found.label(path),

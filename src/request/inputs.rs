@@ -3,6 +3,8 @@
 //! `action.yml`, the README's table, the environment variables and the flags of the command line
 //! all come from this table or are held to it by a test. It refuses to know what a value may be.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// One input of the action, and the flag of the same name.
@@ -71,7 +73,13 @@ pub enum Unset {
     Value(&'static str),
     /// What these words say; no single value stands for it.
     Words(&'static str),
+    /// What is on the server stays. `action.yml` has [`STAYS`] for it, so that a text which arrives
+    /// empty was given: a secret that is not set.
+    Stays,
 }
+
+/// What stands in `action.yml` for an input that is left out.
+pub const STAYS: &str = "(unchanged)";
 
 impl Input {
     /// The variable in which the runner hands it over.
@@ -90,6 +98,15 @@ impl Input {
     #[must_use]
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
+    }
+
+    /// What `action.yml` declares as its default.
+    #[must_use]
+    pub fn declared(&self) -> Option<&'static str> {
+        match self.unset {
+            Unset::Stays => Some(STAYS),
+            _ => self.default(),
+        }
     }
 
     /// The value that an empty one stands for, if a value does.
@@ -151,7 +168,11 @@ macro_rules! inputs {
         /// What was given for every input, unread: an empty text is an unset input.
         #[derive(Clone, Default, Deserialize)]
         #[serde(default)]
-        pub struct Raw { $($name: String,)* }
+        pub struct Raw {
+            $($name: String,)*
+            #[serde(skip)]
+            empty: BTreeMap<&'static str, Option<String>>,
+        }
 
         impl Raw {
             $(
@@ -169,6 +190,17 @@ macro_rules! inputs {
                 }
             )*
 
+            /// Notes that an input was given and is empty, and what it most likely comes from.
+            pub fn note_empty(&mut self, input: &'static Input, meant: Option<String>) {
+                self.empty.insert(input.name, meant);
+            }
+
+            /// Says whether an input was given and is empty, and what it most likely comes from.
+            #[must_use]
+            pub fn given_empty(&self, input: &Input) -> Option<Option<&str>> {
+                self.empty.get(input.name).map(Option::as_deref)
+            }
+
             /// Every input with what was given for it, in the order of [`INPUTS`].
             pub fn all(&self) -> impl Iterator<Item = Given<'_>> {
                 [$(self.$name()),*].into_iter()
@@ -185,7 +217,7 @@ macro_rules! inputs {
     };
 }
 
-use Unset::{Nothing, Required, Value, Words};
+use Unset::{Nothing, Required, Stays, Value, Words};
 
 inputs! {
     mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would happen and touches nothing) or `status` (shows what runs; settles first what an interrupted run left).";
@@ -202,8 +234,9 @@ inputs! {
     services: Site Lines Words("all"), "The services to deploy, one a line; the others are left alone.";
     image: Release Lines Words("what the compose file names"), "Image references to run, one a line. Each goes to every service whose image has the same repository.";
     files: Release Lines Nothing, "What to copy from the workspace into `deploy_dir`: paths or globs, one a line. A directory copies its content; `from => to` renames.";
-    env_file: Release Secret Nothing, "The content of the application's env file, written byte for byte and readable by its owner alone. Store it as a secret.";
+    env_file: Release Secret Stays, "The content of the application's env file, written byte for byte and readable by its owner alone. Store it as a secret. Left out, the file on the server stays; given and empty, it is refused, for then the secret is not set.";
     env_file_path: Release Line Value(".env"), "Where `env_file` is written, relative to `deploy_dir`.";
+    require_env: Release Lines Nothing, "Names of variables that the env file must set, and not to nothing, one a line; all that are missing are told at once.";
     public_env: Release Lines Nothing, "Names of variables whose values in env files are no secrets, one a line. All other values of 6 characters and more are hidden wherever text is told; names such as `PORT`, `TZ`, `NODE_ENV` and `LOG_LEVEL`, inputs of the run and ordinary words such as `production` never are.";
     registry: Registry Line Words("that of `image`"), "The registry that `registry_username` and `registry_password` are for, such as `ghcr.io`, `registry.example.org:5000` or `docker.io`. No other one receives the password, whatever compose files name.";
     registry_username: Registry Line Nothing, "The user name for `registry`.";
@@ -214,13 +247,14 @@ inputs! {
     smoke_tests: Checks Text Nothing, "Tests that the new release must pass, as YAML or as the path of a YAML file in the workspace.";
     smoke_suite: Checks Line Value("basic"), "Which smoke tests to run: `basic`, or `full` for those marked `suite: full` as well.";
     health_timeout: Checks Line Value("120"), "Seconds until the checks must pass.";
-    watch: Checks Line Value("0"), "Seconds in which the checks, once passed, must go on passing.";
+    watch: Checks Line Value("10"), "Seconds in which the checks, once passed, must go on passing. Even with 0, a service without a healthcheck or a test of its own must have run for 5 s without a restart.";
     confirm: Checks Line Value("auto"), "Whose word makes a release final: `auto` (the runner's where smoke tests say `from: runner`, else the server's own checks) or `runner` (always). Without the runner's word within `health_timeout` the server takes the release back.";
     backup_dir: Site Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
     keep_backups: Backups Line Value("3"), "How many backups are kept, the newest first; the one that a rollback would need always is.";
     backup_exclude: Backups Lines Nothing, "What a backup leaves out: globs relative to `deploy_dir`, one a line.";
     backup_timestamp: Rollback Line Value("latest"), "With `mode: rollback`, the backup to go back to: `latest` or a timestamp such as `20251017_143025`.";
     restore_data: Rollback Switch Value("false"), "With `mode: rollback`, also restore what containers write (their read-write bind mounts below `deploy_dir`).";
+    to_nothing: Rollback Switch Value("false"), "With `mode: rollback`, go back also to the state before the first deployment, where nothing ran: the application is removed.";
     sudo: Site Line Value("auto"), "Whether to use sudo on the server: `auto` (where it is needed), `always` or `never`.";
     lock_timeout: Run Line Value("600"), "Seconds to wait for another deployment of the same directory.";
     timeout: Run Line Value("1800"), "Seconds for the whole run.";

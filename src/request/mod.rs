@@ -11,6 +11,7 @@ use crate::secret::Secret;
 
 mod check;
 mod consistency;
+mod env;
 mod fault;
 mod files;
 mod grammar;
@@ -18,6 +19,7 @@ mod host;
 mod image;
 mod inputs;
 mod key;
+mod meant;
 mod origin;
 mod plan;
 mod raw;
@@ -49,6 +51,10 @@ pub struct Request {
     pub files: Vec<LocalFile>,
     /// The env file to write.
     pub env_file: Option<EnvFile>,
+    /// The names of variables that the env file must set.
+    pub require_env: Vec<String>,
+    /// Where the env file is, whether one comes or not.
+    pub env_file_path: String,
     /// The names of variables whose values are no secrets.
     pub public_env: Vec<String>,
     /// The login to the registry.
@@ -65,6 +71,8 @@ pub struct Request {
     pub backup_timestamp: String,
     /// Also restore what containers write.
     pub restore_data: bool,
+    /// Whether it may go to where nothing ran.
+    pub to_nothing: bool,
     /// Whether to become root on the server.
     pub sudo: Sudo,
     /// Seconds to wait for another deployment of the same directory.

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use chrono::{DateTime, Utc};
 
-use crate::plan::{Goal, Hooks, Origin, PLAN_VERSION, Plan, Private};
+use crate::plan::{Goal, Hooks, Origin, PLAN_VERSION, Plan, Private, RequiredEnv};
 
 use super::{Mode, Request};
 
@@ -29,6 +29,7 @@ impl Request {
                 .filter(|_| private.env_file.is_some())
                 .map(|env| env.path.clone()),
             public_env: self.public_env.clone(),
+            required: self.required(),
             hooks: Hooks {
                 pre_deploy: private.pre_deploy.is_some(),
                 post_deploy: private.post_deploy.is_some(),
@@ -46,11 +47,20 @@ impl Request {
         (plan, private)
     }
 
+    /// A rollback brings back what the backup has.
+    fn required(&self) -> Option<RequiredEnv> {
+        (self.mode != Mode::Rollback && !self.require_env.is_empty()).then(|| RequiredEnv {
+            path: self.env_file_path.clone(),
+            names: self.require_env.clone(),
+        })
+    }
+
     fn goal(&self) -> Goal {
         match self.mode {
             Mode::Rollback => Goal::Rollback {
                 to: self.backup_timestamp.clone(),
                 restore_data: self.restore_data,
+                to_nothing: self.to_nothing,
             },
             Mode::Deploy | Mode::Plan | Mode::Status => Goal::Deploy {
                 images: self.images.iter().map(ToString::to_string).collect(),

@@ -6,7 +6,8 @@ use std::ffi::OsString;
 
 use crate::event::Failure;
 
-use super::inputs::{INPUTS, Raw};
+use super::inputs::{INPUTS, Input, Raw, STAYS, Unset};
+use super::meant;
 
 const PREFIX: &str = "INPUT_";
 
@@ -24,10 +25,22 @@ impl Raw {
     /// Reads the `INPUT_…` variables of an environment, and every fault in their names.
     #[must_use]
     pub fn from_env(vars: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Failure>) {
-        let (vars, mut faults) = readable(vars);
-        faults.extend(vars.iter().filter_map(|(name, _)| unknown(name)));
-        match envy::prefixed(PREFIX).from_iter(vars) {
-            Ok(raw) => (raw, faults),
+        let vars: Vec<_> = vars.into_iter().collect();
+        let (mut given, mut faults) = readable(vars.clone());
+        faults.extend(given.iter().filter_map(|(name, _)| unknown(name)));
+        let empty = empty(&given);
+        given.retain(|(name, value)| !stays(name, value));
+        match envy::prefixed(PREFIX).from_iter::<_, Self>(given) {
+            Ok(mut raw) => {
+                let var = |name: &str| {
+                    let found = vars.iter().find(|(known, _)| known.to_str() == Some(name));
+                    found.and_then(|(_, value)| value.to_str().map(str::to_owned))
+                };
+                for input in empty {
+                    raw.note_empty(input, meant::by(var, input.name));
+                }
+                (raw, faults)
+            }
             Err(error) => {
                 faults.push(Failure::new("the inputs cannot be read").because(error));
                 (Self::default(), faults)
@@ -55,6 +68,28 @@ fn readable(
     }
     read.sort();
     (read, faults)
+}
+
+/// Says whether a variable holds what `action.yml` has for an input that is left out.
+fn stays(variable: &str, value: &str) -> bool {
+    let input = INPUTS.iter().find(|input| input.variable() == variable);
+    input.is_some_and(|input| input.unset == Unset::Stays) && value.trim() == STAYS
+}
+
+/// The inputs that were given and are empty, where leaving them out would have meant something else.
+///
+/// Whoever hands over an empty text for an input that has a default does so for all that are unset.
+fn empty(given: &[(String, String)]) -> Vec<&'static Input> {
+    let is_empty = |input: &Input| {
+        let variable = input.variable();
+        let mut all = given.iter();
+        all.any(|(name, value)| *name == variable && value.trim().is_empty())
+    };
+    if INPUTS.iter().any(|i| i.default().is_some() && is_empty(i)) {
+        return Vec::new();
+    }
+    let keeping = INPUTS.iter().filter(|i| i.unset == Unset::Stays);
+    keeping.filter(|input| is_empty(input)).collect()
 }
 
 fn input_name(variable: &str) -> String {
@@ -127,6 +162,22 @@ mod tests {
         assert_eq!(raw.deploy_dir().text, "/opt/mcp");
         assert_eq!(raw.host().text, "");
         assert_eq!(faults, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_text_was_given_where_leaving_it_out_means_what_action_yml_says() {
+        let given_empty = |vars: &[(&str, &str)]| {
+            let (raw, _) = read(vars);
+            let given = raw.env_file();
+            assert_eq!(given.text.trim(), "");
+            raw.given_empty(given.input).is_some()
+        };
+        assert!(given_empty(&[("INPUT_ENV_FILE", ""), ("INPUT_PORT", "22")]));
+        assert!(given_empty(&[("INPUT_ENV_FILE", " \n")]));
+        assert!(!given_empty(&[("INPUT_ENV_FILE", STAYS)]));
+        assert!(!given_empty(&[("INPUT_PORT", "22")]));
+        // Some runners hand over an empty text for everything that is unset.
+        assert!(!given_empty(&[("INPUT_ENV_FILE", ""), ("INPUT_PORT", "")]));
     }
 
     #[test]

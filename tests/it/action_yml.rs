@@ -73,7 +73,7 @@ fn input_of_the_action(input: &Input) -> String {
         quoted(&description(input))
     );
     writeln!(lines, "    required: {}", input.unset == Unset::Required).unwrap();
-    if let Some(default) = input.default() {
+    if let Some(default) = input.declared() {
         writeln!(lines, "    default: {}", quoted(default)).unwrap();
     }
     lines
@@ -95,6 +95,7 @@ fn row(input: &Input) -> String {
     let default = match input.unset {
         Unset::Required => "required".to_owned(),
         Unset::Nothing => "–".to_owned(),
+        Unset::Stays => "what is there".to_owned(),
         Unset::Value(value) => format!("`{value}`"),
         Unset::Words(words) => words.to_owned(),
     };
@@ -123,7 +124,7 @@ fn the_inputs_of_action_yml_are_those_of_the_code() {
             input.name
         );
         let default = declared.get("default").map(|text| text.as_str().unwrap());
-        assert_eq!(default, input.default(), "{}", input.name);
+        assert_eq!(default, input.declared(), "{}", input.name);
     }
 }
 

@@ -18,6 +18,7 @@ mod crash_points;
 mod crowd;
 mod deployment;
 mod features;
+mod first_release;
 mod ground;
 mod half_way;
 mod harness;

@@ -119,6 +119,42 @@ fn a_restart_behind_its_passed_checks_is_taken_back() {
 }
 
 #[test]
+fn what_dies_behind_its_first_good_answer_is_taken_back_when_nothing_was_said_of_it() {
+    let app = App::running("v1");
+    let before = app.release();
+    let line = "/beacon & sleep 8; echo it fell; exit 1";
+    let web = shell("web", 8000, "unless-stopped", line);
+    let act = app
+        .deploy()
+        .ship("compose.yaml", &format!("services:\n{web}"));
+    let done = act
+        .input("health_url", "http://localhost:8000/health")
+        .by_default("watch")
+        .run();
+    done.ends("rolled_back", 1)
+        .says(&["into the watch of 10 s", "it fell"]);
+    app.is_again(&before);
+}
+
+#[test]
+fn what_nothing_asks_must_have_run_for_a_while_even_unwatched() {
+    let app = App::running("v1");
+    let before = app.release();
+    let web = compose::service("web", &compose::beacon("latest"), 8000);
+    let worker = shell("worker", 8001, "no", "sleep 3; echo it fell; exit 1");
+    let services = format!("services:\n{web}{worker}");
+    let done = app.deploy().ship("compose.yaml", &services).run();
+    done.ends("rolled_back", 1)
+        .says(&["service `worker` exited with code 1", "it fell"]);
+    app.is_again(&before);
+    // Whoever asks for its state has a test of it, and is believed to know.
+    let asked = "- {name: worker, service: worker}";
+    let act = app.deploy().ship("compose.yaml", &services);
+    let done = act.input("smoke_tests", asked).run();
+    done.ends("deployed", 0);
+}
+
+#[test]
 fn what_nothing_starts_again_has_failed_at_once() {
     let app = App::running("v1");
     let before = app.release();

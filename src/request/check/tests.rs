@@ -118,7 +118,7 @@ fn the_least_inputs_mean_the_documented_defaults() {
         "health_url": null,
         "smoke": [],
         "health_timeout": 120,
-        "watch": 0,
+        "watch": 10,
         "confirm": "auto"
       },
       "backups": {
@@ -183,7 +183,8 @@ fn a_rollback_plans_the_backup_and_warns_of_what_it_leaves_out() {
         plan.goal,
         Goal::Rollback {
             to: "20251017_143025".into(),
-            restore_data: true
+            restore_data: true,
+            to_nothing: false,
         }
     );
     assert!(plan.files.is_empty() && plan.env_file_path.is_none() && private.env_file.is_none());
@@ -406,7 +407,7 @@ fn a_dry_rollback_reads_as_what_would_happen() {
       4. restore      bring every file back to what the backup holds
                         what containers write is left alone
       5. up           let Compose replace the containers of every service that changed
-      6. verify       judge every service within 120 s
+      6. verify       judge every service within 120 s, then watch for 10 s
       7. commit       make it final, and keep the newest 3 backups
     If a step before commit fails, everything is put back as it was.
     ");

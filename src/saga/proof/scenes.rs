@@ -403,6 +403,7 @@ fn taken_back(mut earlier: Scene) -> Scene {
     plan.goal = Goal::Rollback {
         to: "latest".into(),
         restore_data: false,
+        to_nothing: false,
     };
     Scene {
         name,

@@ -293,6 +293,7 @@ fn in_every_state_that_a_run_can_reach_exactly_the_events_of_the_table_are_allow
     rollback.goal = Goal::Rollback {
         to: "latest".into(),
         restore_data: false,
+        to_nothing: false,
     };
     for plan in [sample::deploy(), rollback] {
         let (mut seen, history) = (BTreeSet::new(), History::default());

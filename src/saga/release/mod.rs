@@ -17,6 +17,7 @@ pub mod mounts;
 pub mod named;
 pub mod names;
 pub mod networks;
+pub mod nothing;
 pub mod orphans;
 pub mod others;
 pub mod pathless;

@@ -12,7 +12,7 @@ use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
 use crate::saga::facts::{Shared, name};
-use crate::saga::release::{project, record, strangers};
+use crate::saga::release::{nothing, project, record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};
 
@@ -38,7 +38,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
             run.host.check_files(run.plan, run.private, run.dir).await?;
             run.host.check_room(&run.plan.backups.exclude).await?;
         }
-        Goal::Rollback { to, .. } => choose_target(run, to).await?,
+        Goal::Rollback { to, to_nothing, .. } => choose_target(run, to, *to_nothing).await?,
     }
     Ok(())
 }
@@ -86,16 +86,18 @@ fn refuse_hopeless(engine: &Engine) -> Result<()> {
 }
 
 /// Chooses the backup that a rollback goes to, and records what it replaces.
-async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str) -> Result<()> {
+async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str, to_nothing: bool) -> Result<()> {
     let listed = run.host.backups().await?;
     let project = project::of_rollback(run.host, &run.plan.site, &listed).await?;
     let before = record::of(run.host, &project, Vec::new()).await?;
     let chosen = if to == "latest" {
-        run.host.latest(&listed, &before.release).await?.needed()?
+        let latest = run.host.latest(&listed, &before.release).await?;
+        nothing::or_nothing(latest, &listed, &project, to_nothing)?
     } else {
         project::expect(catalogue::find(&listed, to)?, &project)?
     };
     let target = usable(chosen)?;
+    nothing::refuse(&target, to_nothing)?;
     run.host.check_backup(&target).await?;
     run.host.check_target(&target).await?;
     let references = target.release.references.iter();

@@ -1,8 +1,10 @@
 //! Verify: judges every deployed service and makes the declared tests, until all pass at once.
 //!
 //! A service that cannot come up any more fails at once; everything else has until the deadline,
-//! a restart or two included. Once its checks have passed, they must go on passing, without a
+//! a restart or two included. What has neither a healthcheck nor a test must run for a while. Once its checks have passed, they must go on passing, without a
 //! restart, for as long as `watch` says.
+
+mod asked;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +13,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::event::{Check, Failure, FailureKind, Note};
-use crate::host::judge::{Verdict, Vouched, has_proved_itself, judge_beside, judge_steady};
+use crate::host::judge::{STEADY, Verdict, Vouched, has_proved_itself, judge_beside, judge_steady};
 use crate::host::{Container, Health, HealthStatus, Host, Result, State};
 use crate::plan::{Expect, Probe, SmokeTest};
 use crate::saga::release::witness;
 use crate::saga::steps::Run;
+use asked::Asked;
 
 /// How often the checks are made while they must pass, and while they must go on passing.
 const LOOK: Duration = Duration::from_millis(100);
@@ -48,6 +51,9 @@ struct Court<'a, H> {
     start: Instant,
     told: RefCell<BTreeMap<String, bool>>,
     vouched: RefCell<BTreeSet<String>>,
+    asked: Asked,
+    /// The containers that publish a port which a test asks.
+    at_asked_ports: RefCell<BTreeSet<String>>,
     due: RefCell<BTreeMap<String, Due>>,
     hanging: RefCell<BTreeSet<String>>,
     guilty: RefCell<BTreeSet<String>>,
@@ -89,6 +95,8 @@ impl<'a, H: Host> Court<'a, H> {
             start: Instant::now(),
             told: RefCell::default(),
             vouched: RefCell::default(),
+            asked: Asked::by(&run.plan.checks),
+            at_asked_ports: RefCell::default(),
             due: RefCell::default(),
             hanging: RefCell::default(),
             guilty: RefCell::default(),
@@ -176,6 +184,7 @@ impl<'a, H: Host> Court<'a, H> {
 
     async fn judge_services(&self, containers: &[Container]) -> Round {
         self.ask_healthchecks(containers).await;
+        self.look_at_ports(containers).await;
         self.proved_by(containers, |c| has_proved_itself(c, self.vouched(c)));
         let mut pending = None;
         for service in &self.services {
@@ -219,11 +228,33 @@ impl<'a, H: Host> Court<'a, H> {
     }
 
     fn vouched(&self, container: &Container) -> Vouched {
+        let is_asked = || {
+            self.asked.by_service(container) || self.at_asked_ports.borrow().contains(&container.id)
+        };
         if self.vouched.borrow().contains(&container.id) {
             Vouched::ByExec
+        } else if is_asked() {
+            Vouched::ByTest
         } else {
             Vouched::No
         }
+    }
+
+    /// Finds out who publishes a port that a test asks, as long as that makes a difference.
+    async fn look_at_ports(&self, containers: &[Container]) {
+        let young = |c: &Container| {
+            let up = Duration::from_millis(c.up_ms.unwrap_or(0));
+            c.state == State::Running && c.health.is_none() && up < STEADY
+        };
+        let is_open = |c: &Container| young(c) && self.vouched(c) == Vouched::No;
+        if !containers.iter().any(is_open) {
+            return;
+        }
+        // Without an answer everybody has to run for the longer while.
+        let occupants = self.run.host.occupants().await.unwrap_or_default();
+        let asked = occupants.iter().filter(|o| self.asked.at_a_port(o));
+        let mut known = self.at_asked_ports.borrow_mut();
+        known.extend(asked.map(|o| o.id.clone()));
     }
 
     /// Docker runs a healthcheck an interval late; its own command may be asked at once.

@@ -88,6 +88,7 @@ impl<'a> Act<'a> {
             .input("host_key", &slot.file("KNOWN_HOSTS"))
             .input("deploy_dir", &app.dir)
             .input("health_timeout", "20")
+            .input("watch", "0")
             .input("lock_timeout", "30")
             .input("timeout", "120")
     }
@@ -95,6 +96,13 @@ impl<'a> Act<'a> {
     /// Sets an input.
     pub fn input(mut self, name: &str, value: &str) -> Self {
         self.inputs.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves an input to its default.
+    #[allow(dead_code, reason = "cells have all of theirs")]
+    pub fn by_default(mut self, name: &str) -> Self {
+        self.inputs.remove(name);
         self
     }
 

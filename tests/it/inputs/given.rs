@@ -62,6 +62,23 @@ pub const ROWS: &[Row] = &[
         ],
     ),
     (
+        "an env file whose secret is not set",
+        &[("ENV_FILE", "")],
+        &[
+            "`env_file` is given and empty; set the secret that it comes from, where this job can see it: of this repository, or of the job's `environment`; leave `env_file` out to keep the file that is on the server; one that is to set nothing holds a comment: `# nothing`",
+        ],
+    ),
+    (
+        "an env file that lacks what it must set",
+        &[
+            ("ENV_FILE", "TOKEN=x\nDATABASE=\n"),
+            ("REQUIRE_ENV", "TOKEN\nDATABASE\nSECRET_KEY\nADMIN"),
+        ],
+        &[
+            "`env_file`: it does not set `SECRET_KEY`, `ADMIN`, and sets to nothing `DATABASE`; set them to something, or take them out of `require_env`",
+        ],
+    ),
+    (
         "half a login",
         &[("REGISTRY_USERNAME", "robot")],
         &[

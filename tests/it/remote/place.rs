@@ -102,6 +102,7 @@ impl Place {
             files: Vec::new(),
             env_file_path: None,
             public_env: Vec::new(),
+            required: None,
             hooks: Hooks::default(),
             checks: Checks::default(),
             backups: Backups::default(),
