@@ -26,13 +26,17 @@ pub struct Company {
 }
 
 /// Appends a number five times a second through a descriptor that it keeps, for a quarter of an hour.
-const CRON: &str = "pkill -f '^sh -c .* lab-cron$' || true
+/// A language that starts no process for a pause or a question leaves the machine to the scenes.
+const CRON: &str = r#"pkill -f '^perl .* lab-cron$' || true
 rm -f DIR/CORNER/*.log
 echo 'of root alone' > DIR/CORNER/private.log
 chmod 600 DIR/CORNER/private.log
-setsid sh -c 'exec >> DIR/CORNER/cron.log; n=0
-    while [ $n -lt 4500 ]; do n=$((n + 1)); echo $n; sleep 0.2; done' lab-cron </dev/null >/dev/null 2>&1 &
-until [ -s DIR/CORNER/cron.log ]; do sleep 0.01; done";
+setsid perl -e '
+    open(STDOUT, ">>", $ARGV[0]) or die;
+    $| = 1;
+    for my $n (1 .. 4500) { print "$n\n"; select(undef, undef, undef, 0.2) }
+' DIR/CORNER/cron.log lab-cron </dev/null >/dev/null 2>&1 &
+until [ -s DIR/CORNER/cron.log ]; do sleep 0.01; done"#;
 
 /// A pipe and a socket of somebody's.
 const PIPES: &str = "[ -p DIR/CORNER/a-pipe ] || {
@@ -50,26 +54,53 @@ const AMONG_BACKUPS: &str = "if [ -d BACKUPS ]; then
     echo is among backups
 fi";
 
-/// Moves `beacon:staging` from one of its two images to the other and back, once a second. If it
-/// means something else by then than what it was made to mean, somebody else moved it.
-const STAGING: &str = "pkill -f '^sh -c .* lab-staging$' || true
+/// Moves `beacon:staging` from one of its two images to the other and back, every other second. If
+/// it means something else by then than what it was made to mean, somebody else moved it.
+const STAGING: &str = r#"pkill -f '^perl .* lab-staging$' || true
 rm -f /tmp/staging-moved
-setsid sh -c 'asks() { curl -sf --max-time 5 --unix-socket /var/run/docker.sock \"$@\"; }
-    image() { asks http://docker/images/$1/json | sed -n \"s/.*\\\"Id\\\":\\\"\\(sha256:[0-9a-f]*\\)\\\".*/\\1/p\"; }
-    one=$(image neighbours.lab/staging:1) two=$(image neighbours.lab/staging:2) is=
-    while sleep 1; do
-        now=$(image registry.lab:5000/beacon:staging)
-        if [ -z \"$now\" ]; then asks http://docker/_ping >/dev/null || continue; fi
-        [ -z \"$is\" ] || [ \"$now\" = \"$is\" ] || echo \"$now\" >> /tmp/staging-moved
-        if [ \"$now\" = \"$one\" ]; then is=$two; else is=$one; fi
-        asks -X POST \"http://docker/images/$is/tag?repo=registry.lab:5000/beacon&tag=staging\" || is=
-    done' lab-staging </dev/null >/dev/null 2>&1 &";
+setsid perl -MIO::Socket::UNIX -e '
+    # The code and the text of an answer of the engine; nothing where none comes.
+    sub ask {
+        my ($method, $path) = @_;
+        my $answer = eval {
+            local $SIG{ALRM} = sub { die };
+            alarm 5;
+            my $engine = IO::Socket::UNIX->new("/var/run/docker.sock") or die;
+            print $engine "$method $path HTTP/1.0\r\nContent-Length: 0\r\n\r\n";
+            local $/;
+            my $text = <$engine>;
+            alarm 0;
+            $text;
+        };
+        alarm 0;
+        return ($answer // "") =~ m{^HTTP/1\.\d (\d+)(.*)}s ? ($1, $2) : (0, "");
+    }
+    sub image {
+        my ($code, $text) = ask("GET", "/images/$_[0]/json");
+        return ($code, $text =~ m{"Id":"(sha256:[0-9a-f]+)"} ? $1 : "");
+    }
+    my (undef, $one) = image("neighbours.lab/staging:1");
+    my (undef, $two) = image("neighbours.lab/staging:2");
+    my $is = "";
+    while (1) {
+        sleep 2;
+        my ($code, $now) = image("registry.lab:5000/beacon:staging");
+        next if $code != 200 && $code != 404;
+        if ($is ne "" && $now ne $is) {
+            open(my $noted, ">>", "/tmp/staging-moved") or die;
+            print $noted "$now\n";
+        }
+        $is = $now eq $one ? $two : $one;
+        my ($done) = ask("POST", "/images/$is/tag?repo=registry.lab:5000/beacon&tag=staging");
+        $is = "" if $done != 201;
+    }
+' lab-staging </dev/null >/dev/null 2>&1 &"#;
 
 /// Inode, owner and mode of each file; of the log also whether it is written to and whole.
 const CRON_NOW: &str = "cd DIR/CORNER && stat -c 'cron\t%n\t%i %a %U' *.log
 sha256sum < private.log | sed 's/^/cron\tcontent\t/'
 awk '$1 != NR {print \"cron\tline lost\t\" NR; exit}' cron.log
-writes=$(pgrep -o -f '^sh -c .* lab-cron$') && stat -L -c 'cron\twritten\t%i' /proc/$writes/fd/1";
+writes=$(pgrep -o -f '^perl .* lab-cron$') && stat -L -c 'cron\twritten\t%i' /proc/$writes/fd/1";
 const PIPES_NOW: &str = "cd DIR/CORNER && stat -c 'pipes\t%n\t%i %a %U %F' a-pipe a-socket";
 const STAGING_NOW: &str = "sed 's/^/staging\tmoved to\t/' /tmp/staging-moved 2>/dev/null";
 
@@ -117,7 +148,7 @@ impl App {
     #[must_use]
     #[track_caller]
     pub fn alone(self) -> Self {
-        let gone = "pkill -f '^sh -c .* lab-(cron|staging)$' || true
+        let gone = "pkill -f '^perl .* lab-(cron|staging)$' || true
             rm -rf DIR/CORNER BACKUPS/NAME-backup-20200101_000000.json";
         self.slot.sh(&self.placed(gone));
         self.company_is_forgotten();
