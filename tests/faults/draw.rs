@@ -54,6 +54,25 @@ const ONLY_FORTH: [&str; 8] = [
     "launch.", "agent.", "act.", "lock.", "stage.", "pull.", "backup.", "image.",
 ];
 
+/// Points that a run comes by once it has opened and locked its directory. Where the path led before
+/// is no matter of that run's.
+const BEHIND_THE_LOCK: [&str; 12] = [
+    "lock.take.after",
+    "stage.",
+    "compose.",
+    "pull.",
+    "backup.",
+    "generation.",
+    "files.",
+    "restore.",
+    "tag.",
+    "start.",
+    "stop.",
+    "tidy.",
+];
+/// From this share of a run on it has, for certain.
+const LOCKED: u64 = 40;
+
 /// A small generator of random numbers (`SplitMix64`).
 pub struct Dice(u64);
 
@@ -109,6 +128,11 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<A
     } else {
         Moment::Share(dice.below(100))
     };
+    let leads_elsewhere = |who: Actor| matches!(who, Actor::Move | Actor::Link);
+    let who = who.map(|who| match &moment {
+        moment if leads_elsewhere(who) && !is_behind_the_lock(moment) => Actor::Up,
+        _ => who,
+    });
     let dies = matches!(fault, Fault::Kill | Fault::KillGroup) && at_a_point;
     let again = (dies && dice.below(2) == 0).then(|| on_the_way_back(dice));
     Cell {
@@ -117,6 +141,14 @@ pub fn draw(dice: &mut Dice, scenario: Scenario, census: &Census, only: Option<A
         moment,
         again,
         who,
+    }
+}
+
+fn is_behind_the_lock(moment: &Moment) -> bool {
+    match moment {
+        Moment::Share(percent) => *percent >= LOCKED,
+        Moment::Point(name, _) => BEHIND_THE_LOCK.iter().any(|begin| name.starts_with(begin)),
+        Moment::Call(..) => false,
     }
 }
 

@@ -321,11 +321,13 @@ fn agents_end(scene: &Scene) -> Option<String> {
     }
 }
 
-/// The next contact, three times at most. It only settles what has no end: a way back that failed
+/// The next contact, three times at most; one is enough where there is no directory, for which a boot
+/// would wait for minutes: it may lie on a disk that comes late. It only settles what has no end: a way back that failed
 /// is tried again for nobody but the person who has made room on Docker's disk.
 fn recover(scene: &Scene, fault: Fault) -> Done {
     match fault {
         Fault::DockerDisk => settle(scene, &["recover"]),
+        _ if !scene.app.is_there() => scene.app.cli(&["status"]).run(),
         _ => settle(scene, &["recover", "--boot"]),
     }
 }

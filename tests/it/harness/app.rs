@@ -80,6 +80,13 @@ impl App {
         self.put("data/kept", "by the application\n");
     }
 
+    /// Says whether the deploy directory's path leads anywhere.
+    #[allow(dead_code, reason = "for cells in which somebody moves it away")]
+    pub fn is_there(&self) -> bool {
+        let look = format!("[ -d {} ]", self.dir);
+        self.slot.try_sh_as("root", &look, b"").status.success()
+    }
+
     /// The default backup directory.
     pub fn backups(&self) -> String {
         format!("{}-backups", self.dir)
