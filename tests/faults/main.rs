@@ -292,10 +292,14 @@ fn judged(
             played.told, played.hung
         );
     }
-    // Where somebody's release stays, the run of the dead waits for a person.
-    let mut litter = match world {
-        Verdict::Theirs => Vec::new(),
-        _ => judge::litter(scene),
+    // What somebody did stays, be it a whole release or a line in a file: then the run of the dead
+    // waits for a person, and keeps what it would be taken back from.
+    let is_stuck = recorded.as_deref() == Some("rollback_failed");
+    let waits = world == Verdict::Theirs || is_stuck && cell.who.is_some();
+    let mut litter = if waits {
+        Vec::new()
+    } else {
+        judge::litter(scene)
     };
     litter.extend(played.leftovers);
     if !litter.is_empty() {
