@@ -17,8 +17,8 @@ use crate::output::escaped::Escaped;
 use crate::output::json;
 use crate::plan::Site;
 use crate::remote::role;
-use crate::remote::transport::quote;
 use crate::request::Request;
+use crate::shell::word;
 
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -104,8 +104,8 @@ async fn at_boot(request: &Request) -> Result<Finding, Error> {
 fn questions(site: &Site) -> Vec<Question> {
     let dir = site.deploy_dir.display().to_string();
     let backups = site.backup_dir.display().to_string();
-    let (d, b) = (quote(&dir), quote(&backups));
-    let parent = quote(
+    let (d, b) = (word(&dir), word(&backups));
+    let parent = word(
         &site
             .backup_dir
             .parent()
@@ -148,7 +148,7 @@ fn compose_file(site: &Site, dir: &str, backups: &str) -> String {
 
 /// A server without systemd, or whose user may install nothing, is as well as it can be.
 fn recovery(site: &Site) -> String {
-    let unit = quote(&boot::unit_name(&site.deploy_dir));
+    let unit = word(&boot::unit_name(&site.deploy_dir));
     format!(
         "if test ! -d /run/systemd/system; then echo 'settled at the next contact: there is no systemd'; \
          elif test -L /etc/systemd/system/multi-user.target.wants/{unit}; then echo 'settled at boot'; \

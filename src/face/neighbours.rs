@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use crate::event::Failure;
 use crate::host::whose::{Base, Lead, Made, Whose};
 use crate::plan::Site;
-use crate::remote::transport::quote;
 use crate::request::Request;
 use crate::saga::release::strangers;
+use crate::shell::word;
 
 /// How each line begins that is for this file.
 const MARK: &str = "landfall\u{1f}";
@@ -60,16 +60,16 @@ fn questions(site: &Site, guess: &str, is_sure: bool) -> String {
     };
     [
         LEAD.to_owned(),
-        format!("p={}; {ask}printf 'landfall\\037project\\037%s\\n' \"$p\"", quote(guess)),
+        format!("p={}; {ask}printf 'landfall\\037project\\037%s\\n' \"$p\"", word(guess)),
         "grep -E '^ *COMPOSE_(FILE|PATH_SEPARATOR) *=' .env 2>/dev/null | while read -r e; do printf 'landfall\\037env\\037%s\\n' \"$e\"; done"
             .to_owned(),
-        format!("lead {}", quote(&site.deploy_dir.to_string_lossy())),
+        format!("lead {}", word(&site.deploy_dir.to_string_lossy())),
         format!(
             "docker ps -aq --filter \"label=com.docker.compose.project=$p\" | while read -r c; do \
              l=$(docker inspect --format {} \"$c\" 2>/dev/null) || continue; printf '%s\\n' \"$l\"; \
              d=$(printf '%s' \"$l\" | cut -d \"$(printf '\\037')\" -f 6); test -z \"$d\" || lead \"$d\"; \
              printf '%s' \"$l\" | cut -d \"$(printf '\\037')\" -f 7 | tr ',' '\\n' | while read -r f; do lead \"$(dirname \"$f\")\"; done; done",
-            quote(&format)
+            word(&format)
         ),
     ]
     .join("; ")

@@ -13,10 +13,10 @@ use crate::face::{drive, neighbours, operator, shell, target};
 use crate::output::table;
 use crate::plan::Plan;
 use crate::remote::role;
-use crate::remote::transport::quote;
 use crate::report::Report;
 use crate::report::standing::Standing;
 use crate::request::{Mode, Request};
+use crate::shell::word;
 
 /// The last line of a look at a server that Landfall has been to.
 const RUNS: &str = "landfall has been here";
@@ -95,8 +95,8 @@ async fn look(request: &Request) -> Result<Vec<String>, Error> {
 /// One line of shell that reads and writes nothing.
 fn script(request: &Request) -> String {
     let site = &request.site;
-    let dir = quote(&site.deploy_dir.to_string_lossy());
-    let backups = quote(&site.backup_dir.to_string_lossy());
+    let dir = word(&site.deploy_dir.to_string_lossy());
+    let backups = word(&site.backup_dir.to_string_lossy());
     [
         format!("cd {dir} || exit 1"),
         "echo \"On the server: $(uname -sm), user ${SUDO_USER:-$(id -un)}${SUDO_USER:+, with sudo}\""

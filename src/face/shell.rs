@@ -3,7 +3,7 @@
 //! It refuses to know what the answers mean.
 
 use crate::plan::Site;
-use crate::remote::transport::quote;
+use crate::shell::word;
 
 /// Where Compose itself looks for its file.
 const FOUND: [&str; 4] = [
@@ -18,10 +18,10 @@ const FOUND: [&str; 4] = [
 pub fn compose(site: &Site) -> String {
     let mut words = String::new();
     if let Some(name) = &site.project_name {
-        words = format!(" -p {}", quote(name));
+        words = format!(" -p {}", word(name));
     }
     for file in &site.compose_files {
-        words = format!("{words} -f {}", quote(file));
+        words = format!("{words} -f {}", word(file));
     }
     format!(
         "if docker compose version >/dev/null 2>&1; then compose() {{ docker compose{words} \"$@\"; }}; \
@@ -38,8 +38,6 @@ pub fn no_compose_file(site: &Site) -> String {
     } else {
         named.collect()
     };
-    let absent = files
-        .iter()
-        .map(|file| format!("! test -e {}", quote(file)));
+    let absent = files.iter().map(|file| format!("! test -e {}", word(file)));
     absent.collect::<Vec<_>>().join(" && ")
 }

@@ -13,6 +13,7 @@ use crate::clean;
 use crate::event::{Check, ServiceImage, Status};
 use crate::plan::Goal;
 use crate::report::{Report, span};
+use crate::shell;
 
 /// GitHub drops a summary above this size, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -142,10 +143,7 @@ fn next_steps(report: &Report) -> String {
 
 /// The way back from here, or on, with the commands' words filled in.
 fn way_on(report: &Report) -> Option<String> {
-    let dir = report
-        .deploy_dir
-        .as_ref()
-        .map(|d| d.display().to_string())?;
+    let dir = report.deploy_dir.as_deref().map(shell::path)?;
     match report.status {
         Status::Deployed if report.is_the_first() => {
             let command = format!("landfall rollback --deploy-dir {dir} --to-nothing");

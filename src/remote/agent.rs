@@ -12,10 +12,11 @@ use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
 use super::run::Run;
 use super::rundir::Word;
 use super::shell::{GUARD, PLACE};
-use super::transport::{Ended, Output, Transport, quoted};
+use super::transport::{Ended, Output, Transport};
 use crate::error::Error;
 use crate::event::Failure;
 use crate::plan::{Plan, PlannedFile, Private, Site};
+use crate::shell;
 
 /// How long one look at the server may take.
 pub const LOOK: Duration = Duration::from_mins(1);
@@ -119,7 +120,10 @@ impl Agent {
         let mut words = self.words();
         words.extend(["look", "--state", &*state, "--what", what, "--"]);
         words.extend(args);
-        let output = self.transport.run(&quoted(words), b"", deadline).await?;
+        let output = self
+            .transport
+            .run(&shell::words(words), b"", deadline)
+            .await?;
         let parsed = serde_json::from_slice(&output.stdout);
         match parsed {
             Ok(value) if output.is_success() => Ok(value),
@@ -153,7 +157,7 @@ impl Agent {
         let mut words = self.words();
         words.extend([verb, "--state", &*state, "--id", id]);
         words.extend(more);
-        quoted(words)
+        shell::words(words)
     }
 }
 
@@ -310,7 +314,7 @@ async fn copy(
             .filter(|old| *old != name)
             .skip(KEEP - 1),
     );
-    let output = transport.run(&quoted(words), &content, COPY).await?;
+    let output = transport.run(&shell::words(words), &content, COPY).await?;
     if output.is_success() {
         return Ok(());
     }

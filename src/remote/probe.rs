@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::binary::Arch;
 use super::shell::{LOOK, MAKE};
-use super::transport::quote;
+use crate::shell::word;
 
 /// Whether commands on the server go through `sudo -n`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,15 +119,15 @@ pub fn script(question: Question) -> String {
             Arch::Arm => ["aarch64", "arm64"],
         })
         .collect();
-    let text = |path: &Path| quote(&path.to_string_lossy());
+    let text = |path: &Path| word(&path.to_string_lossy());
     format!(
         "state={}; without={}; mode={}; archs={}; names={}; script={}; {}",
         text(question.state),
         question.not_without.map_or_else(|| "''".to_owned(), text),
         question.sudo.word(),
-        quote(&archs.join(" ")),
-        quote(&question.names.join(" ")),
-        quote(&MAKE),
+        word(&archs.join(" ")),
+        word(&question.names.join(" ")),
+        word(&MAKE),
         *LOOK,
     )
 }

@@ -6,8 +6,8 @@
 use super::agent::state_dir;
 use super::probe::Sudo;
 use super::shell::ROLE;
-use super::transport::quoted;
 use crate::plan::Site;
+use crate::shell;
 
 /// The line that carries out a script which only reads, as the user or through sudo.
 #[must_use]
@@ -15,7 +15,7 @@ pub fn script(site: &Site, sudo: Sudo, script: &str) -> String {
     let state = state_dir(site);
     let (state, deploy) = (state.to_string_lossy(), site.deploy_dir.to_string_lossy());
     let words = ["sh", "-c", &**ROLE, "sh", &*state, &*deploy];
-    quoted(words.into_iter().chain([sudo.word(), script]))
+    shell::words(words.into_iter().chain([sudo.word(), script]))
 }
 
 #[cfg(test)]

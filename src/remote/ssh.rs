@@ -25,9 +25,10 @@ use super::identity;
 use super::login::{self, Instead};
 use super::presented;
 use super::target::{HostKeys, Identity, Target};
-use super::transport::{quote, without_inputs};
+use super::transport::without_inputs;
 use crate::error::Error;
 use crate::event::Failure;
+use crate::shell::word;
 
 /// What the server's shell says once we are in.
 const GREETING: &str = "landfall-is-in";
@@ -428,7 +429,7 @@ impl<'a> Opening<'a> {
 /// from the shell that is to run the commands.
 fn greeting() -> String {
     let script = format!("echo; echo {GREETING}; exec sh");
-    format!("exec sh -c {}", quote(&script))
+    format!("exec sh -c {}", word(&script))
 }
 
 /// The rest of the first line that begins so; what is said before it, or instead of it, half a line

@@ -18,6 +18,7 @@ use super::ssh::Connection;
 use super::target::Target;
 use crate::error::Error;
 use crate::event::{Failure, FailureKind};
+use crate::shell::word;
 
 /// The longest output of a command that is kept.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -247,7 +248,7 @@ impl There {
         let connection = self.connected().await?;
         let mut command = connection
             .session()
-            .arc_raw_command(format!("exec sh -c {}", quote(&marked(script))));
+            .arc_raw_command(format!("exec sh -c {}", word(&marked(script))));
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -381,22 +382,6 @@ async fn beginning(from: impl AsyncRead + Unpin) -> Vec<u8> {
     bytes
 }
 
-/// A word that every shell reads as itself.
-#[must_use]
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// Words as one command line.
-#[must_use]
-pub fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -460,7 +445,7 @@ mod tests {
     #[tokio::test]
     async fn any_word_survives_the_shell() {
         for word in ["plain", "", "it's", "a b", "$(id)", "\\", "*", "ü", "-n"] {
-            let script = format!("printf %s {}", quote(word));
+            let script = format!("printf %s {}", crate::shell::word(word));
             let output = Transport::Here.run(&script, b"", SOON).await.unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
         }
