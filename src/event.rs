@@ -354,6 +354,9 @@ pub enum Note {
         file: String,
         /// The archive's size in bytes.
         bytes: u64,
+        /// Whether anything ran when it was taken; programs before this did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ran: Option<bool>,
     },
     /// The backup that a rollback restores.
     Target {

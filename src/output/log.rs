@@ -300,6 +300,7 @@ fn fact(note: &Note) -> String {
             timestamp,
             file,
             bytes,
+            ..
         } => format!("backup {timestamp}: {file}, {}", clean::size(*bytes)),
         Note::Target { timestamp } => format!("the backup to restore is {timestamp}"),
         Note::Downtime { ms } => format!("health_url did not answer for {}", span(*ms)),

@@ -158,11 +158,13 @@ impl Report {
                 timestamp,
                 file,
                 bytes,
+                ran,
             } => {
                 self.backup = Some(BackupReport {
                     timestamp: timestamp.clone(),
                     file: file.clone(),
                     bytes: *bytes,
+                    ran: *ran,
                 });
             }
             Note::Target { timestamp } => self.target = Some(timestamp.clone()),

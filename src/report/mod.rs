@@ -143,6 +143,9 @@ pub struct BackupReport {
     pub file: String,
     /// The archive's size.
     pub bytes: u64,
+    /// Whether anything ran when it was taken; none where an older program made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<bool>,
 }
 
 /// What a service printed last.

@@ -268,6 +268,7 @@ fn backup() -> Note {
         timestamp: "20251017_143025".into(),
         file: "/opt/mcp-backups/mcp-backup-20251017_143025.tar.gz".into(),
         bytes: 2_048,
+        ran: Some(true),
     }
 }
 

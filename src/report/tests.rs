@@ -123,20 +123,36 @@ fn contact_that_is_lost_on_the_way_is_unknown_and_keeps_what_was_heard() {
     assert_eq!(report.backup.unwrap().timestamp, "20251017_143025");
 }
 
-#[test]
-fn a_first_deployment_that_fails_says_that_nothing_runs() {
+/// A deployment that was taken back, whose services had no images before.
+fn taken_back_with_new_services(anything_ran: Option<bool>) -> Report {
     let mut records = sample::rolled_back();
     for record in &mut records {
-        if let Event::Note {
-            note: Note::Images { services },
-            ..
-        } = &mut record.event
-        {
-            services[0].previous_image_id = None;
+        let Event::Note { note, .. } = &mut record.event else {
+            continue;
+        };
+        match note {
+            Note::Images { services } => services[0].previous_image_id = None,
+            Note::Backup { ran, .. } => *ran = anything_ran,
+            _ => {}
         }
     }
-    let told = fold(&records).headline();
-    assert!(told.ends_with("nothing runs now."), "{told}");
+    fold(&records)
+}
+
+#[test]
+fn a_first_deployment_that_fails_says_that_nothing_runs() {
+    for ran in [Some(false), None] {
+        let told = taken_back_with_new_services(ran).headline();
+        assert!(told.ends_with("nothing runs now."), "{ran:?}: {told}");
+    }
+}
+
+#[test]
+fn services_that_are_new_beside_others_are_no_first_deployment() {
+    let report = taken_back_with_new_services(Some(true));
+    assert!(!report.is_the_first());
+    let told = report.headline();
+    assert!(told.ends_with("runs what it ran before."), "{told}");
 }
 
 #[test]

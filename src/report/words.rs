@@ -85,12 +85,15 @@ impl Report {
         }
     }
 
-    /// Says whether it was a deployment and nothing ran before.
+    /// Says whether it was a deployment and nothing ran before: the backup knows, for a release may
+    /// bring only services that are new beside others. Without one, the images are all that is known.
     #[must_use]
     pub fn is_the_first(&self) -> bool {
-        !self.images.is_empty()
-            && self.images.iter().all(|i| i.previous_image_id.is_none())
-            && matches!(self.goal, Some(Goal::Deploy { .. }))
+        let images_are_new =
+            || !self.images.is_empty() && self.images.iter().all(|i| i.previous_image_id.is_none());
+        let ran = self.backup.as_ref().and_then(|backup| backup.ran);
+        matches!(self.goal, Some(Goal::Deploy { .. }))
+            && ran.map_or_else(images_are_new, |ran| !ran)
     }
 
     fn before_in_words(&self) -> String {

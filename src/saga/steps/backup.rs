@@ -51,6 +51,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         timestamp: description.timestamp.clone(),
         file: run.host.archive_path(&description).display().to_string(),
         bytes: description.archive.bytes,
+        ran: Some(!before.release.services.is_empty()),
     });
     Ok(())
 }
