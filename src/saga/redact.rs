@@ -227,6 +227,15 @@ mod tests {
         }
     }
 
+    /// One that hides a registry's password.
+    fn hiding(secret: &str) -> Redactor {
+        let private = Private {
+            registry_password: Some(Secret::new(secret)),
+            ..Private::default()
+        };
+        Redactor::of(&sample::deploy(), &private)
+    }
+
     /// What is told of these lines, and how many of them had to wait.
     fn told_of(redactor: &mut Redactor, lines: &[&str]) -> (Vec<String>, usize) {
         let (mut told, mut waited) = (Vec::new(), 0);
@@ -241,11 +250,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_a_hook_wraps_over_lines_is_hidden_in_each_of_them() {
-        let private = Private {
-            registry_password: Some(Secret::new("made-up-secret-99")),
-            ..Private::default()
-        };
-        let mut redactor = Redactor::of(&sample::deploy(), &private);
+        let mut redactor = hiding("made-up-secret-99");
         for cut in 1..16 {
             let (one, two) = "made-up-secret-99".split_at(cut);
             let (first, second) = (format!("token {one}"), format!("  {two} end"));
@@ -270,11 +275,7 @@ mod tests {
 
     #[test]
     fn a_line_that_no_secret_goes_on_from_is_told_at_once_and_as_it_is() {
-        let private = Private {
-            registry_password: Some(Secret::new("made-up-secret-99")),
-            ..Private::default()
-        };
-        let mut redactor = Redactor::of(&sample::deploy(), &private);
+        let mut redactor = hiding("made-up-secret-99");
         let lines = ["migrating", "", "two\nlines", "  indented", "done"];
         let (told, waited) = told_of(&mut redactor, &lines);
         assert_eq!((told.join("\n"), waited), (lines.join("\n"), 0));

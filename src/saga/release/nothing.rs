@@ -13,7 +13,7 @@ const WORD: &str = "`to_nothing: true`, or `--to-nothing` on the command line";
 
 /// Refuses a backup in which nothing runs, unless the word was given.
 pub fn refuse(target: &Description, to_nothing: bool) -> Result<()> {
-    if to_nothing || is_of(target) {
+    if to_nothing || ran(target) {
         return Ok(());
     }
     Err(Failure::new(format!(
@@ -24,7 +24,8 @@ pub fn refuse(target: &Description, to_nothing: bool) -> Result<()> {
     .hint("otherwise name another one: `landfall backups` lists them"))
 }
 
-fn is_of(target: &Description) -> bool {
+/// Says whether something ran when a backup was taken.
+fn ran(target: &Description) -> bool {
     !target.release.services.is_empty()
 }
 
@@ -42,9 +43,8 @@ pub fn or_nothing<'l>(
     };
     let is_before_the_first = |listed: &&Listed| {
         let described = listed.description.as_ref();
-        described.is_ok_and(|d| {
-            d.purpose == Purpose::Deploy && !is_of(d) && d.release.project == project
-        })
+        described
+            .is_ok_and(|d| d.purpose == Purpose::Deploy && !ran(d) && d.release.project == project)
     };
     match listed.iter().find(is_before_the_first) {
         Some(first) if to_nothing => Ok(first),

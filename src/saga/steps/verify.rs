@@ -247,7 +247,7 @@ impl<'a, H: Host> Court<'a, H> {
             c.state == State::Running && c.health.is_none() && up < STEADY
         };
         let is_open = |c: &Container| young(c) && self.vouched(c) == Vouched::No;
-        if !containers.iter().any(is_open) {
+        if !self.asked.has_ports() || !containers.iter().any(is_open) {
             return;
         }
         // Without an answer everybody has to run for the longer while.

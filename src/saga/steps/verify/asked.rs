@@ -34,6 +34,11 @@ impl Asked {
         Self { services, ports }
     }
 
+    /// Says whether some test asks a port at all.
+    pub fn has_ports(&self) -> bool {
+        !self.ports.is_empty()
+    }
+
     /// Says whether a test names this container's service.
     pub fn by_service(&self, container: &Container) -> bool {
         self.services.contains(&container.service)
