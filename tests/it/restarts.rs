@@ -3,8 +3,10 @@
 //! Their containers borrow the server's own shell, since beacon's image has none. It refuses to
 //! know what a version that never comes up is made of.
 
+use crate::harness::act::Act;
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::done::Done;
 
 /// A service of beacon's image whose entrypoint is a line of shell; it has no healthcheck.
 fn shell(name: &str, port: u16, restart: &str, line: &str) -> String {
@@ -35,14 +37,19 @@ fn dies(times: u32, after: &str) -> String {
     )
 }
 
+/// A deployment of these services over a running v1, not yet started.
+#[track_caller]
+fn of<'a>(app: &'a App, services: &str) -> Act<'a> {
+    app.latest("v2");
+    let services = format!("services:\n{services}");
+    app.deploy().ship("compose.yaml", &services)
+}
+
 /// Ships these services over a running v1.
 #[track_caller]
-fn shipped(app: &App, services: &str) -> crate::harness::done::Done {
-    app.latest("v2");
-    let act = app
-        .deploy()
-        .ship("compose.yaml", &format!("services:\n{services}"));
-    act.input("health_url", "http://localhost:8000/health")
+fn shipped(app: &App, services: &str) -> Done {
+    of(app, services)
+        .input("health_url", "http://localhost:8000/health")
         .input("health_timeout", "60")
         .input("watch", "2")
         .run()
@@ -124,10 +131,7 @@ fn what_dies_behind_its_first_good_answer_is_taken_back_when_nothing_was_said_of
     let before = app.release();
     let line = "/beacon & sleep 8; echo it fell; exit 1";
     let web = shell("web", 8000, "unless-stopped", line);
-    let act = app
-        .deploy()
-        .ship("compose.yaml", &format!("services:\n{web}"));
-    let done = act
+    let done = of(&app, &web)
         .input("health_url", "http://localhost:8000/health")
         .by_default("watch")
         .run();
@@ -142,15 +146,14 @@ fn what_nothing_asks_must_have_run_for_a_while_even_unwatched() {
     let before = app.release();
     let web = compose::service("web", &compose::beacon("latest"), 8000);
     let worker = shell("worker", 8001, "no", "sleep 3; echo it fell; exit 1");
-    let services = format!("services:\n{web}{worker}");
-    let done = app.deploy().ship("compose.yaml", &services).run();
+    let services = format!("{web}{worker}");
+    let done = of(&app, &services).run();
     done.ends("rolled_back", 1)
         .says(&["service `worker` exited with code 1", "it fell"]);
     app.is_again(&before);
     // Whoever asks for its state has a test of it, and is believed to know.
     let asked = "- {name: worker, service: worker}";
-    let act = app.deploy().ship("compose.yaml", &services);
-    let done = act.input("smoke_tests", asked).run();
+    let done = of(&app, &services).input("smoke_tests", asked).run();
     done.ends("deployed", 0);
 }
 
