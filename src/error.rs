@@ -12,6 +12,8 @@ pub mod exit {
     pub const OK: u8 = 0;
     /// Put back exactly as before.
     pub const ROLLED_BACK: u8 = 1;
+    /// A look says no.
+    pub const UNHEALTHY: u8 = 1;
     /// Nothing was touched.
     pub const REFUSED: u8 = 2;
     /// A person is needed.
@@ -24,8 +26,9 @@ pub mod exit {
 #[must_use]
 pub fn exit_code(status: Status) -> u8 {
     match status {
-        Status::Deployed | Status::Restored | Status::Planned => exit::OK,
+        Status::Deployed | Status::Restored | Status::Planned | Status::Healthy => exit::OK,
         Status::RolledBack => exit::ROLLED_BACK,
+        Status::Unhealthy => exit::UNHEALTHY,
         Status::Refused => exit::REFUSED,
         Status::RollbackFailed => exit::ROLLBACK_FAILED,
         Status::Unknown => exit::UNKNOWN,

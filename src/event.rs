@@ -487,6 +487,10 @@ pub enum Status {
     Restored,
     /// As asked: nothing but a plan.
     Planned,
+    /// A look: what was deployed runs as it should.
+    Healthy,
+    /// A look: it does not.
+    Unhealthy,
     /// Exactly as before, verified.
     RolledBack,
     /// Untouched.
@@ -499,10 +503,12 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the contract's order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Deployed,
         Self::Restored,
         Self::Planned,
+        Self::Healthy,
+        Self::Unhealthy,
         Self::RolledBack,
         Self::Refused,
         Self::RollbackFailed,
@@ -516,6 +522,8 @@ impl Status {
             Self::Deployed => "deployed",
             Self::Restored => "restored",
             Self::Planned => "planned",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
             Self::RolledBack => "rolled_back",
             Self::Refused => "refused",
             Self::RollbackFailed => "rollback_failed",

@@ -6,7 +6,9 @@
 
 mod follow;
 mod launch;
+mod logs;
 mod look;
+mod standing;
 mod unit;
 pub mod work;
 
@@ -38,6 +40,9 @@ pub trait Work {
         what: &str,
         args: &[String],
     ) -> impl Future<Output = Result<serde_json::Value, Failure>>;
+
+    /// Prints what containers print; the site and what is wanted are JSON.
+    fn logs(&self, state: &Path, args: &[String]) -> impl Future<Output = Result<(), Failure>>;
 }
 
 /// The variable in which root's first process names who deploys, `uid:gid`.
@@ -90,6 +95,15 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Prints what containers print, as JSON lines, until standard input ends.
+    Logs {
+        /// The state directory.
+        #[arg(long)]
+        state: PathBuf,
+        /// The site and what is wanted, as JSON.
+        #[arg(last = true, num_args = 2)]
+        args: Vec<String>,
+    },
 }
 
 impl Args {
@@ -111,7 +125,7 @@ impl Verb {
             Self::Start(which) | Self::Follow { which, .. } | Self::Ask { which, .. } => {
                 Some(&which.state)
             }
-            Self::Look { state, .. } => Some(state),
+            Self::Look { state, .. } | Self::Logs { state, .. } => Some(state),
             Self::Run { .. } => None,
         }
     }
@@ -181,6 +195,7 @@ pub async fn agent(args: &[String], work: &impl Work) -> ExitCode {
         Verb::Ask { which, word } => which.dir().and_then(|dir| ask(&dir, word)),
         Verb::Run { which, .. } => return run(&which, work).await,
         Verb::Look { state, what, args } => return look(work, &state, &what, &args).await,
+        Verb::Logs { state, args } => work.logs(&state, &args).await,
     };
     match answered {
         Ok(()) => ExitCode::SUCCESS,

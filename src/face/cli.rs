@@ -11,10 +11,12 @@ use clap_complete::Shell;
 
 use super::doctor::Install;
 use super::flags::{Flags, Scope};
+use super::logs::Wanted;
+use super::owner;
 use super::recover::When;
-use crate::error::exit;
+use crate::error::{Error, exit};
 use crate::event::Failure;
-use crate::request::{Caller, Faults, Group, Request, one_line, shown};
+use crate::request::{Caller, Faults, Group, Raw, Request, one_line, shown};
 
 /// What an operator asked for, validated.
 #[derive(Debug, Clone)]
@@ -70,6 +72,15 @@ pub enum Command {
         /// Whether to install the recovery at boot.
         install: Install,
     },
+    /// Show what the containers print.
+    Logs {
+        /// Where.
+        request: Request,
+        /// What of it.
+        wanted: Wanted,
+    },
+    /// Print which version this is.
+    Version,
     /// Print a completion script.
     Completions(Shell),
 }
@@ -189,6 +200,18 @@ Examples:
   landfall doctor --host example.org --user deploy --deploy-dir /opt/mcp
   landfall doctor --install --host example.org --user root --deploy-dir /opt/mcp")]
     Doctor(Doctor),
+    /// Show what the application's containers print, without what must not be told
+    #[command(after_help = "\
+Examples:
+  landfall logs --deploy-dir /opt/mcp              # the last 100 lines of each container
+  landfall logs web -f -H example.org -u deploy -d /opt/mcp
+  landfall logs web --tail all --deploy-dir /opt/mcp")]
+    Logs(Logs),
+    /// Print which version this is
+    #[command(after_help = "\
+Example:
+  landfall version --json")]
+    Version,
     /// Print the completion script of a shell
     #[command(after_help = "\
 Example:
@@ -242,6 +265,34 @@ struct Doctor {
     install: bool,
     #[command(flatten)]
     look: Look,
+}
+
+#[derive(clap::Args)]
+struct Logs {
+    /// The service; all of them without one
+    service: Option<String>,
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the lines that are there, of each container: a number or `all`
+    #[arg(long, value_name = "LINES", default_value = "100", value_parser = tail)]
+    tail: Tail,
+    #[command(flatten)]
+    look: Look,
+}
+
+/// How many lines; none means all.
+#[derive(Clone, Copy)]
+struct Tail(Option<u32>);
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        "all" => Ok(Tail(None)),
+        number => number
+            .parse()
+            .map(|lines| Tail(Some(lines)))
+            .map_err(|_| "give a number or `all`".to_owned()),
+    }
 }
 
 #[derive(clap::Args)]
@@ -390,6 +441,15 @@ where
                 Install::Nothing
             },
         },
+        Verb::Logs(logs) => Command::Logs {
+            wanted: Wanted {
+                service: logs.service,
+                tail: logs.tail.0,
+                follow: logs.follow,
+            },
+            request: look(logs.look, around)?,
+        },
+        Verb::Version => Command::Version,
         Verb::Completions { shell } => Command::Completions(shell),
     })
 }
@@ -449,14 +509,41 @@ pub fn completions(shell: Shell) -> Vec<u8> {
     script
 }
 
+/// Where a command line is about, before any of its values is checked.
+fn about(args: &[OsString]) -> Option<Raw> {
+    let given = match Line::try_parse_from(args).ok()?.verb {
+        Verb::Deploy(release) | Verb::Plan(release) => release.flags.given().clone(),
+        Verb::Rollback(back) => back.flags.given().clone(),
+        Verb::Status(look) | Verb::History(look) | Verb::Backups(look) | Verb::Thaw(look) => {
+            look.flags.given().clone()
+        }
+        Verb::Verify(Verify { look, .. })
+        | Verb::Freeze(Freeze { look, .. })
+        | Verb::Recover(Recover { look, .. })
+        | Verb::Logs(Logs { look, .. })
+        | Verb::Doctor(Doctor { look, .. }) => look.flags.given().clone(),
+        Verb::Version | Verb::Completions { .. } => return None,
+    };
+    Some(given)
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let handed_over = about(&args).and_then(|raw| owner::hand_over(&raw, &args));
+    match handed_over {
+        Some(Ok(code)) => return code,
+        Some(Err(failure)) => {
+            return ExitCode::from(super::operator::told(&Error::Local(failure)));
+        }
+        None => {}
+    }
     let around = Surroundings {
         var: |name: &str| std::env::var(name).ok(),
         stdin: std::io::stdin(),
     };
-    match parse(std::env::args_os(), around) {
+    match parse(args, around) {
         Ok(invocation) => carry_out(invocation),
         Err(stop) => stop.tell(),
     }
@@ -464,11 +551,23 @@ pub fn run() -> ExitCode {
 
 #[allow(clippy::print_stdout)] // Printing is what was asked for.
 fn carry_out(invocation: Invocation) -> ExitCode {
-    if let Command::Completions(shell) = invocation.command {
-        print!("{}", String::from_utf8_lossy(&completions(shell)));
-        return exit::OK.into();
+    match invocation.command {
+        Command::Completions(shell) => print!("{}", String::from_utf8_lossy(&completions(shell))),
+        Command::Version => print!("{}", version(invocation.show)),
+        _ => return ExitCode::from(super::blocking(super::operator::carry_out(invocation))),
     }
-    ExitCode::from(super::blocking(super::operator::carry_out(invocation)))
+    exit::OK.into()
+}
+
+/// Which version this is, as `--version` has it.
+fn version(show: Show) -> String {
+    match show {
+        Show::Text => Line::command().render_version(),
+        Show::Json => {
+            let version = env!("CARGO_PKG_VERSION");
+            format!("{}\n", serde_json::json!({ "version": version }))
+        }
+    }
 }
 
 impl Stop {

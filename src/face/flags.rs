@@ -27,6 +27,12 @@ pub struct Flags<S> {
 }
 
 impl<S: Scope> Flags<S> {
+    /// The inputs as they were given, those of secrets aside.
+    #[must_use]
+    pub fn given(&self) -> &Raw {
+        &self.raw
+    }
+
     /// The inputs that the flags and variables make, and every fault in reading secrets.
     pub fn read(
         self,
@@ -138,12 +144,26 @@ fn taken<S: Scope>() -> impl Iterator<Item = &'static Input> {
         .filter(|input| S::GROUPS.contains(&input.group))
 }
 
+/// The letters of what is typed most, as OpenSSH and Docker have them where they do.
+const SHORT: [(&str, char); 5] = [
+    ("host", 'H'),
+    ("port", 'p'),
+    ("user", 'u'),
+    ("ssh_key", 'i'),
+    ("deploy_dir", 'd'),
+];
+
 fn arg(input: &'static Input) -> Arg {
     let arg = Arg::new(input.name)
         .long(input.flag())
         .help(help(input))
         .help_heading(heading(input.group))
         .action(ArgAction::Set);
+    let short = SHORT.iter().find(|(name, _)| *name == input.name);
+    let arg = match short {
+        Some((_, letter)) => arg.short(*letter),
+        None => arg,
+    };
     match input.shape {
         // The variable holds the text itself, so clap must not take it for a path; and a key that
         // is given by mistake begins with dashes, and clap would print it as an unknown flag.

@@ -11,8 +11,11 @@ pub mod doctor;
 pub mod drive;
 pub mod errand;
 pub mod flags;
+pub mod logs;
+pub mod look;
 pub mod neighbours;
 pub mod operator;
+pub mod owner;
 pub mod post;
 pub mod preview;
 pub mod recover;
@@ -64,8 +67,13 @@ fn in_actions() -> bool {
 
 /// Runs a face on this one thread.
 fn blocking(face: impl Future<Output = u8>) -> u8 {
+    waiting(async { Ok::<_, std::io::Error>(face.await) }).unwrap_or(exit::REFUSED)
+}
+
+/// Waits on this one thread for something that may fail.
+fn waiting<T, E: From<std::io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.map_or(exit::REFUSED, |runtime| runtime.block_on(face))
+    runtime?.block_on(work)
 }

@@ -11,18 +11,17 @@ use serde_json::Value;
 use crate::archive::Description;
 use crate::clock;
 use crate::error::{Error, exit, exit_code};
-use crate::event::Failure;
+use crate::event::{Failure, Status};
 use crate::face::cli::{Command, Invocation, Show};
 use crate::face::errand::Errand;
-use crate::face::{doctor, drive, preview, recover};
+use crate::face::{doctor, drive, logs, preview, recover};
 use crate::masks::Masks;
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::webhook::{self, Webhook};
-use crate::output::{self, Sink, json, table};
+use crate::output::{self, Sink, json, status, table};
 use crate::remote::agent::Agent;
 use crate::report::Report;
-use crate::report::standing::Standing;
 use crate::request::{self, Notify, Request};
 
 /// Carries a command out; the exit code of the contract.
@@ -86,7 +85,9 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
     match command {
         Command::Status(request) => {
             let value = ask(&request, Errand::Status, &[]).await?;
-            shown(value, show, |standing: &Standing| table::status(standing))
+            let healthy = value["status"] == Status::Healthy.word();
+            shown(value, show, status::status)?;
+            Ok(if healthy { exit::OK } else { exit::UNHEALTHY })
         }
         Command::History(request) => {
             let value = ask(&request, Errand::History, &[]).await?;
@@ -101,8 +102,9 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
         }
         Command::Freeze { request, message } => {
             let value = ask(&request, Errand::Freeze, &[&message, &who()]).await?;
+            let thaw = request.command("thaw");
             shown(value, show, |_: &Value| {
-                "Frozen: no deployment goes until `landfall thaw`.".into()
+                format!("Frozen: no deployment goes until `{thaw}`.")
             })
         }
         Command::Thaw(request) => {
@@ -116,6 +118,7 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
             })
         }
         Command::Recover { request, when } => recover::settle(&request, when, show).await,
+        Command::Logs { request, wanted } => logs::show(&request, &wanted, show).await,
         Command::Doctor { request, install } => doctor::examine(&request, install, show).await,
         _ => Ok(exit::OK),
     }
@@ -131,7 +134,7 @@ pub async fn ask(request: &Request, errand: Errand, args: &[&str]) -> Result<Val
     agent.transport().hang_up().await;
     answer.map_err(|error| {
         if errand.settles() {
-            at_work(error)
+            at_work(error, &request.command("status"))
         } else {
             error
         }
@@ -139,12 +142,11 @@ pub async fn ask(request: &Request, errand: Errand, args: &[&str]) -> Result<Val
 }
 
 /// A server that was reached, and then not any more, may be at work on what it settles.
-fn at_work(error: Error) -> Error {
+fn at_work(error: Error, status: &str) -> Error {
     match error {
-        Error::Connect(failure) => Error::Lost(
-            failure
-                .hint("the server goes on by itself; ask it with `landfall status` how it ended"),
-        ),
+        Error::Connect(failure) => Error::Lost(failure.hint(format!(
+            "the server goes on by itself; ask it how it ended: `{status}`"
+        ))),
         other => other,
     }
 }
@@ -217,9 +219,9 @@ mod tests {
 
     #[test]
     fn contact_that_is_lost_while_a_server_settles_is_unknown_and_not_refused() {
-        let lost = at_work(Error::Connect(Failure::new("too slow")));
+        let lost = at_work(Error::Connect(Failure::new("too slow")), "status");
         assert_eq!(exit_code(lost.status()), exit::UNKNOWN);
-        let refused = at_work(Error::Agent(Failure::new("no")));
+        let refused = at_work(Error::Agent(Failure::new("no")), "status");
         assert_eq!(exit_code(refused.status()), exit::REFUSED);
     }
 

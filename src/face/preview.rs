@@ -1,37 +1,33 @@
-//! What would happen, shown; what runs, shown. Nothing on the server is touched.
+//! What would happen, shown. Nothing on the server is touched.
 //!
-//! It looks with the shell's own commands, because placing the agent would be a touch. Only who asks
-//! how a directory stands where Landfall has been before asks its agent, which first settles what an
-//! interrupted run left.
+//! It looks with the shell's own commands, because placing the agent would be a touch. How a directory
+//! stands is another question, for `look`.
 
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
-use crate::face::errand::Errand;
-use crate::face::{drive, neighbours, operator, shell, target};
-use crate::output::table;
+use crate::face::{drive, look, neighbours, shell, target};
 use crate::plan::Plan;
 use crate::remote::role;
 use crate::report::Report;
-use crate::report::standing::Standing;
 use crate::request::{Mode, Request};
 use crate::shell::word;
-
-/// The last line of a look at a server that Landfall has been to.
-const RUNS: &str = "landfall has been here";
 
 /// How long the look may take.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Shows a plan, or how the server stands, and reports it as planned.
+/// Shows a plan, and reports it as planned; or how the server stands, which is no preview.
 pub async fn show(request: &Request, plan: &Plan) -> Report {
+    if request.mode == Mode::Status && !request.dry_run {
+        return look::show(request, plan).await;
+    }
     let report = about(request.mode, plan);
     let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
         lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     }
-    match look(request).await {
+    match seen(request).await {
         Ok(seen) => {
             let (seen, refusal) = neighbours::split(&request.site, seen);
             if let Some(refusal) = refusal.filter(|_| request.mode != Mode::Status) {
@@ -41,25 +37,7 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
         }
         Err(error) => return report.stopped(&error),
     }
-    let has_runs = lines.pop_if(|line| line == RUNS).is_some();
-    if has_runs && request.mode == Mode::Status && !request.dry_run {
-        match standing(request).await {
-            Ok(seen) => lines.extend(seen),
-            Err(error) => return report.stopped(&error),
-        }
-    }
     report.planned(lines)
-}
-
-/// How the directory stands, where Landfall has been before: an interrupted run is settled first.
-async fn standing(request: &Request) -> Result<Vec<String>, Error> {
-    let value = operator::ask(request, Errand::Status, &[]).await?;
-    let standing: Standing = serde_json::from_value(value)
-        .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
-    Ok(table::status(&standing)
-        .lines()
-        .map(ToOwned::to_owned)
-        .collect())
 }
 
 /// A report to fill in: who only asks how the server stands has no goal.
@@ -71,7 +49,7 @@ fn about(mode: Mode, plan: &Plan) -> Report {
     report
 }
 
-async fn look(request: &Request) -> Result<Vec<String>, Error> {
+async fn seen(request: &Request) -> Result<Vec<String>, Error> {
     let transport = target::transport(request).await?;
     let sudo = drive::sudo(request);
     let script = role::script(&request.site, sudo, &script(request));
@@ -113,7 +91,6 @@ fn script(request: &Request) -> String {
         format!(
             "if test -e {backups}/.landfall/frozen.json; then echo 'Deployments are frozen.'; fi"
         ),
-        format!("if test -d {backups}/.landfall/runs; then echo '{RUNS}'; fi"),
     ]
     .join("; ")
 }

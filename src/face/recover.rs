@@ -43,7 +43,8 @@ pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Err
     };
     let value = ask(request, errand, &[]).await?;
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
-    shown(value, show, |all: &Vec<Outcome>| told(all))?;
+    let history = request.command("history");
+    shown(value, show, |all: &Vec<Outcome>| told(all, &history))?;
     Ok(code(&outcomes))
 }
 
@@ -77,13 +78,13 @@ async fn await_engine(request: &Request) -> Result<(), Error> {
     }
 }
 
-fn told(outcomes: &[Outcome]) -> String {
+fn told(outcomes: &[Outcome], history: &str) -> String {
     if outcomes.is_empty() {
         return "Nothing was left to settle.".into();
     }
     let lines = outcomes.iter().flat_map(one);
     let mut lines: Vec<String> = lines.map(|line| Escaped::line(&line).to_string()).collect();
-    lines.push("`landfall history` tells how.".into());
+    lines.push(format!("`{history}` tells how."));
     lines.join("\n")
 }
 
@@ -137,7 +138,7 @@ mod tests {
     fn a_way_back_that_failed_is_told_with_its_reason_and_what_to_do() {
         let (cause, step) = (Failure::new("it answers 500"), Step::Up);
         let undo = Failure::new("no space left").hint("free some");
-        let text = told(&[Outcome::Stuck { cause, step, undo }]);
+        let text = told(&[Outcome::Stuck { cause, step, undo }], "history");
         for part in ["it answers 500", "no space left", "to do: free some"] {
             assert!(text.contains(part), "{text}");
         }
@@ -147,7 +148,7 @@ mod tests {
     fn a_containers_last_words_can_colour_and_command_nothing() {
         let cause = Failure::new("\u{1b}[31mred\n::warning::y");
         let step = Step::Up;
-        let text = told(&[Outcome::RolledBack { cause, step }]);
+        let text = told(&[Outcome::RolledBack { cause, step }], "history");
         assert!(
             !text.contains('\u{1b}') && !text.contains("\n::warning"),
             "{text}"

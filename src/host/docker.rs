@@ -4,7 +4,7 @@
 
 mod digest;
 pub mod logins;
-mod logs;
+pub mod logs;
 pub mod pull;
 pub mod read;
 mod registry;

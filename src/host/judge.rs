@@ -13,8 +13,14 @@ pub const STEADY: Duration = Duration::from_secs(5);
 /// The same where a declared test asks it, as long as it has never restarted.
 const SETTLED: Duration = Duration::from_millis(1500);
 
+/// From here on what restarted has not done so for a while.
+const CALM: Duration = Duration::from_mins(10);
+
 /// From this restart on it is a loop, whatever may still pass.
 const LOOP: i64 = 3;
+
+/// How the detail of a container is told that ended, and ended well.
+const ENDED: &str = "exited with code 0";
 
 /// What one look at a container says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +75,32 @@ pub fn judge(container: &Container, vouched: Vouched) -> Verdict {
         State::Restarting => Verdict::Pending(format!("is restarting ({})", lives(container))),
         State::Dead => Verdict::Failed("is beyond repair".into()),
     }
+}
+
+/// Judges a container at any later moment, by whether it had ended when its release was judged; none
+/// where that is not known. Restarts that lie long behind are no loop, and what ran then has no
+/// reason to have ended.
+#[must_use]
+pub fn judge_later(container: &Container, ended: Option<bool>, vouched: Vouched) -> Verdict {
+    let up = Duration::from_millis(container.up_ms.unwrap_or(0));
+    if container.state == State::Running && up >= CALM {
+        let calm = Container {
+            restarts: 0,
+            ..container.clone()
+        };
+        return judge(&calm, vouched);
+    }
+    if container.state == State::Exited && (container.always_restarts || ended == Some(false)) {
+        let code = container.exit_code;
+        return Verdict::Failed(format!("is stopped (exit code {code}{})", meaning(code)));
+    }
+    judge(container, vouched)
+}
+
+/// Says whether the detail of a check that passed is of a container that had ended.
+#[must_use]
+pub fn tells_an_end(detail: &str) -> bool {
+    detail.contains(ENDED)
 }
 
 /// Judges a container whose own checks had passed, at so many restarts: another one is a failure.
@@ -134,8 +166,8 @@ fn judge_uptime(container: &Container, vouched: Vouched) -> Verdict {
 fn judge_exited(container: &Container) -> Verdict {
     match (container.exit_code, container.restarts) {
         (0, _) if container.always_restarts => Verdict::Pending("exited and is to restart".into()),
-        (0, 0) => Verdict::Passed("ran once and exited with code 0".into()),
-        (0, n) => Verdict::Passed(format!("exited with code 0 after it {}", times(n))),
+        (0, 0) => Verdict::Passed(format!("ran once and {ENDED}")),
+        (0, n) => Verdict::Passed(format!("{ENDED} after it {}", times(n))),
         (code, 0) => Verdict::Failed(format!("exited with code {code}{}", meaning(code))),
         (code, n) => Verdict::Failed(format!(
             "exited with code {code}{} after it {}",
@@ -298,6 +330,41 @@ mod tests {
         assert_eq!(word(&up(0, 2_000), Vouched::ByTest), "passed");
         assert_eq!(word(&up(1, 2_000), Vouched::ByTest), "pending");
         assert_eq!(word(&up(1, 5_000), Vouched::ByTest), "passed");
+    }
+
+    #[test]
+    fn what_ran_when_it_was_deployed_and_is_stopped_is_no_one_shot_that_has_passed() {
+        let word = |container: &Container, ended| match judge_later(container, ended, Vouched::No) {
+            Verdict::Passed(detail) => {
+                assert!(tells_an_end(&detail), "{detail}");
+                "passed"
+            }
+            Verdict::Pending(_) => "pending",
+            Verdict::Failed(_) => "failed",
+        };
+        assert_eq!(word(&exited(0), Some(true)), "passed");
+        assert_eq!(word(&restarted(1, exited(0)), Some(true)), "passed");
+        assert_eq!(word(&exited(0), None), "passed");
+        assert_eq!(word(&exited(0), Some(false)), "failed");
+        assert_eq!(word(&exited(1), Some(true)), "failed");
+        let stopped = Container {
+            always_restarts: true,
+            ..exited(0)
+        };
+        assert_eq!(word(&stopped, None), "failed");
+    }
+
+    #[test]
+    fn restarts_that_lie_long_behind_are_no_loop() {
+        let later = |up_ms| {
+            let container = Container {
+                up_ms: Some(up_ms),
+                ..restarted(7, running())
+            };
+            judge_later(&container, Some(false), Vouched::No)
+        };
+        assert!(matches!(later(60_000), Verdict::Failed(_)));
+        assert_eq!(later(3_600_000), Verdict::Passed("running".into()));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! It does what it is asked and decides nothing. What it finds out about the server, such as which
 //! Compose there is, it asks once.
 
+mod logs;
+
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ pub mod named;
 pub mod outputs;
 mod progress;
 pub mod slack;
+pub mod status;
 pub mod summary;
 pub mod table;
 mod timeline;

@@ -20,7 +20,7 @@ const fn output(name: &'static str, doc: &'static str) -> Output {
 pub const OUTPUTS: &[Output] = &[
     output(
         "status",
-        "How the run ended: `deployed`, `restored`, `planned`, `rolled_back`, `refused`, `rollback_failed` or `unknown`.",
+        "How the run ended: `deployed`, `restored`, `planned`, `healthy`, `unhealthy` (`mode: status`), `rolled_back`, `refused`, `rollback_failed` or `unknown`.",
     ),
     output(
         "deployment_id",

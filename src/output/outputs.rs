@@ -26,7 +26,9 @@ pub fn values(report: &Report) -> io::Result<Vec<(&'static str, String)>> {
     let first = report.images.first();
     let digest = |image: &ServiceImage| image.digest.clone();
     let (now, tried) = match report.status {
-        Status::Deployed | Status::Restored => (first.and_then(digest), None),
+        Status::Deployed | Status::Restored | Status::Healthy | Status::Unhealthy => {
+            (first.and_then(digest), None)
+        }
         Status::Planned | Status::RolledBack | Status::Refused => (
             first.and_then(|i| i.previous_digest.clone()),
             first.and_then(digest),

@@ -66,6 +66,8 @@ fn result(status: Status) -> &'static str {
     match status {
         Status::Deployed | Status::Restored => "success",
         Status::Planned => "planned",
+        Status::Healthy => "healthy",
+        Status::Unhealthy => "UNHEALTHY",
         Status::RolledBack => "failed, rolled back",
         Status::Refused => "refused, nothing touched",
         Status::RollbackFailed => "ROLLBACK FAILED",
@@ -75,11 +77,11 @@ fn result(status: Status) -> &'static str {
 
 fn sign(status: Status) -> &'static str {
     match status {
-        Status::Deployed | Status::Restored => "✅",
+        Status::Deployed | Status::Restored | Status::Healthy => "✅",
         Status::Planned => "📝",
         Status::RolledBack => "↩️",
         Status::Refused => "🚫",
-        Status::RollbackFailed => "🚨",
+        Status::RollbackFailed | Status::Unhealthy => "🚨",
         Status::Unknown => "❔",
     }
 }

@@ -113,11 +113,11 @@ fn sections(report: &Report, log_lines: usize) -> Vec<Section> {
 
 fn outcome(report: &Report) -> String {
     let sign = match report.status {
-        Status::Deployed | Status::Restored => "✅",
+        Status::Deployed | Status::Restored | Status::Healthy => "✅",
         Status::Planned => "📝",
         Status::RolledBack => "↩️",
         Status::Refused => "🚫",
-        Status::RollbackFailed => "🚨",
+        Status::RollbackFailed | Status::Unhealthy => "🚨",
         Status::Unknown => "❔",
     };
     let faults = report.failures.iter().map(|f| prose(&f.to_string()));
@@ -173,7 +173,11 @@ fn way_on(report: &Report) -> Option<String> {
             "Ask the server how it ended: {}.",
             code(&format!("landfall status --deploy-dir {dir}"))
         )),
-        Status::Planned | Status::RolledBack | Status::Refused => None,
+        Status::Planned
+        | Status::Healthy
+        | Status::Unhealthy
+        | Status::RolledBack
+        | Status::Refused => None,
     }
 }
 

@@ -1,73 +1,14 @@
-//! Aligned plain text for the command line: status, history, backups.
+//! Aligned plain text for the command line: history, backups.
 //!
 //! It refuses to know the terminal's width or colours; a program that wants more takes the JSON.
 
-use crate::archive::{Description, Purpose, Release, Running};
+use crate::archive::{Description, Purpose};
 use crate::clean;
-use crate::event::Status;
 use crate::plan::Goal;
-use crate::report::{Report, Standing, span};
+use crate::report::{Report, span};
 
 /// The widest cell; more is in the JSON.
 const WIDEST: usize = 80;
-
-/// How a deploy directory stands.
-#[must_use]
-pub fn status(standing: &Standing) -> String {
-    let mut facts = vec![
-        ("directory", standing.deploy_dir.display().to_string()),
-        ("project", standing.release.project.clone()),
-    ];
-    if let Some(message) = &standing.frozen {
-        facts.push(("frozen", message.clone()));
-    }
-    if let Some(holder) = &standing.holder {
-        facts.push(("at work", holder.clone()));
-    }
-    facts.extend(
-        standing
-            .settled
-            .iter()
-            .map(|line| ("settled", line.clone())),
-    );
-    if let Some(failure) = &standing.unsettled {
-        facts.push(("unsettled", failure.to_string()));
-        facts.extend(failure.hints.iter().map(|hint| ("to do", hint.clone())));
-    }
-    if let Some(last) = &standing.last {
-        facts.push(("last run", format!("{} {}", last.id, last.status)));
-        facts.push(("", last.headline()));
-        facts.extend(mending(last));
-    }
-    if let Some(stuck) = &standing.stuck {
-        facts.push(("still", format!("{} {}", stuck.id, stuck.status)));
-        facts.extend(mending(stuck));
-    }
-    let latest = standing.rollback_target.clone();
-    facts.push((
-        "latest",
-        latest.unwrap_or_else(|| "no backup to go back to".to_owned()),
-    ));
-    let facts = facts
-        .into_iter()
-        .map(|(name, value)| vec![name.to_owned(), value]);
-    let facts: Vec<_> = facts.collect();
-    format!(
-        "{}\n{}",
-        aligned(&facts, usize::MAX),
-        services(&standing.release)
-    )
-}
-
-/// What a run that could not be taken back needs.
-fn mending(run: &Report) -> Vec<(&'static str, String)> {
-    if run.status != Status::RollbackFailed {
-        return Vec::new();
-    }
-    let hints = run.hints.iter().map(|hint| ("to do", hint.clone()));
-    let why = ("why", run.reason.clone());
-    std::iter::once(why).chain(hints).collect()
-}
 
 /// Past runs, in the order given.
 #[must_use]
@@ -106,32 +47,6 @@ pub fn backups(backups: &[Description]) -> String {
         ],
         backups.iter().map(backup),
     )
-}
-
-fn services(release: &Release) -> String {
-    if release.services.is_empty() {
-        return "nothing runs\n".to_owned();
-    }
-    table(
-        ["SERVICE", "IMAGE", "IMAGE ID", "REPLICAS", "STATE"],
-        release.services.iter().map(service),
-    )
-}
-
-fn service(service: &Running) -> [String; 5] {
-    let state = match (service.running, service.well) {
-        (true, true) => "running",
-        (true, false) => "unhealthy",
-        (false, true) => "completed",
-        (false, false) => "exited",
-    };
-    [
-        service.service.clone(),
-        service.image.clone(),
-        clean::short(&service.image_id),
-        service.replicas.to_string(),
-        state.to_owned(),
-    ]
 }
 
 fn run(report: &Report) -> [String; 7] {
@@ -183,7 +98,10 @@ fn backup(backup: &Description) -> [String; 6] {
     ]
 }
 
-fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
     let head = head.map(str::to_owned).to_vec();
     let rows = rows.map(|row| row.to_vec());
     aligned(
@@ -193,7 +111,7 @@ fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]
 }
 
 /// Rows of cells, each column as wide as its widest cell, two spaces between them.
-fn aligned(rows: &[Vec<String>], widest: usize) -> String {
+pub(super) fn aligned(rows: &[Vec<String>], widest: usize) -> String {
     let shown = |cell: &String| clean::clip(&clean::one_line(cell), widest);
     let rows: Vec<Vec<_>> = rows.iter().map(|r| r.iter().map(shown).collect()).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -215,8 +133,7 @@ fn aligned(rows: &[Vec<String>], widest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION};
-    use crate::event::Failure;
+    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Release, Running};
     use crate::report::sample;
 
     fn release() -> Release {
@@ -267,64 +184,6 @@ mod tests {
             exclude: Vec::new(),
             origin: sample::origin(),
         }
-    }
-
-    #[test]
-    fn a_status_tells_what_runs_and_how_the_last_run_ended() {
-        let standing = Standing {
-            v: Standing::VERSION,
-            deploy_dir: "/opt/mcp".into(),
-            release: release(),
-            last: Some(Report::fold(&sample::rolled_back())),
-            holder: None,
-            frozen: Some("until monday\n::error::x".into()),
-            settled: vec!["the run 7 is settled: rolled_back".into()],
-            rollback_target: Some("20251016_101010".into()),
-            ..Standing::default()
-        };
-        insta::assert_snapshot!(status(&standing), @r"
-        directory  /opt/mcp
-        project    mcp
-        frozen     until monday ::error::x
-        settled    the run 7 is settled: rolled_back
-        last run   20251017_143025-0a1b2c rolled_back
-                   Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.
-        latest     20251016_101010
-
-        SERVICE  IMAGE               IMAGE ID      REPLICAS  STATE
-        migrate  ghcr.io/acme/app:2  222222222222  1         completed
-        web      ghcr.io/acme/app:2  222222222222  2         running
-        ");
-        insta::assert_snapshot!(status(&Standing::default()), @r"
-        directory
-        project
-        latest     no backup to go back to
-
-        nothing runs
-        ");
-    }
-
-    #[test]
-    fn a_status_after_a_failed_rollback_tells_both_causes_and_the_commands_that_mend_it() {
-        let standing = Standing {
-            last: Some(Report::fold(&sample::stuck())),
-            unsettled: Some(Failure::new("docker is away").hint("start it")),
-            ..Standing::default()
-        };
-        insta::assert_snapshot!(status(&standing), @r"
-        directory
-        project
-        unsettled  docker is away
-        to do      start it
-        last run   20251017_143025-0a1b2c rollback_failed
-                   Rollback failed: `compose up` failed; production needs a person (it began with: service `web` exited with code 1 three seconds after the start).
-        why        `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.
-        to do      read the log of `web` below
-        to do      free some space, then run `landfall recover --deploy-dir /opt/mcp`
-        latest     no backup to go back to
-
-        nothing runs
-        ");
     }
 
     #[test]

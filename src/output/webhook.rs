@@ -26,13 +26,18 @@ pub enum Notify {
 }
 
 impl Notify {
-    /// Says whether a run that ended so is told. A dry run touches nothing and tells nobody.
+    /// Says whether a run that ended so is told. A dry run or a look touches
+    /// nothing and tells nobody.
     #[must_use]
     pub fn wants(self, status: Status) -> bool {
         let good = matches!(status, Status::Deployed | Status::Restored);
+        let looked = matches!(
+            status,
+            Status::Planned | Status::Healthy | Status::Unhealthy
+        );
         match self {
-            Self::Always => status != Status::Planned,
-            Self::Failure => status != Status::Planned && !good,
+            Self::Always => !looked,
+            Self::Failure => !looked && !good,
             Self::Never => false,
         }
     }

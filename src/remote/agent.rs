@@ -12,7 +12,7 @@ use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
 use super::run::Run;
 use super::rundir::Word;
 use super::shell::{GUARD, PLACE};
-use super::transport::{Ended, Output, Transport};
+use super::transport::{Ended, Output, Process, Transport};
 use crate::error::Error;
 use crate::event::Failure;
 use crate::plan::{Plan, PlannedFile, Private, Site};
@@ -135,6 +135,14 @@ impl Agent {
         }
     }
 
+    /// Has the agent print what containers print; whoever drops the process ends it.
+    pub async fn logs(&self, site: &str, wanted: &str) -> Result<Process, Error> {
+        let state = self.state.to_string_lossy();
+        let mut words = self.words();
+        words.extend(["logs", "--state", &*state, "--", site, wanted]);
+        self.transport.spawn(&shell::words(words)).await
+    }
+
     /// The transport to its server.
     #[must_use]
     pub fn transport(&self) -> &Arc<Transport> {
@@ -235,12 +243,12 @@ fn there<'a>(answer: &'a Answer, site: &Site, sudo: Sudo) -> Result<&'a [(u64, S
             "make it there for that user: `sudo install -d -o {} {deploy}`; `files` can bring the compose file",
             answer.user
         ))),
-        Place::Unsafe(unsafety) => Err(not_safe(answer, unsafety)),
+        Place::Unsafe(unsafety) => Err(not_safe(answer, site, unsafety)),
         Place::Refused(why) => Err(no_place(answer, site, why)),
     }
 }
 
-fn not_safe(answer: &Answer, unsafety: &Unsafe) -> Failure {
+fn not_safe(answer: &Answer, site: &Site, unsafety: &Unsafe) -> Failure {
     let (path, user) = (&unsafety.path, &answer.user);
     let owner: String = unsafety.owner.chars().filter(|c| !c.is_control()).collect();
     let failure = Failure::new(format!(
@@ -258,6 +266,12 @@ fn not_safe(answer: &Answer, unsafety: &Unsafe) -> Failure {
         _ => failure,
     };
     match unsafety.fault {
+        // Whoever gave it to another user would break the next deployment of its owner's.
+        Unsafety::Stranger if Path::new(path).starts_with(&site.backup_dir) => failure
+            .hint(format!(
+                "if `{owner}` is who deploys here, work as that user: `--user {owner}`, or `user: {owner}` in a workflow; on the server itself, put `sudo` before the command"
+            ))
+            .hint(format!("or name a directory of `{user}`'s own in `backup_dir`")),
         Unsafety::Stranger => failure
             .hint(format!(
                 "look at what it holds, then give it to the user who deploys: `chown {user} {path}`"

@@ -21,6 +21,8 @@ impl Report {
                 format!("Looked at {}: nothing was deployed.", self.place())
             }
             Status::Planned => format!("Planned {}: nothing was touched.", self.aim()),
+            Status::Healthy => format!("Healthy: {} runs as it should.", self.place()),
+            Status::Unhealthy => format!("Unhealthy: {}.", self.unhealthy_in_words()),
             Status::RolledBack => {
                 format!("Rolled back: {}; {}.", self.what(), self.before_in_words())
             }
@@ -135,6 +137,15 @@ impl Report {
         };
         let what = last.map(|f| plain(&f.what)).unwrap_or_default();
         format!("Unknown: {what}{during}; {tail}.")
+    }
+
+    fn unhealthy_in_words(&self) -> String {
+        match self.failures.as_slice() {
+            [first, more @ ..] if !more.is_empty() => {
+                format!("{}, and {} more", plain(&first.what), more.len())
+            }
+            _ => self.what(),
+        }
     }
 
     fn what(&self) -> String {

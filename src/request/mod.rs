@@ -24,6 +24,7 @@ mod origin;
 mod plan;
 mod raw;
 mod smoke;
+mod typed;
 
 pub use fault::{Caller, Faults, one_line, shown};
 pub use files::LocalFile;
@@ -31,7 +32,7 @@ pub use host::JumpHost;
 pub use image::Reference;
 pub use inputs::{Given, Group, INPUTS, Input, Raw, Shape, Unset};
 pub use key::HostKey;
-pub use origin::{of_operator, of_workflow};
+pub use origin::{ASKED_BY, of_operator, of_workflow};
 pub use plan::deployment_id;
 
 /// Everything that was asked for, validated.

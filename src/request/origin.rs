@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::plan::Origin;
 
+/// The variable that says who typed it, where another user carries it out.
+pub const ASKED_BY: &str = "LANDFALL_ASKED_BY";
+
 /// The origin of a run that a workflow started, from its `GITHUB_…` variables and event file.
 #[must_use]
 pub fn of_workflow(var: impl Fn(&str) -> Option<String>) -> Origin {
@@ -29,7 +32,7 @@ pub fn of_workflow(var: impl Fn(&str) -> Option<String>) -> Origin {
 /// The origin of a run that a person started on a machine.
 #[must_use]
 pub fn of_operator(var: impl Fn(&str) -> Option<String>) -> Origin {
-    let user = ["SUDO_USER", "USER", "LOGNAME"]
+    let user = [ASKED_BY, "SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| var(name).filter(|user| !user.is_empty()))
         .unwrap_or_else(|| "somebody".to_owned());

@@ -9,7 +9,7 @@ use crate::clean;
 use crate::event::{Failure, Note, Step};
 use crate::host::compose::env_files;
 use crate::masks::Masks;
-use crate::plan::{Plan, Private};
+use crate::plan::{Plan, Private, Site};
 use crate::secret::Secret;
 
 /// The longest line that is told, in bytes.
@@ -39,6 +39,22 @@ impl Redactor {
             held: Vec::new(),
             step: Step::Preflight,
         }
+    }
+
+    /// Collects the secrets that lie in a site's directory, read at `here`, for whoever only looks; by
+    /// the plan of the release in place, where there is one.
+    #[must_use]
+    pub fn of_site(site: &Site, plan: Option<&Plan>, here: &Path) -> Self {
+        let masks = plan.map(|plan| Masks::of(plan, &Private::default()));
+        let mut redactor = Self {
+            masks: masks.unwrap_or_default(),
+            before: None,
+            held: Vec::new(),
+            step: Step::Preflight,
+        };
+        let env_file = plan.and_then(|plan| plan.env_file_path.as_deref());
+        redactor.learn_in(site, env_file, here);
+        redactor
     }
 
     /// Takes a line that was printed; those that can be told by now. One that ends as a secret begins
@@ -91,13 +107,13 @@ impl Redactor {
         let real = &plan.site.deploy_dir;
         let staged = stage.join(real.strip_prefix("/").unwrap_or(real));
         for dir in [here, &staged] {
-            self.learn_in(plan, dir);
+            self.learn_in(&plan.site, plan.env_file_path.as_deref(), dir);
         }
     }
 
-    fn learn_in(&mut self, plan: &Plan, dir: &Path) {
-        let known = env_files::named(&plan.site, dir);
-        let own = plan.env_file_path.iter().map(|path| dir.join(path));
+    fn learn_in(&mut self, site: &Site, env_file: Option<&str>, dir: &Path) {
+        let known = env_files::named(site, dir);
+        let own = env_file.iter().map(|path| dir.join(path));
         let read = |path: &Path| env_files::text(path).map(Secret::new);
         for text in own.chain(known.env_files).filter_map(|path| read(&path)) {
             self.masks.add_env_file(&text);
@@ -111,6 +127,11 @@ impl Redactor {
     }
 
     /// A text as it may be told.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        self.told(text)
+    }
+
     fn told(&self, text: &str) -> String {
         bounded(self.masks.scrub(text).split('\n')).join("\n")
     }

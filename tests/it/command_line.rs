@@ -206,6 +206,36 @@ fn help_and_version_are_no_faults() {
 }
 
 #[test]
+fn the_version_is_told_in_words_and_as_json() {
+    let plain = told(&landfall(&["--version"], &[]));
+    assert_eq!(told(&landfall(&["version"], &[])), plain);
+    let json = told(&landfall(&["version", "--json"], &[]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(plain.contains(json["version"].as_str().unwrap()), "{plain}");
+}
+
+#[test]
+fn what_is_typed_most_has_a_letter_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    fs::write(&key, "ssh-ed25519 AAAA").unwrap();
+    let key = key.to_str().unwrap();
+    let told = refused(
+        &[
+            "status", "-H", "-a", "-u", "-b", "-p", "x", "-i", key, "-d", "opt",
+        ],
+        &[],
+    );
+    for flag in ["--port", "--ssh-key", "--deploy-dir"] {
+        assert!(told.contains(&format!("`{flag}`: ")), "{flag}: {told}");
+    }
+    let help = help("logs");
+    for letter in ["-f, --follow", "-H, --host", "-d, --deploy-dir"] {
+        assert!(help.contains(letter), "{help}");
+    }
+}
+
+#[test]
 fn every_command_shows_an_example_of_itself() {
     let commands = [
         "deploy",
@@ -219,6 +249,8 @@ fn every_command_shows_an_example_of_itself() {
         "thaw",
         "recover",
         "doctor",
+        "logs",
+        "version",
         "completions",
     ];
     for command in commands {

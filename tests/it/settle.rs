@@ -31,6 +31,6 @@ fn a_recovery_at_boot_ends_with_the_code_of_what_it_settled() {
 fn the_status_mode_of_the_action_settles_too() {
     let (app, before, _) = App::left_by_the_dead();
     let look = Act::action(&app, "status").run();
-    look.ends("planned", 0).says(&["is settled: rolled_back"]);
+    look.ends("healthy", 0).says(&["is settled: rolled_back"]);
     app.is_again(&before);
 }

@@ -50,7 +50,7 @@ fn a_release_that_was_deployed_since_through_another_backup_directory_is_left_as
     let (app, before) = overtaken_by_another_backup_directory();
     let theirs = app.untouched();
     let look = Act::action(&app, "status").run();
-    look.ends("planned", 0).says(&TOLD[..3]);
+    look.ends("healthy", 0).says(&TOLD[..3]);
     app.is_untouched(&theirs);
     let boot = app.cli(&["recover", "--boot"]).run();
     boot.exits(0).says(&["Nothing was left to settle"]);

@@ -84,6 +84,10 @@ impl Work for StandIn {
         ExitCode::SUCCESS
     }
 
+    async fn logs(&self, _state: &Path, _args: &[String]) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn look(
         &self,
         state: &Path,

@@ -46,6 +46,7 @@ fn told(found: Found, leaving: &Leaving, owners: &[u32]) -> Differing {
     };
     Differing {
         path: found.difference.path,
+        is_new: was.is_none(),
         now,
         kind,
     }

@@ -8,19 +8,19 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::archive::catalogue::{self, Latest, Listed};
+use super::standing::standing;
+use crate::archive::Description;
+use crate::archive::catalogue::{self, Listed};
 use crate::archive::verify;
-use crate::archive::{Description, Release};
 use crate::event::Failure;
 use crate::face::errand::Errand;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::Site;
-use crate::report::{Report, standing::Standing};
+use crate::report::Report;
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
-use crate::saga::release::{project, record};
 use crate::saga::{again, journal, runs, settle};
 
 /// Answers one question; the first argument is the site as JSON.
@@ -57,7 +57,7 @@ fn told(value: &impl serde::Serialize) -> Result<Value, Failure> {
 }
 
 /// Every run that this server knows, newest first.
-fn history(state: &Path) -> Vec<Report> {
+pub(super) fn history(state: &Path) -> Vec<Report> {
     let ids = runs::ids(state);
     let journals = ids.iter().rev().filter_map(|id| {
         let records = journal::read(&RunDir::of(state, id).journal()).ok()?;
@@ -66,76 +66,8 @@ fn history(state: &Path) -> Vec<Report> {
     journals.collect()
 }
 
-async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
-    let host = Server::new(site)?;
-    let (settled, mut unsettled) = match Box::pin(settle::on_contact(&host, state, site)).await {
-        Ok(lines) => (lines, None),
-        Err(failure) => (Vec::new(), Some(failure)),
-    };
-    let here = |run: &Report| run.deploy_dir.as_ref() == Some(&site.deploy_dir);
-    let mut runs = history(state);
-    runs.retain(here);
-    let listed = host.backups().await?;
-    let site = &Site {
-        project_name: meant(&host, site, &runs, &listed).await,
-        ..site.clone()
-    };
-    let runs = of_project(runs, site);
-    // An engine that is away is no reason to keep quiet about the last run.
-    let release = match running(&host, site).await {
-        Ok(release) => release,
-        Err(failure) => {
-            unsettled.get_or_insert(failure);
-            Release::default()
-        }
-    };
-    let target = host.latest(&listed, &release).await;
-    let target = target.and_then(Latest::needed).ok();
-    let unfinished = runs::unfinished(state, "");
-    let at_work = unfinished.iter().any(|id| RunDir::of(state, id).is_alive());
-    let stuck = runs::stuck(state, site);
-    let stuck = runs
-        .iter()
-        .skip(1)
-        .find(|run| stuck.as_ref() == Some(&run.id));
-    Ok(Standing {
-        v: Standing::VERSION,
-        deploy_dir: site.deploy_dir.clone(),
-        stuck: stuck.cloned(),
-        last: runs.into_iter().next(),
-        holder: at_work.then(|| runs::holder(state, "")),
-        frozen: lock::frozen(state)?.map(|f| format!("{} (by {})", f.message, f.by)),
-        settled,
-        unsettled,
-        rollback_target: target.map(|l| l.timestamp.clone()),
-        release,
-    })
-}
-
-/// The project that is meant: the site's by name, or as Compose says if there was a run or a backup
-/// of that; otherwise the one that the last run was of, or the last backup.
-async fn meant(host: &Server, site: &Site, runs: &[Report], listed: &[Listed]) -> Option<String> {
-    let asked = project::of_site(host, site).await.ok();
-    let ran = runs.iter().filter_map(|run| run.server.as_ref());
-    let ran = ran.map(|server| server.project.clone());
-    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
-    let described = described.map(|d| d.release.project.clone());
-    let known: Vec<String> = ran.chain(described).collect();
-    let is_known = |asked: &String| site.project_name.is_some() || known.contains(asked);
-    match asked {
-        Some(asked) if known.is_empty() || is_known(&asked) => Some(asked),
-        _ => known.into_iter().next(),
-    }
-}
-
-/// What runs of a project.
-async fn running(host: &Server, site: &Site) -> Result<Release, Failure> {
-    let project = project::of_site(host, site).await?;
-    Ok(record::of(host, &project, Vec::new()).await?.release)
-}
-
 /// The runs of the project that a site names, with those that came to none; all where it names none.
-fn of_project(mut runs: Vec<Report>, site: &Site) -> Vec<Report> {
+pub(super) fn of_project(mut runs: Vec<Report>, site: &Site) -> Vec<Report> {
     if let Some(name) = &site.project_name {
         runs.retain(|run| run.server.as_ref().is_none_or(|s| s.project == *name));
     }

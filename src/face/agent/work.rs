@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use crate::error::{exit, exit_code};
 use crate::event::Failure;
-use crate::face::agent::{Work, look};
+use crate::face::agent::{Work, logs, look};
 use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::{Plan, Private};
@@ -38,8 +38,16 @@ impl Work for Shipped {
 
     async fn look(&self, state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {
         LocalSet::new()
-            .run_until(look::look(state, what, args))
+            .run_until(Box::pin(look::look(state, what, args)))
             .await
+    }
+
+    async fn logs(&self, state: &Path, args: &[String]) -> Result<(), Failure> {
+        let unread = |e| Failure::new("what is wanted cannot be read").because(e);
+        let text = |at: usize| args.get(at).map_or("", String::as_str);
+        let site = serde_json::from_str(text(0)).map_err(unread)?;
+        let wanted = serde_json::from_str(text(1)).map_err(unread)?;
+        logs::print(state, &site, &wanted).await
     }
 }
 

@@ -19,6 +19,7 @@ use crate::remote::agent::{self, Agent};
 use crate::remote::run::{Heard, Run};
 use crate::report::Report;
 use crate::saga;
+use crate::saga::release::advice;
 use crate::shell;
 
 /// How long the end is waited for after a signal: telling it takes its time too, and all of it is
@@ -180,7 +181,8 @@ impl<'a> Listener<'a> {
             "the server goes on without it and takes itself back"
         });
         let failure = failure.of(FailureKind::Cancelled);
-        Error::Lost(failure.hint("ask how it ended: `landfall status`"))
+        let status = advice::command(&self.plan.site, "status");
+        Error::Lost(failure.hint(format!("ask on the server how it ended: `{status}`")))
     }
 
     /// How long the run's end is still waited for: no record makes that longer, for an agent that is

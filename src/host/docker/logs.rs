@@ -14,7 +14,46 @@ use crate::host::lines::Line;
 /// The driver that keeps nothing.
 const NONE: &str = "none";
 
+/// Which lines of a container are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// How many of those that are there; none means all.
+    pub tail: Option<u32>,
+    /// Whether those that come are waited for.
+    pub follow: bool,
+}
+
 impl Engine {
+    /// Hands over a container's lines as they come; where there can be none, one that says why.
+    pub async fn read_logs(
+        &self,
+        container: &str,
+        reading: Reading,
+        mut each: impl FnMut(String),
+    ) -> Result<()> {
+        let tail = reading.tail.map_or("all".to_owned(), |n| n.to_string());
+        let options = query::LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .follow(reading.follow)
+            .tail(&tail)
+            .build();
+        let mut stream = self.docker.logs(container, Some(options));
+        let mut line = Line::default();
+        while let Some(chunk) = stream.next().await {
+            match chunk {
+                Ok(chunk) => line.read(&chunk.into_bytes(), &mut each),
+                Err(error) => {
+                    let driver = self.log_driver(container).await;
+                    each(no_lines(&driver, Some(&said(&error))));
+                    break;
+                }
+            }
+        }
+        line.rest().into_iter().for_each(each);
+        Ok(())
+    }
+
     /// A container's last lines; where there are none to be had, one that says why.
     pub async fn logs(&self, container: &str, lines: u32) -> Result<Vec<String>> {
         let options = query::LogsOptionsBuilder::new()

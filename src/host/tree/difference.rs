@@ -30,6 +30,9 @@ pub struct Differing {
     pub now: Option<Entry>,
     /// How it changed.
     pub kind: Drift,
+    /// Whether nothing was there; nobody decides by it once it is on disk.
+    #[serde(skip)]
+    pub is_new: bool,
 }
 
 /// What became of a path since a backup was made.

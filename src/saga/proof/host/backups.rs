@@ -149,6 +149,7 @@ pub fn differing(description: &Description) -> Result<Vec<Differing>> {
                 Change::Missing => Drift::Other,
                 _ => Drift::Content,
             },
+            is_new: matches!(d.change, Change::Extra),
             now: of(&now, &d.path),
             path: d.path,
         })
