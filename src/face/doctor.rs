@@ -3,22 +3,25 @@
 //! The first questions are the shell's, so that it can answer where the agent could not even be
 //! placed. It mends nothing itself; asked to, it installs recovery at boot.
 
+mod questions;
+
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use serde::Serialize;
 
 use crate::error::{Error, exit};
 use crate::face::cli::Show;
 use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
-use crate::face::{drive, shell, target};
-use crate::host::boot;
+use crate::face::{drive, target};
+use crate::host::tree::whose;
 use crate::output::escaped::Escaped;
 use crate::output::json;
-use crate::plan::Site;
 use crate::remote::role;
+use crate::remote::transport::Ended;
 use crate::request::Request;
-use crate::shell::word;
+use questions::{ADVICE, questions};
 
 const LOOK: Duration = Duration::from_mins(1);
 
@@ -34,9 +37,6 @@ struct Finding {
     /// What mends it.
     mend: String,
 }
-
-/// A question: its name, the shell that answers it, and what to do when it says no.
-type Question = (&'static str, String, String);
 
 /// What is to be installed before the look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +55,13 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
     };
     let transport = target::transport(request).await?;
     let mut findings: Vec<Finding> = installed.into_iter().collect();
-    for (what, script, mend) in questions(&request.site) {
+    for (what, script, mend) in questions(&request.site, &user(request), &|words| {
+        request.command(words)
+    }) {
         let script = role::script(&request.site, drive::sudo(request), &script);
         let output = transport.run(&script, b"", LOOK).await?;
-        let well = output.is_success();
+        let is_advice = output.ended == Ended::Exited(ADVICE);
+        let well = output.is_success() || is_advice;
         let text = if well { &output.stdout } else { &output.stderr };
         let seen = String::from_utf8_lossy(text);
         findings.push(Finding {
@@ -70,7 +73,11 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
-            mend: if well { String::new() } else { mend },
+            mend: if output.is_success() {
+                String::new()
+            } else {
+                mend
+            },
         });
     }
     transport.hang_up().await;
@@ -101,59 +108,12 @@ async fn at_boot(request: &Request) -> Result<Finding, Error> {
     })
 }
 
-fn questions(site: &Site) -> Vec<Question> {
-    let dir = site.deploy_dir.display().to_string();
-    let backups = site.backup_dir.display().to_string();
-    let (d, b) = (word(&dir), word(&backups));
-    let parent = word(
-        &site
-            .backup_dir
-            .parent()
-            .map(|p| p.display().to_string())
-            .unwrap_or_default(),
-    );
-    let ask = |what, script: String, mend: String| (what, script, mend);
-    vec![
-        ask("system", "uname -sm; test \"$(uname -s)\" = Linux".into(), "Landfall deploys to Linux alone".into()),
-        ask("rights", "echo \"user ${SUDO_USER:-$(id -un)}${SUDO_USER:+, with sudo}\"".into(),
-            "give this user sudo without a password, or set `sudo: auto`".into()),
-        ask("docker", "docker version --format '{{.Server.Version}}'".into(),
-            "install Docker, start it, or let this user use it: `sudo usermod -aG docker <user>`; or give this user sudo without a password, and leave `sudo` at `auto`".into()),
-        ask("compose", "docker compose version --short 2>/dev/null || docker-compose version --short".into(),
-            "install it: `sudo apt-get install docker-compose-plugin`".into()),
-        ask("deploy directory", format!("test -d {d} && test -w {d} && echo {d}"),
-            format!("make it for this user: `sudo install -d -o <user> {dir}`")),
-        ask("backup directory", format!("{{ test -d {b} && test -w {b}; }} || {{ ! test -e {b} && test -w {parent}; }} && echo {b}"),
-            format!("make it for this user: `sudo install -d -o <user> -m 750 {backups}`, or set `backup_dir`")),
-        ask("compose file", compose_file(site, &d, &b),
-            "run `docker compose config` in the deploy directory; it names the line".into()),
-        ask("disk space", format!("df -Pk {d} | awk 'NR==2 {{ print int($4/1024) \" MB free\"; exit ($4 < 524288) }}'"),
-            "free disk space: `docker system df`, `docker image prune`".into()),
-        ask("after a reboot", recovery(site), "let systemd settle interrupted runs at boot: `landfall doctor --install`".into()),
-        ask("freeze", format!("test ! -e {b}/.landfall/frozen.json && echo none"),
-            "a person froze deployments; `landfall status` tells why, `landfall thaw` ends it".into()),
-    ]
-}
-
-/// Whether Compose takes the configuration; before a first deployment there may be none to take.
-fn compose_file(site: &Site, dir: &str, backups: &str) -> String {
-    let (compose, none) = (shell::compose(site), shell::no_compose_file(site));
-    let first = format!("! ls {backups} 2>/dev/null | grep -q 'backup-.*[.]tar[.]gz$'");
-    format!(
-        "cd {dir} || exit 1; if {none} && {{ test -z \"$(ls -A)\" || {first}; }}; \
-         then echo 'none yet; `files` brings it'; exit 0; fi; \
-         {compose}; compose config -q && echo valid"
-    )
-}
-
-/// A server without systemd, or whose user may install nothing, is as well as it can be.
-fn recovery(site: &Site) -> String {
-    let unit = word(&boot::unit_name(&site.deploy_dir));
-    format!(
-        "if test ! -d /run/systemd/system; then echo 'settled at the next contact: there is no systemd'; \
-         elif test -L /etc/systemd/system/multi-user.target.wants/{unit}; then echo 'settled at boot'; \
-         else echo 'settled at the next contact, not at boot: `landfall doctor --install` mends that'; fi"
-    )
+/// Whom the questions are about: the user who was asked for, or who is here.
+fn user(request: &Request) -> String {
+    match request.target() {
+        Some(target) => target.user.clone(),
+        None => whose::user(geteuid().as_raw()),
+    }
 }
 
 fn page(findings: &[Finding]) -> String {
@@ -172,16 +132,90 @@ fn page(findings: &[Finding]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::sample;
+    use crate::plan::{Site, sample};
     use crate::remote::transport::Transport;
+
+    fn question(site: &Site, of: &str) -> String {
+        let all = questions(site, "deploy", &str::to_owned).into_iter();
+        let found = all.into_iter().find(|(what, ..)| *what == of);
+        found.unwrap().1
+    }
+
+    async fn answer(script: &str) -> (Ended, String) {
+        let output = Transport::Here.run(script, b"", LOOK).await.unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.ended, said.trim().to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_disk_that_is_looked_at_is_that_of_the_backups_or_of_what_is_there_of_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut site = sample::deploy().site;
+        site.backup_dir = dir.path().join("not/yet");
+        let (ended, said) = answer(&question(&site, "disk of backups")).await;
+        assert_ne!(ended, Ended::Killed);
+        assert!(
+            said.ends_with(&format!("MB free at {}", dir.path().display())),
+            "{said}"
+        );
+        site.backup_dir = "/proc/1".into();
+        let (_, said) = answer(&question(&site, "disk of backups")).await;
+        assert_eq!(said, "0 MB free at /proc/1");
+    }
+
+    /// What is told of `sshd`, from what it says itself.
+    async fn of_sshd(settings: &str) -> (Ended, String) {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let sshd = dir.path().join("sshd");
+        std::fs::write(&sshd, format!("#!/bin/sh\nprintf '{settings}'\n")).unwrap();
+        std::fs::set_permissions(&sshd, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = question(&sample::deploy().site, "sshd");
+        let path = format!("PATH={}:$PATH; {script}", dir.path().display());
+        answer(&path).await
+    }
+
+    #[tokio::test]
+    async fn settings_of_sshd_are_told_and_advised_upon_where_they_let_others_in_or_runners_wait() {
+        let tight =
+            "port 2222\\nmaxstartups 10:30:100\\npermitrootlogin no\\npasswordauthentication no\\n";
+        let told =
+            "port 2222, maxstartups 10:30:100, permitrootlogin no, passwordauthentication no";
+        assert_eq!(of_sshd(tight).await, (Ended::Exited(0), told.to_owned()));
+        for (was, is) in [
+            ("passwordauthentication no", "passwordauthentication yes"),
+            ("permitrootlogin no", "permitrootlogin yes"),
+            ("maxstartups 10", "maxstartups 3"),
+        ] {
+            let (ended, said) = of_sshd(&tight.replace(was, is)).await;
+            assert_eq!(ended, Ended::Exited(ADVICE), "{said}");
+        }
+        let in_files = "# a comment\\nPort 22\\nMatch User x\\nPasswordAuthentication yes\\n";
+        let (ended, said) = of_sshd(in_files).await;
+        assert_eq!(ended, Ended::Exited(0), "{said}");
+        assert!(
+            said.contains("passwordauthentication as by default"),
+            "{said}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_user_is_the_one_who_was_asked_for_whoever_typed_it() {
+        let script = question(&sample::deploy().site, "rights");
+        let (_, said) = answer(&format!("SUDO_USER=ada; export SUDO_USER; {script}")).await;
+        assert!(!said.contains("ada"), "{said}");
+        let mends: String = questions(&sample::deploy().site, "deploy", &str::to_owned)
+            .into_iter()
+            .map(|(_, _, mend)| mend)
+            .collect();
+        assert!(mends.contains("sudo usermod -aG docker deploy"), "{mends}");
+        assert!(!mends.contains("<user>"), "{mends}");
+    }
 
     /// What the question after the compose file is answered in a directory, by a Compose that
     /// says how it was called and refuses it.
     async fn asked(site: &Site, tools: &std::path::Path) -> (bool, String) {
-        let (_, script, _) = questions(site)
-            .into_iter()
-            .find(|(what, ..)| *what == "compose file")
-            .unwrap();
+        let script = question(site, "compose file");
         let script = format!("PATH={}:$PATH; {script}", tools.display());
         let output = Transport::Here.run(&script, b"", LOOK).await.unwrap();
         let said = [&*output.stdout, &*output.stderr].concat();

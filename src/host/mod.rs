@@ -175,6 +175,9 @@ pub struct Container {
     /// The paths on the server that it mounts.
     #[serde(default)]
     pub mounts: Vec<PathBuf>,
+    /// Whether all that it prints is kept, without a bound.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub endless_log: bool,
 }
 
 impl Container {

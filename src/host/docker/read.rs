@@ -37,6 +37,7 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
     let state = inspected.state.unwrap_or_default();
     let host = inspected.host_config.unwrap_or_default();
     let joins = joined(&host);
+    let endless_log = is_endless(&host);
     let policy = host.restart_policy;
     Some(Container {
         id: inspected.id.unwrap_or_default(),
@@ -65,7 +66,18 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
         working_dir: read_dir(&label(DIR)),
         joins,
         mounts: mounted(inspected.mounts),
+        endless_log,
     })
+}
+
+/// Says whether the engine keeps all that a container prints: its default driver does, unless it is
+/// told a size.
+fn is_endless(host: &HostConfig) -> bool {
+    let Some(log) = &host.log_config else {
+        return false;
+    };
+    let bound = log.config.as_ref().and_then(|c| c.get("max-size"));
+    log.typ.as_deref() == Some("json-file") && bound.is_none_or(|size| size == "-1")
 }
 
 /// Compose names the service of each container that it makes.

@@ -10,6 +10,7 @@ pub mod data;
 pub mod deployed;
 pub mod deviations;
 pub mod drift;
+pub mod endless;
 pub mod generation;
 pub mod health;
 pub mod held;

@@ -11,7 +11,7 @@ use crate::host::reference;
 use crate::host::{Access, Config, Host, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Policy, Source, Wanted, name};
-use crate::saga::release::{advice, data, held, record, strangers};
+use crate::saga::release::{advice, data, endless, held, record, strangers};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -41,6 +41,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     held::refuse(run, &wanted, &before.containers).await?;
     record::tell_server(run, &wanted.config.project).await?;
     strangers::tell_earlier(run, &before.containers);
+    endless::warn(run, &before.containers);
     warn_of_policies(run, &wanted);
     tell_of_the_plain_command(run, &wanted.config.project).await?;
     run.dir.keep(name::BEFORE, &before)?;
