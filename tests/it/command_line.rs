@@ -46,7 +46,13 @@ fn flags(command: &str) -> BTreeSet<String> {
     let help = help(command);
     let mut flags: BTreeSet<_> = help
         .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .map(str::trim_start)
+        .map(|line| {
+            line.split_once(", ")
+                .filter(|(short, _)| short.len() == 2)
+                .map_or(line, |(_, long)| long)
+        })
+        .filter_map(|line| line.strip_prefix("--"))
         .map(|flag| name(flag).to_owned())
         .collect();
     assert!(flags.remove("json") && flags.remove("workspace"));
@@ -222,11 +228,11 @@ fn what_is_typed_most_has_a_letter_of_its_own() {
     let key = key.to_str().unwrap();
     let told = refused(
         &[
-            "status", "-H", "-a", "-u", "-b", "-p", "x", "-i", key, "-d", "opt",
+            "status", "-H", "a b", "-u", "c", "-p", "x", "-i", key, "-d", "opt",
         ],
         &[],
     );
-    for flag in ["--port", "--ssh-key", "--deploy-dir"] {
+    for flag in ["--host", "--port", "--ssh-key", "--deploy-dir"] {
         assert!(told.contains(&format!("`{flag}`: ")), "{flag}: {told}");
     }
     let help = help("logs");
