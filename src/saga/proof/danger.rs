@@ -3,12 +3,13 @@
 //! Each look is taken before its effect. It refuses to know how a run ends; that is the judge's.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::Path;
 
 use super::life::{self, Phase};
 use super::scenes::Scene;
 use super::world::{Case, KEEPER, Owner, World, is_data};
 use crate::host::State;
-use crate::saga::lock;
 
 /// Something that must never be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +52,16 @@ pub fn any_change(world: &mut World, scene: &Scene, what: &str) {
     if life::is_astray() {
         world.never(format!("{what} for a run whose directory is another one"));
     }
-    if !matches!(lock::try_take(&scene.plan.site.deploy_dir), Ok(None)) {
+    if !is_locked(&scene.plan.site.deploy_dir) {
         world.never(format!("{what} without the lock"));
     }
+}
+
+/// Says whether somebody holds a directory's lock against everybody else. It is asked at every effect
+/// of every run, so it is no more than the question.
+fn is_locked(dir: &Path) -> bool {
+    let is_held = |dir: File| matches!(dir.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(dir).is_ok_and(is_held)
 }
 
 /// The release is about to change: its backup must be whole.
