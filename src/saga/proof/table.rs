@@ -295,7 +295,9 @@ fn in_every_state_that_a_run_can_reach_exactly_the_events_of_the_table_are_allow
         restore_data: false,
         to_nothing: false,
     };
-    for plan in [sample::deploy(), rollback] {
+    // Of a deployment there are six times as many; the build that is not optimised leaves them out.
+    let deploy = (!cfg!(debug_assertions)).then(sample::deploy);
+    for plan in deploy.into_iter().chain([rollback]) {
         let (mut seen, history) = (BTreeSet::new(), History::default());
         let asked = walk(&history, Place::Empty, &Past::default(), &plan, &mut seen);
         println!("{} states, {asked} questions", seen.len());
