@@ -4,6 +4,8 @@ LAB := tests/lab/lab
 # The servers that the tests deploy to, a test on each; they read .lab/SLOT/slot.env. The tests wait
 # more than they compute, so there are more of them than the smallest machine has processors.
 SLOTS ?= one two three
+# Optimised tests: see tests/proof.toml.
+PROOF := cargo test --config tests/proof.toml --lib
 
 .PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint compiled test
 
@@ -49,9 +51,11 @@ sweep: lab-up
 sabotage: lab-up
 	LANDFALL_LAB_SLOTS="$(SLOTS)" tests/sabotage/sabotage
 
-# Every failure and every death of a run, in memory: more than 100,000 runs.
+# Every failure and every death of a run, in memory: more than 100,000 runs, which have all processors
+# to themselves. What else belongs to the proof takes one each.
 proof:
-	cargo test --config tests/proof.toml --lib proof -- --nocapture --test-threads 1
+	$(PROOF) proof::whatever_fails -- --nocapture
+	$(PROOF) proof -- --nocapture --skip whatever_fails
 
 lab-up: setup
 	for slot in $(SLOTS); do $(LAB) up $$slot || exit 1; done
@@ -62,22 +66,24 @@ lab-down:
 lab-selftest: setup
 	tests/lab/selftest
 
+# With the feature, only what a build for fault tests has besides is new.
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --workspace --features faults --lib --bins --test faults -- -D warnings
 
 compiled: lint
 	cargo test --workspace --no-run
-	cargo test --config tests/proof.toml --lib proof --no-run
+	$(PROOF) --no-run
 	cargo test --features faults --test faults --no-run
 
 # What is missing here is said first. Then compiling, which takes the processors, goes side by side
 # with the making of images, which takes the network and the disk.
+# The proof is made wholly and optimised, so its share of every other run of the tests is left out.
 # The faults are drawn from one seed here, so that a red build can be seen again.
 test:
 	$(LAB) ready
 	$(MAKE) -j2 compiled judges lab-up
 	$(MAKE) proof
-	LANDFALL_LAB_SLOTS="$(SLOTS)" RUST_TEST_THREADS=$(words $(SLOTS)) cargo test --workspace
+	LANDFALL_LAB_SLOTS="$(SLOTS)" RUST_TEST_THREADS=$(words $(SLOTS)) cargo test --workspace -- --skip saga::proof
 	$(MAKE) faults RUNS=60 SEED=1 BUDGET=1200
