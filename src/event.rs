@@ -8,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Plan;
+use crate::plan::{Made, Plan};
 
 /// The newest version of [`Record`] that this build knows; older ones are read, newer ones refused.
 pub const RECORD_VERSION: u32 = 2;
@@ -362,6 +362,9 @@ pub enum Note {
     Target {
         /// Its name's timestamp.
         timestamp: String,
+        /// Who made what is in it, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made_by: Option<Box<Made>>,
     },
     /// One verdict of a check.
     Checked {

@@ -7,6 +7,7 @@ mod display;
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Step;
@@ -75,7 +76,7 @@ pub enum Goal {
     },
     /// Run what a backup describes.
     Rollback {
-        /// `latest` or a timestamp.
+        /// `latest`, `latest~2`, a timestamp, a commit or a tag.
         to: String,
         /// Also restore what containers write.
         restore_data: bool,
@@ -271,6 +272,21 @@ pub struct Origin {
     pub commit_author: Option<String>,
     /// Where its log can be read.
     pub run_url: Option<String>,
+}
+
+/// Who made a release, and of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// The run that deployed it.
+    pub run: String,
+    /// When that run began.
+    pub at: DateTime<Utc>,
+    /// The image references that were asked for; empty means what the compose file named.
+    #[serde(default)]
+    pub asked: Vec<String>,
+    /// Who asked, and why.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// What must not outlive the run, so it is in no journal: it travels beside the plan.

@@ -1,4 +1,4 @@
-//! Which backups there are, and which of them a rollback goes back to.
+//! Which backups there are, and what runs have brought since each was taken.
 //!
 //! It goes by the places that heads tell, never by a clock or the file system's times, and refuses to
 //! open an archive.
@@ -8,9 +8,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Description;
 use super::manifest::{self, Unreadable};
 use super::naming::{self, Role};
-use super::{Description, Purpose, Release};
 use crate::event::Failure;
 use crate::host::tree::{Act, cannot};
 
@@ -43,33 +43,6 @@ impl fmt::Display for Unusable {
         match self {
             Self::Foreign(dir) => write!(f, "it was taken of `{}`", dir.display()),
             Self::Broken(why) | Self::Newer(why) => f.write_str(why),
-        }
-    }
-}
-
-/// What runs now, to compare backups with.
-pub struct Current<'a> {
-    /// What runs.
-    pub release: &'a Release,
-    /// Says whether the deploy directory is as a backup has it; only asked where the same runs.
-    pub has_tree_of: &'a mut dyn FnMut(&Description) -> Result<bool, Failure>,
-}
-
-/// What `latest` comes to, where every backup could be held against what runs.
-#[derive(Debug, PartialEq)]
-pub enum Latest<'a> {
-    /// This one.
-    Backup(&'a Listed),
-    /// None, and why each was passed over.
-    Nothing(Failure),
-}
-
-impl<'a> Latest<'a> {
-    /// The backup, or the failure of whoever needs one.
-    pub fn needed(self) -> Result<&'a Listed, Failure> {
-        match self {
-            Self::Backup(listed) => Ok(listed),
-            Self::Nothing(why) => Err(why),
         }
     }
 }
@@ -220,27 +193,6 @@ fn choices(list: &[Listed]) -> String {
     }
 }
 
-/// The newest backup that `latest` means: taken before a deployment, of a release that ran well,
-/// and not what is running. It fails where that cannot be said.
-pub fn latest<'a>(list: &'a [Listed], current: &mut Current) -> Result<Latest<'a>, Failure> {
-    let mut passed_over = Vec::new();
-    for listed in list {
-        match objection(listed, current)? {
-            None => return Ok(Latest::Backup(listed)),
-            Some(why) => passed_over.push(format!("{}: {why}", listed.timestamp)),
-        }
-    }
-    let mut failure = Failure::new("there is no good backup that differs from what is running");
-    Ok(Latest::Nothing(if passed_over.is_empty() {
-        failure
-            .because("there is no backup at all")
-            .hint("deploy first: a deployment makes one")
-    } else {
-        failure.because = passed_over;
-        failure.hint("name one by `backup_timestamp`; `landfall backups` lists them")
-    }))
-}
-
 /// What its own run and later ones of its project brought since a backup was taken. Those that were
 /// taken back again count too: what they brought is gone.
 #[must_use]
@@ -299,51 +251,6 @@ pub fn is_of(listed: &Listed, project: &str) -> bool {
 pub fn projects(list: &[Listed]) -> BTreeSet<String> {
     let described = list.iter().filter_map(|l| l.description.as_ref().ok());
     described.map(|d| d.release.project.clone()).collect()
-}
-
-/// Why a backup is not what `latest` means.
-fn objection(listed: &Listed, current: &mut Current) -> Result<Option<String>, Failure> {
-    let description = match &listed.description {
-        Ok(description) => description,
-        Err(why) => return Ok(Some(why.to_string())),
-    };
-    let project = &description.release.project;
-    if *project != current.release.project {
-        return Ok(Some(format!("it is of the project `{project}`")));
-    }
-    if let Some(why) = unfit(description) {
-        return Ok(Some(why));
-    }
-    let is_current =
-        runs_the_same(&description.release, current.release) && (current.has_tree_of)(description)?;
-    Ok(is_current.then(|| "it is what is running".to_owned()))
-}
-
-/// Why nobody would go back to a backup without being asked to, whatever runs now.
-fn unfit(description: &Description) -> Option<String> {
-    if description.purpose == Purpose::Safety {
-        return Some("it is the safety copy of a rollback".to_owned());
-    }
-    if description.release.services.is_empty() {
-        return Some("nothing ran when it was taken".to_owned());
-    }
-    if description.release.is_good() {
-        return None;
-    }
-    let bad = description.release.services.iter().filter(|s| !s.well);
-    let bad: Vec<String> = bad.map(|s| format!("`{}`", s.service)).collect();
-    Some(format!("{} did not run well in it", bad.join(", ")))
-}
-
-/// Says whether two releases run the same images with the same configuration.
-fn runs_the_same(one: &Release, other: &Release) -> bool {
-    let running = |release: &Release| -> BTreeSet<(String, String, String)> {
-        let services = release.services.iter();
-        services
-            .map(|s| (s.service.clone(), s.image_id.clone(), s.config_hash.clone()))
-            .collect()
-    };
-    running(one) == running(other)
 }
 
 #[cfg(test)]

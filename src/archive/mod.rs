@@ -3,8 +3,10 @@
 //! It refuses to know Docker: what ran is told to it, and it writes it down.
 
 pub mod catalogue;
+pub mod choice;
 mod frame;
 mod gather;
+pub mod lineage;
 pub mod manifest;
 pub mod naming;
 mod pipe;
@@ -24,7 +26,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Origin;
+use crate::plan::{Made, Origin};
 
 /// The version of [`Description`] that this build writes.
 pub const DESCRIPTION_VERSION: u32 = 2;
@@ -71,9 +73,22 @@ pub struct Description {
     /// The globs that were left out.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Who asked for the run that made it.
+    /// Who asked for the run that made it: whoever replaced what is in it.
     #[serde(default)]
     pub origin: Origin,
+    /// Who made what is in it; none where that is not known, or where somebody has changed it by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Made>,
+    /// The paths of the tree that make up the release, each with all below it: what runs have
+    /// shipped, what Compose reads and what containers only read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made_of: Vec<String>,
+    /// Hex SHA-256 of what runs and of those paths: equal releases have equal ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// The place of the first backup of an equal release; 0 where an older program made it.
+    #[serde(default)]
+    pub first: u64,
     /// What a reader has to know to make sense of it.
     #[serde(default)]
     pub needs: Vec<String>,

@@ -7,6 +7,7 @@ mod apply;
 mod data;
 mod differing;
 mod left;
+mod made_of;
 mod plan;
 mod stage;
 
@@ -18,6 +19,7 @@ use self::apply::Site;
 pub use self::differing::differing;
 pub use self::left::Why;
 use self::left::{Found, Leaving};
+pub use self::made_of::is_made_of_the_same;
 use self::plan::Plan;
 use super::read::{Item, Then, broken, digest_of, read_through};
 use super::{Description, Entry, EntryKind, manifest};

@@ -10,24 +10,23 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::Path;
 
-use super::EntryKind;
 use super::catalogue::{Listed, Unusable, names};
 use super::naming::{self, Role};
+use super::{Description, EntryKind, lineage};
 use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::tree::dir::Dir;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Act, cannot};
 
-/// The timestamps to drop of a list, newest first: all usable ones beyond the newest `keep`, and
-/// broken ones older than those. What is protected stays, whatever its age.
+/// The timestamps to drop of a list, newest first: all usable ones but those of the newest `keep` good
+/// releases, and broken ones older than those. What is protected stays, whatever its age.
 #[must_use]
 pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
-    let usable = list.iter().filter(|l| l.description.is_ok());
-    let newest: HashSet<&str> = usable.take(keep).map(|l| l.timestamp.as_str()).collect();
-    let oldest = newest.iter().min().copied();
+    let kept = kept(list, keep);
+    let oldest = kept.iter().min().copied();
     let goes = |l: &&Listed| match &l.description {
-        Ok(_) => !newest.contains(l.timestamp.as_str()),
+        Ok(_) => !kept.contains(l.timestamp.as_str()),
         Err(Unusable::Foreign(_) | Unusable::Newer(_)) => false,
         Err(Unusable::Broken(_)) => oldest.is_some_and(|o| l.timestamp.as_str() < o),
     };
@@ -36,6 +35,29 @@ pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
         .map(|l| l.timestamp.clone())
         .filter(|t| !protect.contains(&t.as_str()))
         .collect()
+}
+
+/// Of the newest `keep` good releases the newest copy, and the newest that `latest` may mean. Of what is
+/// no release to go back to as many, but none that is older than all of those once they are complete.
+fn kept(list: &[Listed], keep: usize) -> HashSet<&str> {
+    let is_good = |l: &&Listed| l.description.as_ref().is_ok_and(|d| d.release.is_good());
+    let releases = lineage::releases(list.iter().filter(is_good));
+    let is_complete = releases.len() >= keep;
+    let copies = releases.iter().take(keep).flat_map(|held| {
+        let newest = Some(held.newest());
+        newest.into_iter().chain(held.deployed_over())
+    });
+    let copies: Vec<_> = copies.collect();
+    let oldest = copies
+        .iter()
+        .map(|(_, description)| description.order())
+        .min();
+    let is_recent = |d: &Description| !is_complete || oldest.is_some_and(|o| d.order() > o);
+    let others = list.iter().filter(|l| !is_good(l));
+    let others = others.filter(|l| l.description.as_ref().is_ok_and(is_recent));
+    let copies = copies.into_iter().map(|(listed, _)| listed);
+    let all = copies.chain(others.take(keep));
+    all.map(|listed| listed.timestamp.as_str()).collect()
 }
 
 /// Removes backups of `deploy_dir`. The description goes first: a half-dropped backup is none.

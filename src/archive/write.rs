@@ -18,12 +18,13 @@ use super::pipe::pipe;
 use super::sequence::{self, Place};
 use super::squeeze::squeeze;
 use super::{
-    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, manifest, space, verify,
+    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, catalogue, lineage,
+    manifest, space, verify,
 };
 use crate::event::Failure;
 use crate::host::tree::dir::Dir;
 use crate::host::tree::{Act, Home, Scope, Snapshot, cannot};
-use crate::plan::Origin;
+use crate::plan::{Made, Origin};
 
 /// What a backup is to be made of.
 pub struct Request<'a> {
@@ -41,6 +42,10 @@ pub struct Request<'a> {
     pub release: &'a Release,
     /// Who asked for the run.
     pub origin: &'a Origin,
+    /// Who made what runs, where that is known.
+    pub made_by: Option<&'a Made>,
+    /// Paths of the tree that make up what runs, besides what is shipped and what backups name.
+    pub made_of: &'a [String],
     /// The moment that names it, unless there are backups of that moment or later ones.
     pub at: DateTime<Utc>,
     /// Told how many bytes have been read so far.
@@ -188,6 +193,7 @@ impl Draft<'_> {
         let unread = gathered.unread.iter().map(|p| as_glob(p));
         let brings = brought(scope, &gathered.snapshot);
         let brings = brings.map_err(|e| Stop::of(self.request.backup_dir, &e))?;
+        let lineage = self.lineage(&gathered.snapshot)?;
         let needs = gathered.keyed.then(|| manifest::KEYED.to_owned());
         Ok(Description {
             v: DESCRIPTION_VERSION,
@@ -205,7 +211,30 @@ impl Draft<'_> {
             ships: scope.ships().to_vec(),
             exclude: scope.patterns().iter().cloned().chain(unread).collect(),
             origin: self.request.origin.clone(),
+            made_by: self.request.made_by.cloned(),
+            made_of: lineage.made_of,
+            fingerprint: Some(lineage.fingerprint),
+            first: lineage.first,
             needs: needs.into_iter().collect(),
+        })
+    }
+
+    /// Which release it is, among those that there are backups of.
+    fn lineage(&self, tree: &Snapshot) -> Result<Lineage, Stop> {
+        let (request, scope) = (self.request, self.request.scope);
+        let (release, deploy_dir) = (request.release, request.deploy_dir.path());
+        let known = catalogue::list(request.backup_dir, deploy_dir)?;
+        let more = scope.ships().iter().chain(request.made_of).cloned();
+        let made_of = lineage::made_of(&known, release, deploy_dir, more);
+        let entries = tree.entries().map(|entry| entry.map(without_guesses));
+        let fingerprint = lineage::fingerprint(release, &made_of, entries)
+            .map_err(|e| Stop::of(request.backup_dir, &e))?;
+        let sequence = self.place.sequence;
+        let first = lineage::first(&known, &release.project, &fingerprint, sequence);
+        Ok(Lineage {
+            made_of: lineage::untold(&made_of, scope.ships()),
+            fingerprint,
+            first,
         })
     }
 
@@ -264,6 +293,13 @@ impl Draft<'_> {
             let _ = self.dir.remove(self.partial(role).as_ref());
         }
     }
+}
+
+/// Which release a backup holds.
+struct Lineage {
+    made_of: Vec<String>,
+    fingerprint: String,
+    first: u64,
 }
 
 /// What the release is to own and is not there yet.

@@ -8,7 +8,6 @@ use std::io::Write;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::archive::Description;
 use crate::clock;
 use crate::error::{Error, exit, exit_code};
 use crate::event::{Failure, Status};
@@ -22,6 +21,7 @@ use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, json, status, table};
 use crate::remote::agent::Agent;
 use crate::report::Report;
+use crate::report::kept::Kept;
 use crate::request::{self, Notify, Request};
 
 /// Carries a command out; the exit code of the contract.
@@ -95,7 +95,9 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
         }
         Command::Backups(request) => {
             let value = ask(&request, Errand::Backups, &[]).await?;
-            shown(value, show, |all: &Vec<Description>| table::backups(all))
+            shown(value, show, |all: &Vec<Kept>| {
+                table::backups(all, clock::now())
+            })
         }
         Command::Verify { request, backup } => {
             verified(ask(&request, Errand::Verify, &[&backup]).await?, show)

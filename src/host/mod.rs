@@ -28,7 +28,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::catalogue::{Latest, Listed};
+use crate::archive::catalogue::Listed;
+use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::Failure;
@@ -522,7 +523,8 @@ pub trait Host: Sized {
     /// Makes sure that a backup's archive is what its description says, all of it.
     async fn check_backup(&self, description: &Description) -> Result<()>;
     /// The newest good backup that differs from what runs.
-    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>>;
+    async fn standings<'l>(&self, listed: &'l [Listed], release: &Release)
+    -> Result<Standings<'l>>;
     /// Removes what runs up to this one left half-written in the backup directory.
     async fn clear_partial(&self, last_id: &str) -> Result<()>;
     /// Removes a backup.

@@ -15,7 +15,8 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::archive::catalogue::{Latest, Listed};
+use crate::archive::catalogue::Listed;
+use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
@@ -238,12 +239,14 @@ impl Host for Server {
     ) -> Result<(Description, Vec<String>)> {
         let ground = self.ground()?;
         let (plan, run, purpose) = (plan.clone(), run.clone(), order.purpose);
+        let made_by = order.made_by.clone();
         let (release, parts) = (order.release.clone(), order.parts.clone());
         fault!(around "backup" => self.beside(move |abandoned| {
             let order = Order {
                 purpose,
                 release: &release,
                 parts: &parts,
+                made_by,
             };
             let made = site::backup(&ground, &plan, &order, &run)?;
             // Nobody will ever note that it was made.
@@ -323,8 +326,12 @@ impl Host for Server {
         self.beside(move |_| verify(&archive)).await
     }
 
-    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
-        site::latest(&self.ground()?, &self.site, listed, release)
+    async fn standings<'l>(
+        &self,
+        listed: &'l [Listed],
+        release: &Release,
+    ) -> Result<Standings<'l>> {
+        site::standings(&self.ground()?, &self.site, listed, release)
     }
 
     async fn drop_backup(&self, timestamp: &str) -> Result<()> {

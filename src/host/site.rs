@@ -21,8 +21,8 @@ use crate::plan::{Plan, Private, RequiredEnv, Site};
 use crate::saga::facts::RunDir;
 
 pub use backups::{
-    backup, backups, check_target, clear_partial, differing, drop_backup, latest, listed_within,
-    restore,
+    backup, backups, check_target, clear_partial, differing, drop_backup, listed_within, restore,
+    standings,
 };
 
 /// How many paths a message names.

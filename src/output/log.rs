@@ -14,7 +14,7 @@ use crate::clean;
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
 use crate::masks::Masks;
 use crate::plan::Plan;
-use crate::report::{Report, span};
+use crate::report::{Report, made, span};
 
 /// The longest line of a log, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -302,7 +302,15 @@ fn fact(note: &Note) -> String {
             bytes,
             ..
         } => format!("backup {timestamp}: {file}, {}", clean::size(*bytes)),
-        Note::Target { timestamp } => format!("the backup to restore is {timestamp}"),
+        Note::Target { timestamp, made_by } => {
+            let made = made_by
+                .iter()
+                .map(|made| format!(": {}", made::in_words(made)));
+            format!(
+                "going back to the backup {timestamp}{}",
+                made.collect::<String>()
+            )
+        }
         Note::Downtime { ms } => format!("health_url did not answer for {}", span(*ms)),
         Note::AwaitingRunner { until } => format!(
             "the server has passed its own checks and waits for the runner's until {}",

@@ -9,6 +9,7 @@ use super::table::{aligned, table};
 use crate::clean;
 use crate::event::{Failure, Status};
 use crate::plan::Goal;
+use crate::report::made;
 use crate::report::standing::ServiceStanding;
 use crate::report::{Report, Standing};
 
@@ -106,7 +107,12 @@ fn what(run: &Report) -> String {
     match &run.goal {
         Some(Goal::Rollback { to, .. }) => {
             let target = run.target.as_ref().unwrap_or(to);
-            format!("a rollback to the backup {target}")
+            let made = run.target_made_by.iter();
+            let made = made.map(|made| format!(": {}", made::in_words(made)));
+            format!(
+                "a rollback to the backup {target}{}",
+                made.collect::<String>()
+            )
         }
         _ => run
             .images_in_words()
@@ -114,10 +120,13 @@ fn what(run: &Report) -> String {
     }
 }
 
+/// The commit of what is in place: a rollback was asked for at another one.
 fn commit(run: &Report) -> Option<String> {
-    let short = run.origin.commit.as_ref()?.chars().take(7).collect();
-    let words = std::iter::once(short).chain(run.origin.commit_title.clone());
-    Some(words.collect::<Vec<String>>().join(" "))
+    match (&run.goal, &run.target_made_by) {
+        (_, Some(made)) => made::commit(&made.origin),
+        (Some(Goal::Rollback { .. }), None) => None,
+        _ => made::commit(&run.origin),
+    }
 }
 
 fn moment(at: DateTime<Utc>) -> String {
@@ -276,7 +285,6 @@ mod tests {
         settled    the run 7 is settled: rolled_back
         deployed   2025-10-17 14:30:29 UTC by ada, another
                    a rollback to the backup 20251016_101010
-        commit     0123456 Serve the new page
         running    since 2025-10-17 14:30:29 UTC
         drift      `a.conf` is not as the last deployment left it
         to do      look

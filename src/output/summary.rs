@@ -12,7 +12,7 @@ use super::timeline;
 use crate::clean;
 use crate::event::{Check, ServiceImage, Status};
 use crate::plan::Goal;
-use crate::report::{Report, span};
+use crate::report::{Report, made, span};
 use crate::shell;
 
 /// GitHub drops a summary above this size, in bytes.
@@ -185,13 +185,17 @@ fn services(report: &Report) -> String {
     if report.images.is_empty() {
         return String::new();
     }
-    let rows: Vec<_> = report.images.iter().map(service).collect();
+    let rows: Vec<_> = report
+        .images
+        .iter()
+        .map(|image| service(image, report.asked()))
+        .collect();
     let after = if report.went_well() { "After" } else { "Tried" };
     let head = ["Service", "Image", "Before", after];
     format!("### Services\n\n{}\n", table(&head, &rows))
 }
 
-fn service(image: &ServiceImage) -> Vec<String> {
+fn service(image: &ServiceImage, asked: &[String]) -> Vec<String> {
     let before = image
         .previous_digest
         .as_ref()
@@ -199,7 +203,7 @@ fn service(image: &ServiceImage) -> Vec<String> {
     let after = image.digest.as_ref().unwrap_or(&image.image_id);
     vec![
         code(&image.service),
-        code(&image.image),
+        code(made::asked_for(image, asked)),
         before.map_or_else(|| "–".to_owned(), |b| code(&clean::short(b))),
         code(&clean::short(after)),
     ]

@@ -2,13 +2,19 @@
 //!
 //! It refuses to know the terminal's width or colours; a program that wants more takes the JSON.
 
-use crate::archive::{Description, Purpose};
+use chrono::{DateTime, Utc};
+
+use crate::archive::Purpose;
 use crate::clean;
 use crate::plan::Goal;
-use crate::report::{Report, span};
+use crate::report::kept::Kept;
+use crate::report::{Report, made, span};
 
 /// The widest cell; more is in the JSON.
 const WIDEST: usize = 80;
+/// How much of a release's name and of its commit fits beside the rest into 80 columns.
+const NAME: usize = 14;
+const COMMIT: usize = 16;
 
 /// Past runs, in the order given.
 #[must_use]
@@ -30,22 +36,15 @@ pub fn history(reports: &[Report]) -> String {
     )
 }
 
-/// Backups, in the order given.
+/// Backups, in the order given: what is in each of them, and who made that when.
 #[must_use]
-pub fn backups(backups: &[Description]) -> String {
+pub fn backups(backups: &[Kept], now: DateTime<Utc>) -> String {
     if backups.is_empty() {
         return "there is no backup yet\n".to_owned();
     }
     table(
-        [
-            "TIMESTAMP",
-            "SIZE",
-            "PURPOSE",
-            "STATE",
-            "SERVICES",
-            "COMMIT",
-        ],
-        backups.iter().map(backup),
+        ["TIMESTAMP", "RELEASE", "COMMIT", "AGE", "SIZE", "NOTE"],
+        backups.iter().map(|kept| backup(kept, now)),
     )
 }
 
@@ -68,34 +67,37 @@ fn run(report: &Report) -> [String; 7] {
     ]
 }
 
-fn backup(backup: &Description) -> [String; 6] {
-    let purpose = match backup.purpose {
-        Purpose::Deploy => "deploy",
-        Purpose::Safety => "safety",
+fn backup(kept: &Kept, now: DateTime<Utc>) -> [String; 6] {
+    let backup = &kept.description;
+    let made = backup.made_by.as_ref();
+    let asked = made.map_or(&[][..], |made| &made.asked);
+    let ran = backup.release.services.iter().map(|s| s.image.as_str());
+    let name = match asked {
+        [] => made::in_short(ran),
+        asked => made::in_short(asked.iter().map(String::as_str)),
     };
-    let state = match (&backup.release.services[..], backup.release.is_good()) {
-        ([], _) => "nothing ran",
-        (_, true) => "good",
-        (_, false) => "not good",
-    };
-    let services = backup.release.services.iter().map(|s| {
-        let id = clean::short(&s.image_id);
-        format!("{}={id}", s.service)
-    });
-    let commit = backup
-        .origin
-        .commit
-        .iter()
-        .map(|c| c.chars().take(7).collect());
-    let words: Vec<String> = commit.chain(backup.origin.commit_title.clone()).collect();
+    let commit = made.and_then(|made| made::commit(&made.origin));
     [
         backup.timestamp.clone(),
+        clean::clip(&name, NAME),
+        clean::clip(&commit.unwrap_or_default(), COMMIT),
+        made.map_or(String::new(), |made| made::age(made.at, now)),
         clean::size(backup.archive.bytes),
-        purpose.to_owned(),
-        state.to_owned(),
-        services.collect::<Vec<_>>().join(" "),
-        words.join(" "),
+        note(kept).to_owned(),
     ]
+}
+
+/// What is to be known of a backup, in a word or two.
+fn note(kept: &Kept) -> &'static str {
+    let backup = &kept.description;
+    match (kept.is_latest, kept.runs_now, backup.purpose) {
+        (true, ..) => "latest",
+        _ if backup.release.services.is_empty() => "nothing ran",
+        (_, true, _) => "runs now",
+        _ if !backup.release.is_good() => "unhealthy",
+        (_, _, Purpose::Safety) => "rolled back",
+        (_, _, Purpose::Deploy) => "",
+    }
 }
 
 pub(super) fn table<const N: usize>(
@@ -133,7 +135,8 @@ pub(super) fn aligned(rows: &[Vec<String>], widest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Release, Running};
+    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Release, Running};
+    use crate::plan::Made;
     use crate::report::sample;
 
     fn release() -> Release {
@@ -183,6 +186,10 @@ mod tests {
             ships: Vec::new(),
             exclude: Vec::new(),
             origin: sample::origin(),
+            made_by: None,
+            made_of: Vec::new(),
+            fingerprint: None,
+            first: 0,
         }
     }
 
@@ -203,15 +210,45 @@ mod tests {
     }
 
     #[test]
-    fn backups_are_one_line_each() {
-        let all = [
-            description("20251017_143025", Purpose::Deploy),
-            description("20251016_101010", Purpose::Safety),
+    fn a_backup_is_told_by_what_is_in_it_and_by_who_made_that_in_80_columns() {
+        let at: DateTime<Utc> = "2025-10-17T14:30:25Z".parse().unwrap_or_default();
+        let kept = |timestamp: &str, purpose, tag: &str| Kept {
+            description: Description {
+                made_by: Some(Made {
+                    run: "run".into(),
+                    at,
+                    asked: vec![format!("ghcr.io/acme/app:{tag}")],
+                    origin: sample::origin(),
+                }),
+                ..description(timestamp, purpose)
+            },
+            runs_now: false,
+            is_latest: false,
+        };
+        let mut all = [
+            kept("20251017_143025", Purpose::Safety, "v3"),
+            kept("20251016_101010", Purpose::Deploy, "v2"),
+            kept("20251015_101010", Purpose::Deploy, "2f0a9c1e77b04d5a9d"),
+            kept("20251014_101010", Purpose::Deploy, "v0"),
+            kept("20251013_101010", Purpose::Deploy, "v0"),
         ];
-        insta::assert_snapshot!(backups(&all), @r"
-        TIMESTAMP        SIZE      PURPOSE  STATE  SERVICES                               COMMIT
-        20251017_143025  851.3 MB  deploy   good   migrate=222222222222 web=222222222222  0123456 Serve the new page
-        20251016_101010  851.3 MB  safety   good   migrate=222222222222 web=222222222222  0123456 Serve the new page
+        all[1].runs_now = true;
+        all[2].is_latest = true;
+        all[3].description.made_by = None;
+        all[4].description.release.services.clear();
+        all[4].description.made_by = None;
+        let told = backups(&all, at + chrono::TimeDelta::hours(30));
+        assert!(
+            told.lines().all(|line| line.chars().count() <= 80),
+            "{told}"
+        );
+        insta::assert_snapshot!(told, @r"
+        TIMESTAMP        RELEASE         COMMIT            AGE  SIZE      NOTE
+        20251017_143025  app:v3          0123456 Serve t…  1 d  851.3 MB  rolled back
+        20251016_101010  app:v2          0123456 Serve t…  1 d  851.3 MB  runs now
+        20251015_101010  app:2f0a9c1e7…  0123456 Serve t…  1 d  851.3 MB  latest
+        20251014_101010  app:2                                  851.3 MB
+        20251013_101010                                         851.3 MB  nothing ran
         ");
     }
 }

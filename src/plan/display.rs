@@ -174,8 +174,8 @@ impl Plan {
 
 fn backup_named(to: &str) -> String {
     match to {
-        "latest" => "the newest good backup that differs from what runs".to_owned(),
-        timestamp => format!("the backup of {timestamp}"),
+        "latest" => "the newest good backup of a release older than what runs".to_owned(),
+        word => format!("the backup of {word}"),
     }
 }
 

@@ -167,7 +167,10 @@ impl Report {
                     ran: *ran,
                 });
             }
-            Note::Target { timestamp } => self.target = Some(timestamp.clone()),
+            Note::Target { timestamp, made_by } => {
+                self.target = Some(timestamp.clone());
+                self.target_made_by = made_by.as_deref().cloned();
+            }
             Note::Checked { check } => self.checked(check),
             Note::Logs { service, lines } => self.logged(service, lines),
             Note::Downtime { ms } if self.measures_downtime => self.downtime_ms = Some(*ms),

@@ -3,6 +3,8 @@
 //! It refuses to know where a report is shown, and decides nothing: `push` only remembers.
 
 mod fold;
+pub mod kept;
+pub mod made;
 #[cfg(test)]
 pub(crate) mod sample;
 mod scrub;
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Status, Step};
-use crate::plan::{Goal, Origin, Plan};
+use crate::plan::{Goal, Made, Origin, Plan};
 
 pub use standing::Standing;
 pub use words::{seconds, span};
@@ -56,6 +58,9 @@ pub struct Report {
     pub backup: Option<BackupReport>,
     /// The timestamp of the backup that a rollback restores.
     pub target: Option<String>,
+    /// Who made what is in it, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_made_by: Option<Made>,
     /// The latest verdict of every check on the way forward.
     pub checks: Vec<Check>,
     /// The latest verdict of every check while the release was put back.
@@ -186,6 +191,7 @@ impl Default for Report {
             images: Vec::new(),
             backup: None,
             target: None,
+            target_made_by: None,
             checks: Vec::new(),
             checks_after_rollback: Vec::new(),
             logs: Vec::new(),

@@ -191,6 +191,7 @@ pub fn restored() -> Vec<Record> {
         to_nothing: false,
     };
     let target = Note::Target {
+        made_by: None,
         timestamp: "20251016_101010".into(),
     };
     Story::of(plan)

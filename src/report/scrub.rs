@@ -30,6 +30,7 @@ impl Report {
             images,
             backup,
             target: _,
+            target_made_by,
             checks,
             checks_after_rollback,
             logs,
@@ -48,6 +49,10 @@ impl Report {
             images.iter_mut().for_each(&mut *visit);
         }
         origin_texts(origin, visit);
+        if let Some(made) = target_made_by {
+            made.asked.iter_mut().for_each(&mut *visit);
+            origin_texts(&mut made.origin, visit);
+        }
         for image in images {
             visit(&mut image.image);
         }

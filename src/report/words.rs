@@ -2,7 +2,7 @@
 //!
 //! It refuses to know markup: what it returns is untrusted text that each output escapes.
 
-use super::{Failure, Goal, Report, Status};
+use super::{Failure, Goal, Report, Status, made};
 use crate::event::FailureKind;
 
 impl Report {
@@ -61,10 +61,21 @@ impl Report {
         let first = self.images.first()?;
         let same = |i: &super::ServiceImage| i.image_id == first.image_id;
         if self.images.iter().all(same) {
-            return Some(pinned(&first.image, first.digest.as_deref()));
+            let name = made::asked_for(first, self.asked());
+            return Some(pinned(name, first.digest.as_deref()));
         }
         let names: Vec<_> = self.images.iter().map(|i| i.service.as_str()).collect();
         Some(format!("{} services ({})", names.len(), names.join(", ")))
+    }
+
+    /// The image references that were asked for, by this run or by the one whose release it restored.
+    #[must_use]
+    pub fn asked(&self) -> &[String] {
+        match (&self.goal, &self.target_made_by) {
+            (Some(Goal::Deploy { images }), _) => images,
+            (_, Some(made)) => &made.asked,
+            _ => &[],
+        }
     }
 
     fn deployed_in_words(&self) -> String {
@@ -81,7 +92,11 @@ impl Report {
 
     fn target_in_words(&self) -> String {
         match (&self.target, &self.goal) {
-            (Some(timestamp), _) => format!("the backup `{timestamp}`"),
+            (Some(timestamp), _) => {
+                let made = self.target_made_by.iter();
+                let made = made.map(|made| format!(" ({})", plain(&made::in_words(made))));
+                format!("the backup `{timestamp}`{}", made.collect::<String>())
+            }
             (None, Some(Goal::Rollback { to, .. })) => format!("the backup `{to}`"),
             _ => "a backup".to_owned(),
         }

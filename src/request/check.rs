@@ -73,7 +73,7 @@ impl<'a> Border<'a> {
         let registry = self.registry(mode, &images);
         let checks = self.checks();
         let backups = self.backups();
-        let backup_timestamp = self.one(raw.backup_timestamp(), grammar::timestamp);
+        let backup_timestamp = self.one(raw.backup_timestamp(), grammar::backup);
         let restore_data = self.one(raw.restore_data(), grammar::switch);
         let to_nothing = self.one(raw.to_nothing(), grammar::switch);
         let sudo = self.one(raw.sudo(), |text| grammar::choice(text, Sudo::WORDS));

@@ -291,8 +291,8 @@ fn fault_of_url(text: &str) -> Option<String> {
     login.then(|| "holds a login, which logs would show".to_owned())
 }
 
-/// Which backup: the newest good one, or the one of a moment.
-pub(super) fn timestamp(text: &str) -> Read<String> {
+/// Which backup: by how far back, by a moment, by a commit or by a tag.
+pub(super) fn backup(text: &str) -> Read<String> {
     let is_moment = text.len() == 15
         && text.bytes().enumerate().all(|(i, b)| {
             if i == 8 {
@@ -302,11 +302,34 @@ pub(super) fn timestamp(text: &str) -> Read<String> {
             }
         })
         && NaiveDateTime::parse_from_str(text, "%Y%m%d_%H%M%S").is_ok();
-    if is_moment || text == "latest" {
+    let is_further =
+        |n: &str| !n.is_empty() && n.len() < 4 && n.bytes().all(|b| b.is_ascii_digit());
+    let is_latest = text == "latest" || text.strip_prefix("latest~").is_some_and(is_further);
+    if is_moment || is_latest || (is_tag(text) && !looks_like_a_moment(text)) {
         return Ok(text.to_owned());
     }
-    Err(Failure::new(format!("{} names no moment", shown(text)))
-        .hint("use `latest` or a backup's timestamp (UTC), such as `20251017_143025`"))
+    Err(
+        Failure::new(format!("{} names no backup", shown(text))).hint(
+            "use `latest`, `latest~2` for two releases further back, a timestamp (UTC) such as \
+         `20251017_143025`, a commit of 7 digits or more, or a tag",
+        ),
+    )
+}
+
+/// The distribution specification's grammar of a tag, which a commit's hash meets too.
+fn is_tag(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let first = text.bytes().next().is_some_and(plain);
+    first && text.len() <= 128 && text.bytes().all(|b| plain(b) || b == b'.' || b == b'-')
+}
+
+/// A moment, or `latest`, that was mistyped.
+fn looks_like_a_moment(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_of_digits = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"_-".contains(&b));
+    (is_of_digits && (12..=16).contains(&digits)) || text.eq_ignore_ascii_case("latest")
 }
 
 #[cfg(test)]

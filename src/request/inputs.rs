@@ -250,9 +250,9 @@ inputs! {
     watch: Checks Line Value("10"), "Seconds in which the checks, once passed, must go on passing. Even with 0, a service without a healthcheck or a test of its own must have run for 5 s without a restart.";
     confirm: Checks Line Value("auto"), "Whose word makes a release final: `auto` (the runner's where smoke tests say `from: runner`, else the server's own checks) or `runner` (always). Without the runner's word within `health_timeout` the server takes the release back.";
     backup_dir: Site Line Words("`<deploy_dir>-backups`"), "The directory on the server that holds the backups, absolute.";
-    keep_backups: Backups Line Value("3"), "How many backups are kept, the newest first; the one that a rollback would need always is.";
+    keep_backups: Backups Line Value("3"), "How many good releases are kept as backups, the newest first: failed attempts evict none, and the one that a rollback would need is always kept.";
     backup_exclude: Backups Lines Nothing, "What a backup leaves out: globs relative to `deploy_dir`, one a line.";
-    backup_timestamp: Rollback Line Value("latest"), "With `mode: rollback`, the backup to go back to: `latest` or a timestamp such as `20251017_143025`.";
+    backup_timestamp: Rollback Line Value("latest"), "With `mode: rollback`, what to go back to: `latest`, the newest good release older than the one that runs; `latest~2`, two further back; a backup's timestamp such as `20251017_143025`; a commit; a tag.";
     restore_data: Rollback Switch Value("false"), "With `mode: rollback`, also restore what containers write (their read-write bind mounts below `deploy_dir`).";
     to_nothing: Rollback Switch Value("false"), "With `mode: rollback`, go back also to the state before the first deployment, where nothing ran: the application is removed.";
     sudo: Site Line Value("auto"), "Whether to use sudo on the server: `auto` (where it is needed), `always` or `never`.";

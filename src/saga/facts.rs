@@ -326,6 +326,9 @@ fn seconds(text: &str) -> Option<u64> {
 /// Which paths below the deploy directory belong to whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parts {
+    /// What containers only read, and so belongs to the release: it tells releases apart.
+    #[serde(default)]
+    pub read: Vec<String>,
     /// What containers write.
     pub data: Vec<String>,
     /// What the release answers for wherever it lies: what this deployment ships, or what a rollback

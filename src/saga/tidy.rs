@@ -144,8 +144,9 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let now = record::of(run.host, &project, Vec::new());
     let (listed, now) = tokio::join!(run.host.backups(), now);
     let (listed, now) = (listed?, now?);
-    let needed = run.host.latest(&listed, &now.release).await?.needed();
-    let needed: Vec<String> = needed.iter().map(|l| l.timestamp.clone()).collect();
+    let standings = run.host.standings(&listed, &now.release).await?;
+    let needed = standings.latest().into_iter();
+    let needed: Vec<String> = needed.map(|l| l.timestamp.clone()).collect();
     let own = run.backup()?.map(|description| description.timestamp);
     let needed: Vec<&str> = needed.iter().chain(&own).map(String::as_str).collect();
     let (listed, others) = apart(listed, &project);
@@ -158,7 +159,7 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     for timestamp in &drop {
         run.host.drop_backup(timestamp).await?;
         run.say(format!(
-            "removed the backup {timestamp}, beyond the newest {keep}"
+            "removed the backup {timestamp}: the newest of each of the newest {keep} releases is kept"
         ));
     }
     for description in &dropped {

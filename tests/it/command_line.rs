@@ -187,9 +187,9 @@ fn standard_input_is_read_once() {
 
 #[test]
 fn a_rollback_takes_its_backup_as_a_word() {
-    let told = refused(&["rollback", "yesterday", "--deploy-dir", "/opt/mcp"], &[]);
+    let told = refused(&["rollback", "Latest", "--deploy-dir", "/opt/mcp"], &[]);
     assert!(
-        told.contains("`--backup-timestamp`: `yesterday` names no moment"),
+        told.contains("`--backup-timestamp`: `Latest` names no backup"),
         "{told}"
     );
 }

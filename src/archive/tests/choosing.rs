@@ -3,15 +3,14 @@
 use std::fs;
 
 use super::*;
-use crate::archive::catalogue::{
-    Current, Listed, Unusable, brought_since, find, in_order, latest, list, of_others,
-};
+use crate::archive::catalogue::{Listed, Unusable, brought_since, find, in_order, list, of_others};
+use crate::archive::choice::{Current, how_far, named, standings};
 use crate::archive::retention::{clear_partial, drop, to_drop};
 use crate::archive::verify::verify;
 use crate::host::foreign::odd;
 use crate::host::ground::Ground;
 use crate::host::site;
-use crate::plan::{Site, sample};
+use crate::plan::{Made, Site, sample};
 
 fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
     let timestamp = format!("20251017_1430{second:02}");
@@ -33,6 +32,10 @@ fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
             ships: Vec::new(),
             exclude: Vec::new(),
             origin: Origin::default(),
+            made_by: None,
+            made_of: Vec::new(),
+            fingerprint: None,
+            first: 0,
         }),
         archive: PathBuf::new(),
         bytes: 0,
@@ -65,7 +68,8 @@ fn latest_and_what_runs_brought_are_of_one_project_alone() {
         release: &running,
         has_tree_of: &mut |_| Ok(true),
     };
-    let chosen = latest(&list, &mut current).unwrap().needed().unwrap();
+    let standings = standings(&list, &mut current).unwrap();
+    let chosen = standings.latest().unwrap();
     assert_eq!(chosen.timestamp, "20251017_143025");
     let target = list[3].description.as_ref().unwrap();
     assert_eq!(brought_since(&list, target), Vec::<String>::new());
@@ -179,7 +183,7 @@ fn chosen<'a>(list: &'a [Listed], running: &str) -> Result<&'a str, Failure> {
         release: &release(running),
         has_tree_of: &mut |_| Ok(true),
     };
-    Ok(latest(list, &mut current)?.needed()?.timestamp.as_str())
+    Ok(standings(list, &mut current)?.latest()?.timestamp.as_str())
 }
 
 #[test]
@@ -195,7 +199,8 @@ fn latest_is_the_newest_good_backup_that_is_not_what_runs() {
         listed(4, "sha256:older", Purpose::Deploy),
     ];
     assert_eq!(chosen(&all, "sha256:running").unwrap(), "20251017_143005");
-    assert_eq!(chosen(&all, "sha256:good").unwrap(), "20251017_143006");
+    assert_eq!(chosen(&all, "sha256:good").unwrap(), "20251017_143004");
+    assert_eq!(chosen(&all, "sha256:new").unwrap(), "20251017_143006");
     let error = chosen(&all[..4], "sha256:running").unwrap_err();
     assert_eq!(
         error.because,
@@ -234,7 +239,11 @@ fn a_directory_that_stays_for_what_lies_in_it_does_not_make_the_tree_another() {
     let scene = Scene::with(&[("compose.yaml", "")])
         .data(&["volumes/db"])
         .excluding(&["node_modules"]);
-    let written = scene.back_up();
+    let mut written = scene.back_up();
+    // An older program's, of which it is not known what made it up.
+    scene.rewrite(&mut written, |description, _| {
+        description.fingerprint = None;
+    });
     lay(
         &scene.deploy(),
         &[("volumes/db/1", ""), ("web/app/node_modules/a", "")],
@@ -255,13 +264,13 @@ fn latest_of(scene: &Scene) -> Result<String, Failure> {
         ..sample::deploy().site
     };
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
-    let chosen = site::latest(
+    let standings = site::standings(
         &Ground::open(&site).unwrap(),
         &site,
         &all,
         &release("sha256:one"),
     );
-    Ok(chosen?.needed()?.timestamp.clone())
+    Ok(standings?.latest()?.timestamp.clone())
 }
 
 #[test]
@@ -442,7 +451,11 @@ fn a_clock_that_was_set_back_changes_neither_the_order_nor_what_is_kept() {
     assert_eq!(sorted, newest_first, "the names are in the same order");
     let sequences = all.iter().map(|l| l.description.as_ref().unwrap().sequence);
     assert_eq!(sequences.collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
-    assert_eq!(to_drop(&all, 2, &[]), newest_first[2..]);
+    assert_eq!(
+        to_drop(&all, 2, &[]),
+        newest_first[1..],
+        "all are one release"
+    );
     drop(&scene.backups(), &scene.deploy(), &newest_first).unwrap();
     let next = scene.back_up_at(moment(1));
     assert_eq!(next.description.sequence, 6, "the highest is remembered");
@@ -483,4 +496,174 @@ fn what_a_newer_landfall_made_is_told_and_never_dropped() {
         matches!(all[1].description, Err(Unusable::Newer(_))),
         "{all:?}"
     );
+}
+
+/// A good backup of a release that a fingerprint tells, made from a commit.
+fn of_release(second: u32, release: &str, commit: &str, purpose: Purpose) -> Listed {
+    let mut listed = listed(second, &format!("sha256:{release}"), purpose);
+    let description = listed.description.as_mut().unwrap();
+    description.fingerprint = Some(release.to_owned());
+    description.made_by = Some(Made {
+        run: "run".into(),
+        at: moment(second),
+        asked: vec![format!("ghcr.io/acme/api:{release}")],
+        origin: Origin {
+            commit: Some(commit.to_owned()),
+            ..Origin::default()
+        },
+    });
+    listed
+}
+
+#[test]
+fn releases_are_kept_and_not_runs_and_what_failed_evicts_none() {
+    use Purpose::{Deploy, Safety};
+    let all = [
+        of_release(9, "v3", "ccc", Deploy),
+        of_release(8, "v3", "ccc", Deploy),
+        of_release(7, "v3", "ccc", Safety),
+        of_release(6, "v3", "ccc", Deploy),
+        of_release(5, "v2", "bbb", Deploy),
+        of_release(4, "v1", "aaa", Deploy),
+    ];
+    let drops = |keep| to_drop(&all, keep, &[]);
+    assert_eq!(
+        drops(3),
+        ["20251017_143008", "20251017_143007", "20251017_143006"]
+    );
+    assert_eq!(drops(2).last().unwrap(), "20251017_143004");
+    // The newest copy may be one that `latest` never means; then the newest other one stays too.
+    let mut rolled_back = all.to_vec();
+    rolled_back[0] = of_release(9, "v3", "ccc", Safety);
+    let kept = to_drop(&rolled_back, 3, &[]);
+    assert_eq!(kept, ["20251017_143007", "20251017_143006"]);
+}
+
+#[test]
+fn what_was_no_good_release_stays_beside_the_good_ones_and_goes_once_it_is_older_than_they() {
+    let mut nothing = listed(1, "", Purpose::Deploy);
+    nothing
+        .description
+        .as_mut()
+        .unwrap()
+        .release
+        .services
+        .clear();
+    let mut bad = listed(5, "sha256:bad", Purpose::Deploy);
+    bad.description.as_mut().unwrap().release.services[0].well = false;
+    let all = [
+        of_release(7, "v3", "ccc", Purpose::Deploy),
+        bad,
+        of_release(4, "v2", "bbb", Purpose::Deploy),
+        of_release(2, "v1", "aaa", Purpose::Deploy),
+        nothing,
+    ];
+    assert_eq!(to_drop(&all, 4, &[]), [""; 0]);
+    assert_eq!(to_drop(&all, 3, &[]), ["20251017_143001"]);
+    assert_eq!(
+        to_drop(&all, 1, &[]),
+        [
+            "20251017_143005",
+            "20251017_143004",
+            "20251017_143002",
+            "20251017_143001"
+        ]
+    );
+}
+
+#[test]
+fn every_rollback_goes_further_back_and_none_goes_forward() {
+    use Purpose::{Deploy, Safety};
+    let mut all = vec![
+        of_release(6, "v3", "ccc", Safety),
+        of_release(5, "v2", "bbb", Deploy),
+        of_release(4, "v1", "aaa", Deploy),
+    ];
+    let latest = |all: &[Listed], runs: &str| {
+        let chosen = chosen(all, &format!("sha256:{runs}"));
+        chosen.map(ToOwned::to_owned)
+    };
+    assert_eq!(latest(&all, "v2").unwrap(), "20251017_143004");
+    // The safety copy of v2, made by the next rollback, is of a release that came before v3.
+    let mut again = of_release(7, "v2", "bbb", Safety);
+    again.description.as_mut().unwrap().first = 5;
+    all.insert(0, again);
+    let error = latest(&all, "v1").unwrap_err();
+    assert!(error.what.contains("older release"), "{error}");
+    assert!(error.because.len() == 4, "{error:?}");
+    // A release that no backup holds is the newest; what was rolled back from is never meant.
+    assert_eq!(latest(&all, "v4").unwrap(), "20251017_143005");
+    let of = |all: &[Listed], further| {
+        let running = release("sha256:v4");
+        let mut current = Current {
+            release: &running,
+            has_tree_of: &mut |_| Ok(true),
+        };
+        let standings = standings(all, &mut current).unwrap();
+        standings.back(further).map(|l| l.timestamp.clone())
+    };
+    assert_eq!(of(&all, 1).unwrap(), "20251017_143004");
+    let error = of(&all, 2).unwrap_err();
+    assert!(
+        error.what.contains("`latest~2` goes further back"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_backup_is_named_by_its_time_its_commit_or_its_tag() {
+    use Purpose::{Deploy, Safety};
+    let commits = ["1a2b3c4d5e6f", "1a2b3c4fffff", "9999999aaaaa"];
+    let all = [
+        of_release(9, "v3", commits[2], Safety),
+        of_release(8, "v3", commits[2], Deploy),
+        of_release(7, "v2", commits[1], Deploy),
+        of_release(6, "v1", commits[0], Deploy),
+    ];
+    let found = |word: &str| named(&all, "mcp", word).map(|l| l.timestamp.clone());
+    assert_eq!(found("20251017_143007").unwrap(), "20251017_143007");
+    assert_eq!(found("v1").unwrap(), "20251017_143006");
+    assert_eq!(found("1A2B3C4D").unwrap(), "20251017_143006");
+    assert_eq!(
+        found("9999999").unwrap(),
+        "20251017_143008",
+        "what was deployed over"
+    );
+    for nobody in ["999999", "v4", "9999998", "20251017_143001"] {
+        let error = found(nobody).unwrap_err();
+        assert!(error.what.contains("there is no backup"), "{error}");
+    }
+    let error = found("1a2b3c4").unwrap_err();
+    assert!(error.what.contains("names 2 releases"), "{error}");
+    assert!(
+        error.hints[0].contains("20251017_143007, 20251017_143006"),
+        "{error:?}"
+    );
+    assert_eq!(named(&all, "other", "v1").unwrap_err().hints.len(), 1);
+    let far = ["latest", "latest~0", "latest~2", "latest~", "latest2", "v1"].map(how_far);
+    assert_eq!(far, [Some(0), Some(0), Some(2), None, None, None]);
+}
+
+#[test]
+fn a_log_that_grows_makes_no_new_release_and_an_edited_file_of_its_own_does() {
+    let scene = Scene::with(&[
+        ("compose.yaml", "old"),
+        ("app.conf", "old"),
+        ("cron.log", "1"),
+    ])
+    .own(&["app.conf"]);
+    let first = scene.back_up().description;
+    lay(&scene.deploy(), &[("cron.log", "1 and 2")]);
+    let second = scene.back_up().description;
+    assert_eq!(first.fingerprint, second.fingerprint);
+    assert_eq!((first.first, second.first), (1, 1));
+    latest_of(&scene).unwrap_err();
+    for (path, was, edited) in [("app.conf", "old", "new"), ("compose.yaml", "old", "new")] {
+        fs::write(scene.at(path), edited).unwrap();
+        assert!(latest_of(&scene).is_ok(), "{path}");
+        let third = scene.back_up().description;
+        assert_eq!(third.first, third.sequence, "{path}");
+        fs::write(scene.at(path), was).unwrap();
+        assert_eq!(scene.back_up().description.first, 1, "{path}");
+    }
 }

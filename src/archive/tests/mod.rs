@@ -146,6 +146,8 @@ impl Scene {
             purpose: Purpose::Deploy,
             release: &release("sha256:one"),
             origin: &Origin::default(),
+            made_by: None,
+            made_of: &self.scope.own().map(ToOwned::to_owned).collect::<Vec<_>>(),
             at,
             progress,
         })

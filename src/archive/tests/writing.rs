@@ -160,6 +160,8 @@ fn what_is_excluded_and_what_landfall_keeps_inside_is_not_archived() {
         purpose: Purpose::Safety,
         release: &Release::default(),
         origin: &Origin::default(),
+        made_by: None,
+        made_of: &[],
         at: moment(1),
         progress: &|_| (),
     };

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::standing::standing;
-use crate::archive::Description;
+use super::standing::{meant, running, standing};
 use crate::archive::catalogue::{self, Listed};
+use crate::archive::choice;
 use crate::archive::verify;
 use crate::event::Failure;
 use crate::face::errand::Errand;
@@ -19,6 +19,7 @@ use crate::host::boot;
 use crate::host::real::Server;
 use crate::plan::Site;
 use crate::report::Report;
+use crate::report::kept::Kept;
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
 use crate::saga::{again, journal, runs, settle};
@@ -35,7 +36,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
     match errand {
         Errand::History => told(&of_project(history(state), &site)),
         Errand::Status => told(&standing(state, &site).await?),
-        Errand::Backups => told(&descriptions(&site).await?),
+        Errand::Backups => told(&kept(state, &site).await?),
         Errand::Verify => verify_backups(&site, word).await,
         Errand::Freeze => freeze(state, word, by),
         Errand::Thaw => told(&lock::thaw(state)?),
@@ -83,12 +84,34 @@ async fn backups(site: &Site) -> Result<Vec<Listed>, Failure> {
     Ok(listed)
 }
 
-async fn descriptions(site: &Site) -> Result<Vec<Description>, Failure> {
+/// The backups that can be read, and how each stands to what runs.
+async fn kept(state: &Path, site: &Site) -> Result<Vec<Kept>, Failure> {
+    let host = Server::new(site)?;
     let listed = backups(site).await?;
-    Ok(listed
-        .into_iter()
-        .filter_map(|l| l.description.ok())
-        .collect())
+    let mut runs = history(state);
+    runs.retain(|run| run.deploy_dir.as_ref() == Some(&site.deploy_dir));
+    // Where nobody can say what runs, the backups are there all the same.
+    let running = match meant(&host, site, &runs, &listed).await {
+        Some(project) => running(&host, &project).await.ok(),
+        None => None,
+    };
+    let standings = match &running {
+        Some(release) => host.standings(&listed, release).await.ok(),
+        None => None,
+    };
+    let is = |among: &[&Listed], timestamp: &str| among.iter().any(|l| l.timestamp == timestamp);
+    let described = listed.iter().filter_map(|l| l.description.as_ref().ok());
+    let kept = described.map(|description| {
+        let timestamp = &description.timestamp;
+        let standings = standings.as_ref();
+        Kept {
+            runs_now: standings.is_some_and(|s| is(&s.running, timestamp)),
+            is_latest: standings
+                .is_some_and(|s| is(s.older.get(..1).unwrap_or_default(), timestamp)),
+            description: description.clone(),
+        }
+    });
+    Ok(kept.collect())
 }
 
 /// Verifies one backup, or all of them.
@@ -97,7 +120,15 @@ async fn verify_backups(site: &Site, timestamp: &str) -> Result<Value, Failure> 
     let chosen: Vec<_> = match timestamp {
         "" | "all" => listed.iter().collect(),
         "latest" => listed.iter().take(1).collect(),
-        other => vec![catalogue::find(&listed, other)?],
+        other => {
+            let projects = catalogue::projects(&listed);
+            let known = site.project_name.as_ref().or(projects.first());
+            vec![choice::named(
+                &listed,
+                known.map_or("", String::as_str),
+                other,
+            )?]
+        }
     };
     let verdicts = chosen.into_iter().map(|backup| {
         let verdict = verify::verify(&backup.archive);

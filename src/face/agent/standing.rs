@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::look::{history, of_project};
 use crate::archive::Release;
-use crate::archive::catalogue::{Latest, Listed};
+use crate::archive::catalogue::Listed;
 use crate::event::{Failure, Status};
 use crate::host::Host;
 use crate::host::real::Server;
@@ -49,8 +49,8 @@ pub async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {
     };
     told_of_runs(&mut standing, state, site, of_project(runs, site));
     look(&mut standing, &host, site, deployed.as_ref(), &listed).await;
-    let target = host.latest(&listed, &standing.release).await;
-    let target = target.and_then(Latest::needed).ok();
+    let standings = host.standings(&listed, &standing.release).await;
+    let target = standings.and_then(|s| s.latest()).ok();
     standing.rollback_target = target.map(|l| l.timestamp.clone());
     Ok(redacted(standing, &host, site, deployed.as_ref()))
 }
@@ -134,7 +134,12 @@ fn nothing(site: &Site, deployed: Option<&Deployed>) -> Failure {
 
 /// The project that is meant: the site's by name, or as Compose says if there was a run or a backup
 /// of that; otherwise the one that the last run was of, or the last backup.
-async fn meant(host: &Server, site: &Site, runs: &[Report], listed: &[Listed]) -> Option<String> {
+pub(super) async fn meant(
+    host: &Server,
+    site: &Site,
+    runs: &[Report],
+    listed: &[Listed],
+) -> Option<String> {
     let asked = project::of_site(host, site).await.ok();
     let ran = runs.iter().filter_map(|run| run.server.as_ref());
     let ran = ran.map(|server| server.project.clone());
@@ -149,7 +154,7 @@ async fn meant(host: &Server, site: &Site, runs: &[Report], listed: &[Listed]) -
 }
 
 /// What runs of a project.
-async fn running(host: &Server, project: &str) -> Result<Release, Failure> {
+pub(super) async fn running(host: &Server, project: &str) -> Result<Release, Failure> {
     Ok(record::of(host, project, Vec::new()).await?.release)
 }
 

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{NAMED, refuse_stuck};
-use crate::archive::catalogue::{self, Latest, Listed};
+use crate::archive::catalogue::{self, Listed};
+use crate::archive::choice::{self, Current, Standings};
+use crate::archive::lineage;
 use crate::archive::restore::{self as put_back, Data, Source};
 use crate::archive::verify::listing_of;
 use crate::archive::{Description, EntryKind, Release, manifest, retention, write};
@@ -120,6 +122,8 @@ pub fn backup(
         purpose: order.purpose,
         release: order.release,
         origin: &plan.origin,
+        made_by: order.made_by.as_ref(),
+        made_of: &order.parts.read,
         at: crate::clock::now(),
         progress: &|_| {},
     }))?;
@@ -269,33 +273,37 @@ pub fn backups(ground: &Ground, site: &Site) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-/// The newest good backup that differs from what runs. What a restore of it would leave alone does
-/// not count: each is compared by its own data and its own globs.
-pub fn latest<'l>(
+/// How backups stand to what runs. Only what makes up a release counts; of what an older program made
+/// that is not known, so all that a restore would change does.
+pub fn standings<'l>(
     ground: &Ground,
     site: &Site,
     listed: &'l [Listed],
     release: &Release,
-) -> Result<Latest<'l>> {
+) -> Result<Standings<'l>> {
     let shelf = Shelf::of(ground, site);
+    let made_of = lineage::made_of(listed, release, &site.deploy_dir, []);
     let whole = ground.scope(&site.backup_dir)?.with_key(shelf.key());
     let mut seen: Option<Snapshot> = None;
     let mut has_tree_of = |description: &Description| {
-        let brought = catalogue::brought_since(listed, description);
+        let found = shelf.find(description)?;
         let others = catalogue::of_others(listed, description);
+        let from = found.of(description, &others);
+        if description.fingerprint.is_some() {
+            return put_back::is_made_of_the_same(from, ground.deploy(), &whole, &made_of);
+        }
+        let brought = catalogue::brought_since(listed, description);
         let scope = whole.clone().with_own(brought).leaving(&others);
         let options = options(Data::LeaveAlone, &scope, seen.as_ref());
-        let found = shelf.find(description)?;
-        let from = found.of(description, &others);
         let (is_same, now) = put_back::is_same(from, ground.deploy(), &options)?;
         seen = Some(now);
         Ok(is_same)
     };
-    let mut current = catalogue::Current {
+    let mut current = Current {
         release,
         has_tree_of: &mut has_tree_of,
     };
-    shelf.told(catalogue::latest(listed, &mut current))
+    shelf.told(choice::standings(listed, &mut current))
 }
 
 /// The paths that a backup lists though they would be data, or left out.

@@ -400,7 +400,7 @@ fn a_dry_rollback_reads_as_what_would_happen() {
     let request = Inputs::least().with("mode", "rollback").request();
     let (plan, _) = request.plan(moment(), Origin::default());
     insta::assert_snapshot!(plan, @r"
-    Roll /opt/mcp (production) back to the newest good backup that differs from what runs:
+    Roll /opt/mcp (production) back to the newest good backup of a release older than what runs:
       1. preflight    look at Docker, Compose, disk space and the compose files; refuse what cannot succeed
       2. pull         fetch by digest whichever recorded images are gone from the server
       3. backup       archive /opt/mcp into /opt/mcp-backups

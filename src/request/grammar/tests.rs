@@ -172,21 +172,34 @@ fn globs_compile_and_stay_inside() {
 }
 
 #[test]
-fn timestamps_are_real_moments() {
+fn a_backup_is_named_by_latest_a_real_moment_a_commit_or_a_tag() {
     all(
-        timestamp,
-        &["latest", "20251017_143025", "20240229_000000"],
+        backup,
+        &[
+            "latest",
+            "latest~2",
+            "20251017_143025",
+            "20240229_000000",
+            "1a2b3c4",
+            "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d",
+            "v1.2.3",
+            "2025-10-17",
+        ],
         &[
             "",
             "Latest",
+            "latest~",
+            "latest~x",
+            "latest~99999",
             "20250229_000000",
             "20251317_143025",
             "20251017_250000",
             "2025101_7143025",
             "20251017143025",
             "20251017-143025",
-            "previous",
             "+0251017_143025",
+            "acme/app:v1",
+            "-v",
         ],
     );
 }

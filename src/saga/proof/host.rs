@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use super::life;
 use super::world::{COMPOSE, Owner};
-use crate::archive::catalogue::{Latest, Listed};
+use crate::archive::catalogue::Listed;
+use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
 use crate::event::{Failure, FailureKind};
@@ -141,8 +142,12 @@ impl Host for Fake {
         backups::check(description)
     }
 
-    async fn latest<'l>(&self, listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
-        backups::latest(listed, release)
+    async fn standings<'l>(
+        &self,
+        listed: &'l [Listed],
+        release: &Release,
+    ) -> Result<Standings<'l>> {
+        backups::standings(listed, release)
     }
 
     async fn clear_partial(&self, last: &str) -> Result<()> {

@@ -17,6 +17,7 @@ pub mod held;
 pub mod hooks;
 pub mod joined;
 pub mod leftovers;
+pub mod maker;
 pub mod mounts;
 pub mod named;
 pub mod names;

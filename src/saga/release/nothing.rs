@@ -3,7 +3,8 @@
 //!
 //! It refuses to choose among releases.
 
-use crate::archive::catalogue::{Latest, Listed};
+use crate::archive::catalogue::Listed;
+use crate::archive::choice::Standings;
 use crate::archive::{Description, Purpose};
 use crate::event::Failure;
 use crate::host::Result;
@@ -32,12 +33,12 @@ fn ran(target: &Description) -> bool {
 /// What `latest` comes to: without a release to go back to, the newest state in which nothing ran, if
 /// the word was given.
 pub fn or_nothing<'l>(
-    latest: Latest<'l>,
+    standings: &Standings<'l>,
     listed: &'l [Listed],
     project: &str,
     to_nothing: bool,
 ) -> Result<&'l Listed> {
-    let failure = match latest.needed() {
+    let failure = match standings.latest() {
         Ok(chosen) => return Ok(chosen),
         Err(failure) => failure,
     };

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Description, Purpose, Release};
 use crate::event::Note;
+use crate::host::tree::name as path_name;
 use crate::host::{Config, Host, Result};
+use crate::plan::Made;
 use crate::saga::facts::{Before, Parts, name};
 use crate::saga::release::data::{self, data_below, written};
-use crate::saga::release::reassert;
+use crate::saga::release::{maker, reassert};
 use crate::saga::steps::Run;
 
 /// What a backup is to hold.
@@ -24,6 +26,8 @@ pub struct Order<'a> {
     pub release: &'a Release,
     /// Which paths belong to whom.
     pub parts: &'a Parts,
+    /// Who made what runs, where that is known.
+    pub made_by: Option<Made>,
 }
 
 /// Archives the directory and keeps the images that it needs.
@@ -40,6 +44,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
         },
         release: &before.release,
         parts: &parts,
+        made_by: maker::of(run.host, run.dir.state(), &before.release).await,
     };
     let (description, warnings) = run.host.backup(run.plan, &order, run.dir).await?;
     for warning in warnings {
@@ -115,6 +120,7 @@ async fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
     data.dedup();
     mounted.extend(data.iter().cloned());
     Ok(Parts {
+        read: read(run, &data)?,
         absent: absent(&run.host.here(&run.plan.site), &mounted),
         data,
         own,
@@ -122,6 +128,15 @@ async fn parts<H: Host>(run: &Run<'_, H>, now: Vec<PathBuf>) -> Result<Parts> {
         ships,
         others: shared.others,
     })
+}
+
+/// What the containers that run mount and do not write.
+fn read<H: Host>(run: &Run<'_, H>, data: &[String]) -> Result<Vec<String>> {
+    let before = run.before()?;
+    let mounts = before.containers.into_iter().flat_map(|c| c.mounts);
+    let mut read = data_below(&run.plan.site.deploy_dir, mounts, &[]);
+    read.retain(|path| !data.iter().any(|d| path_name::is_within(path, d)));
+    Ok(read)
 }
 
 /// What Docker will make so that it can be mounted, with what lies on the way, the deepest first.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::archive::Description;
 use crate::archive::catalogue::{self, Listed};
+use crate::archive::choice;
 use crate::event::{Failure, Note};
 use crate::host::{Engine, Host, Result, boot};
 use crate::plan::Goal;
@@ -90,11 +91,15 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str, to_nothing: bool) ->
     let listed = run.host.backups().await?;
     let project = project::of_rollback(run.host, &run.plan.site, &listed).await?;
     let before = record::of(run.host, &project, Vec::new()).await?;
-    let chosen = if to == "latest" {
-        let latest = run.host.latest(&listed, &before.release).await?;
-        nothing::or_nothing(latest, &listed, &project, to_nothing)?
-    } else {
-        project::expect(catalogue::find(&listed, to)?, &project)?
+    let chosen = match choice::how_far(to) {
+        Some(further) => {
+            let standings = run.host.standings(&listed, &before.release).await?;
+            match further {
+                0 => nothing::or_nothing(&standings, &listed, &project, to_nothing)?,
+                _ => standings.back(further)?,
+            }
+        }
+        None => project::expect(choice::named(&listed, &project, to)?, &project)?,
     };
     let target = usable(chosen)?;
     nothing::refuse(&target, to_nothing)?;
@@ -106,6 +111,7 @@ async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str, to_nothing: bool) ->
     let before = record::of(run.host, &target.release.project, references).await?;
     (run.tell)(Note::Target {
         timestamp: target.timestamp.clone(),
+        made_by: target.made_by.clone().map(Box::new),
     });
     record::tell_server(run, &before.release.project).await?;
     strangers::tell_earlier(run, &before.containers);

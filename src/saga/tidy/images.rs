@@ -171,6 +171,10 @@ mod tests {
             ships: Vec::new(),
             exclude: Vec::new(),
             origin: crate::plan::Origin::default(),
+            made_by: None,
+            made_of: Vec::new(),
+            fingerprint: None,
+            first: 0,
         }
     }
 

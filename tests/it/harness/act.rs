@@ -246,7 +246,9 @@ impl<'a> Act<'a> {
             .env("GITHUB_RUN_ID", "4711")
             .env("GITHUB_RUN_ATTEMPT", "1")
             .env("GITHUB_SHA", "0123456789abcdef0123456789abcdef01234567")
-            .env("GITHUB_ACTOR", "ana");
+            .env("GITHUB_ACTOR", "ana")
+            // What a scene says of the run goes before.
+            .envs(&self.unknown);
     }
 
     fn as_an_operator(&self, command: &mut Command, arguments: &[String]) {

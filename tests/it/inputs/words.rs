@@ -87,7 +87,7 @@ pub const ROWS: &[Row] = &[
             ("BACKUP_TIMESTAMP", "20250230_120000"),
         ],
         &[
-            "`backup_timestamp`: `20250230_120000` names no moment; use `latest` or a backup's timestamp (UTC), such as `20251017_143025`",
+            "`backup_timestamp`: `20250230_120000` names no backup; use `latest`, `latest~2` for two releases further back, a timestamp (UTC) such as `20251017_143025`, a commit of 7 digits or more, or a tag",
         ],
     ),
     (

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::call::{act, effect, peek, scene, see};
-use crate::archive::catalogue::{self, Latest, Listed, Unusable};
+use crate::archive::catalogue::{Listed, Unusable};
+use crate::archive::choice::{self, Current, Standings};
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
 use crate::event::Failure;
 use crate::host::Result;
@@ -51,6 +52,10 @@ fn describe(plan: &Plan, order: &Order<'_>) -> Description {
         ships: Vec::new(),
         exclude: Vec::new(),
         origin: plan.origin.clone(),
+        made_by: order.made_by.clone(),
+        made_of: Vec::new(),
+        fingerprint: None,
+        first: 0,
         needs: Vec::new(),
     }
 }
@@ -156,9 +161,9 @@ pub fn differing(description: &Description) -> Result<Vec<Differing>> {
         .collect())
 }
 
-pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<Latest<'l>> {
+pub fn standings<'l>(listed: &'l [Listed], release: &Release) -> Result<Standings<'l>> {
     let tree = see("latest", |w| tree(&w.files))?;
-    let mut current = catalogue::Current {
+    let mut current = Current {
         release,
         has_tree_of: &mut |description| {
             let then = peek(|w| {
@@ -168,7 +173,7 @@ pub fn latest<'l>(listed: &'l [Listed], release: &Release) -> Result<Latest<'l>>
             Ok(diff(&then.unwrap_or_default(), &tree).is_empty())
         },
     };
-    catalogue::latest(listed, &mut current)
+    choice::standings(listed, &mut current)
 }
 
 pub fn clear_partial(last: &str) -> Result<()> {
