@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::cell::Scenario;
 use super::harness::act::Act;
 use super::harness::compose;
 use super::harness::oracle::Release;
@@ -44,6 +45,10 @@ pub struct Left {
 
 /// The file that somebody edits.
 const NOTES: &str = "notes";
+/// Says whether a backup has it.
+const BACKED_UP: &str = "for all in /srv/app-backups/app-backup-*.tar.gz; do
+    tar -tzf $all | grep -qx ./notes && exit 0
+    done; exit 1";
 /// The application that a link leads to, which is none of ours.
 const VICTIM: &str = "/srv/victim";
 /// Where the directory went.
@@ -121,7 +126,7 @@ impl Actor {
     }
 
     /// What was done to what somebody left; none is right.
-    pub fn undone(self, scene: &Scene, world: Verdict) -> Option<String> {
+    pub fn undone(self, scene: &Scene, scenario: Scenario, world: Verdict) -> Option<String> {
         let slot = &scene.app.slot;
         let has = |test: &str| slot.try_sh_as("root", test, b"").status.success();
         match self {
@@ -129,7 +134,9 @@ impl Actor {
                 Some(format!("{VICTIM} is not as it was"))
             }
             Self::Edit if world != Verdict::Old && !has(&format!("test -e /srv/app/{NOTES}")) => {
-                Some(format!("{NOTES} is gone"))
+                // A rollback makes the directory what a backup holds, and keeps what was there before.
+                let is_kept = scenario == Scenario::Rollback && has(BACKED_UP);
+                (!is_kept).then(|| format!("{NOTES} is gone"))
             }
             _ => None,
         }

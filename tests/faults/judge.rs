@@ -199,7 +199,7 @@ pub fn undone(scene: &Scene, cell: &Cell, played: &Played, world: Verdict) -> Op
             return Some(format!("somebody's release was undone: it is {world}"));
         }
     }
-    who.undone(scene, world)
+    who.undone(scene, cell.scenario, world)
 }
 
 /// What was done to others: neighbours, and the company in the application's own directories.
