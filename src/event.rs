@@ -158,6 +158,20 @@ impl Step {
         }
     }
 
+    /// What taking the step back does, where the release was changed by then or not.
+    #[must_use]
+    pub fn way_back(self, changed: bool) -> &'static str {
+        match self {
+            Self::Stage => "clear what was laid out",
+            Self::Pull => "remove the new images",
+            Self::Backup if changed => "start the old release",
+            Self::Backup => "remove the backup",
+            Self::Files | Self::Restore => "put the files back",
+            Self::Up => "stop the new containers",
+            other => other.word(),
+        }
+    }
+
     /// Says whether the step touches what the operator sees: files, containers, hooks.
     /// A run that fails before the first such step has changed nothing and is `refused`.
     #[must_use]

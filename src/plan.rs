@@ -274,6 +274,17 @@ pub struct Origin {
     pub run_url: Option<String>,
 }
 
+impl Origin {
+    /// The page of the commit, beside the run's on the same server.
+    #[must_use]
+    pub fn commit_address(&self) -> Option<String> {
+        let hash = self.commit.as_ref()?;
+        let (repository, _) = self.run_url.as_ref()?.split_once("/actions/runs/")?;
+        let is_hash = hash.chars().all(|c| c.is_ascii_hexdigit());
+        is_hash.then(|| format!("{repository}/commit/{hash}"))
+    }
+}
+
 /// Who made a release, and of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {

@@ -15,6 +15,7 @@ use crate::face::target::target;
 use crate::face::{drive, post, preview};
 use crate::masks::Masks;
 use crate::output::log::{Log, Style};
+use crate::output::paint::When;
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink};
 use crate::remote::ssh::Connection;
@@ -26,7 +27,7 @@ const HURRY: Duration = Duration::from_secs(1);
 
 /// Runs the action; the exit code of the contract.
 pub async fn run() -> u8 {
-    let mut log = Log::new(std::io::stdout(), Style::Github);
+    let mut log = Log::to(std::io::stdout(), Style::Github, When::Auto);
     let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let mut sinks = Sink::of_actions(variable);
     let origin = request::of_workflow(variable);

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -16,6 +17,7 @@ use super::owner;
 use super::recover::When;
 use crate::error::{Error, exit};
 use crate::event::Failure;
+use crate::output::paint;
 use crate::request::{Caller, Faults, Group, Raw, Request, one_line, shown};
 
 /// What an operator asked for, validated.
@@ -25,6 +27,8 @@ pub struct Invocation {
     pub command: Command,
     /// How to tell it.
     pub show: Show,
+    /// When to colour what a person reads.
+    pub color: paint::When,
 }
 
 /// What to do.
@@ -130,6 +134,10 @@ struct Line {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     json: bool,
+    /// When to use colours: where a terminal shows them, everywhere, or nowhere
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(value_parser = PossibleValuesParser::new(paint::When::WORDS).map(|word| paint::When::named(&word)))]
+    color: paint::When,
 }
 
 #[derive(Subcommand)]
@@ -383,7 +391,11 @@ where
     let line = Line::try_parse_from(args).map_err(Stop::Usage)?;
     let show = if line.json { Show::Json } else { Show::Text };
     let command = command(line.verb, around).map_err(Stop::Faults)?;
-    Ok(Invocation { command, show })
+    Ok(Invocation {
+        command,
+        show,
+        color: line.color,
+    })
 }
 
 fn command<V, I>(verb: Verb, around: Surroundings<V, I>) -> Result<Command, Faults>
@@ -535,7 +547,10 @@ pub fn run() -> ExitCode {
     match handed_over {
         Some(Ok(code)) => return code,
         Some(Err(failure)) => {
-            return ExitCode::from(super::operator::told(&Error::Local(failure)));
+            return ExitCode::from(super::operator::told(
+                &Error::Local(failure),
+                paint::When::Auto,
+            ));
         }
         None => {}
     }

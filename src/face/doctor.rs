@@ -18,6 +18,7 @@ use crate::face::{drive, target};
 use crate::host::tree::whose;
 use crate::output::escaped::Escaped;
 use crate::output::json;
+use crate::output::paint::{Paint, Tone};
 use crate::remote::role;
 use crate::remote::transport::Ended;
 use crate::request::Request;
@@ -48,7 +49,12 @@ pub enum Install {
 }
 
 /// Examines a server; exit code 0 when nothing was found.
-pub async fn examine(request: &Request, install: Install, show: Show) -> Result<u8, Error> {
+pub async fn examine(
+    request: &Request,
+    install: Install,
+    show: Show,
+    paint: Paint,
+) -> Result<u8, Error> {
     let installed = match install {
         Install::Nothing => None,
         Install::AtBoot => Some(at_boot(request).await?),
@@ -83,7 +89,7 @@ pub async fn examine(request: &Request, install: Install, show: Show) -> Result<
     transport.hang_up().await;
     match show {
         Show::Json => print(&json::pretty(&findings).unwrap_or_default()),
-        Show::Text => print(&page(&findings)),
+        Show::Text => print(&page(&findings, paint)),
     }
     let well = findings.iter().all(|f| f.well);
     Ok(if well { exit::OK } else { exit::REFUSED })
@@ -116,13 +122,18 @@ fn user(request: &Request) -> String {
     }
 }
 
-fn page(findings: &[Finding]) -> String {
+fn page(findings: &[Finding], paint: Paint) -> String {
     let lines = findings.iter().map(|f| {
-        let mark = if f.well { "well" } else { "ILL " };
-        let line = format!("{mark}  {:<17} {}", f.what, Escaped::line(&f.seen));
+        let (word, tone) = if f.well {
+            ("ok", Tone::Good)
+        } else {
+            ("failed", Tone::Bad)
+        };
+        let line = Escaped::line(&format!("{:<17} {}", f.what, f.seen));
+        let line = line.led_by(word, paint, tone);
         match f.mend.as_str() {
-            "" => line,
-            mend => format!("{line}\n      {:<17} → {mend}", ""),
+            "" => line.to_string(),
+            mend => format!("{line}\n{:<8}{:<17} → {mend}", "", ""),
         }
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -257,7 +268,7 @@ mod tests {
             seen: "\u{1b}]0;title\u{7}\u{1b}[31mred\r::error::no ##[error]no".into(),
             mend: String::new(),
         };
-        let page = page(&[finding]);
+        let page = page(&[finding], Paint::Off);
         assert!(!page.contains(|c: char| c.is_control()), "{page:?}");
         assert!(!page.contains("##["), "{page:?}");
     }

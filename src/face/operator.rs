@@ -17,8 +17,9 @@ use crate::face::{doctor, drive, logs, preview, recover};
 use crate::masks::Masks;
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
+use crate::output::paint::{Paint, When};
 use crate::output::webhook::{self, Webhook};
-use crate::output::{self, Sink, json, status, table};
+use crate::output::{self, Sink, history, json, status, table};
 use crate::remote::agent::Agent;
 use crate::report::Report;
 use crate::report::kept::Kept;
@@ -26,27 +27,31 @@ use crate::request::{self, Notify, Request};
 
 /// Carries a command out; the exit code of the contract.
 pub async fn carry_out(invocation: Invocation) -> u8 {
-    let show = invocation.show;
+    let (show, color) = (invocation.show, invocation.color);
     match invocation.command {
         Command::Deploy(request) | Command::Rollback(request) | Command::Plan(request) => {
-            run(&request, show).await
+            run(&request, show, color).await
         }
-        other => match answer(other, show).await {
+        other => match answer(other, show, color).await {
             Ok(code) => code,
-            Err(error) => told(&error),
+            Err(error) => told(&error, color),
         },
     }
 }
 
 /// A run, or the preview of one.
-async fn run(request: &Request, show: Show) -> u8 {
+async fn run(request: &Request, show: Show, color: When) -> u8 {
     let answers = request.only_shows() && show == Show::Text;
-    let out: Box<dyn Write> = if answers {
-        Box::new(std::io::stdout())
+    let (out, paint): (Box<dyn Write>, _) = if answers {
+        let out = std::io::stdout();
+        let paint = Paint::of(color, &out);
+        (Box::new(out), paint)
     } else {
-        Box::new(std::io::stderr())
+        let out = std::io::stderr();
+        let paint = Paint::of(color, &out);
+        (Box::new(out), paint)
     };
-    let mut log = Log::new(out, Style::detect());
+    let mut log = Log::new(out, Style::detect()).painted(paint);
     let origin = request::of_operator(|name| std::env::var(name).ok());
     let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
     log.mask(Masks::of(&plan, &private));
@@ -81,7 +86,8 @@ async fn tell<W: Write>(report: &Report, request: &Request, show: Show, log: &mu
 }
 
 /// A question to the server, answered as a table or as JSON.
-async fn answer(command: Command, show: Show) -> Result<u8, Error> {
+async fn answer(command: Command, show: Show, color: When) -> Result<u8, Error> {
+    let paint = Paint::of(color, &std::io::stdout());
     match command {
         Command::Status(request) => {
             let value = ask(&request, Errand::Status, &[]).await?;
@@ -91,7 +97,7 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
         }
         Command::History(request) => {
             let value = ask(&request, Errand::History, &[]).await?;
-            shown(value, show, |runs: &Vec<Report>| table::history(runs))
+            shown(value, show, |runs: &Vec<Report>| history::page(runs, paint))
         }
         Command::Backups(request) => {
             let value = ask(&request, Errand::Backups, &[]).await?;
@@ -121,7 +127,9 @@ async fn answer(command: Command, show: Show) -> Result<u8, Error> {
         }
         Command::Recover { request, when } => recover::settle(&request, when, show).await,
         Command::Logs { request, wanted } => logs::show(&request, &wanted, show).await,
-        Command::Doctor { request, install } => doctor::examine(&request, install, show).await,
+        Command::Doctor { request, install } => {
+            doctor::examine(&request, install, show, paint).await
+        }
         _ => Ok(exit::OK),
     }
 }
@@ -197,9 +205,9 @@ fn who() -> String {
 
 /// Tells every failure of an error, and what to do about each.
 #[must_use]
-pub fn told(error: &Error) -> u8 {
-    let mut log = Log::new(std::io::stderr(), Style::detect());
-    log.say(&format!("error: {}", error.heading()));
+pub fn told(error: &Error, color: When) -> u8 {
+    let mut log = Log::to(std::io::stderr(), Style::detect(), color);
+    log.error(error.heading());
     for failure in error.failures() {
         log.say(&format!("  {failure}"));
         failure

@@ -12,6 +12,7 @@ use crate::event::Status;
 use crate::face::{action, drive};
 use crate::output::log::{Log, Style};
 use crate::output::outputs::save_state;
+use crate::output::paint::When;
 use crate::output::{self, Sink};
 use crate::report::Report;
 use crate::request;
@@ -52,7 +53,7 @@ pub async fn run() -> u8 {
     let Some(id) = untold(action::variable) else {
         return exit::OK;
     };
-    let mut log = Log::new(std::io::stdout(), Style::Github);
+    let mut log = Log::to(std::io::stdout(), Style::Github, When::Auto);
     let vars = std::env::vars_os().filter(|(name, _)| is_needed(name));
     let origin = request::of_workflow(action::variable);
     let Ok(request) = request::from_environment(vars, &action::workspace()) else {

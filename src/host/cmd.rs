@@ -54,6 +54,7 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Cmd {
     argv: Vec<String>,
+    shown: Option<(usize, &'static str)>,
     dir: Option<PathBuf>,
     env: Vec<(String, String)>,
     deadline: Duration,
@@ -86,6 +87,7 @@ impl Cmd {
     pub fn new(program: &str) -> Self {
         Self {
             argv: vec![program.to_owned()],
+            shown: None,
             dir: None,
             env: Vec::new(),
             deadline: Duration::from_mins(1),
@@ -106,6 +108,13 @@ impl Cmd {
     #[must_use]
     pub fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.argv.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Shows its words so far as these, which a person would type.
+    #[must_use]
+    pub fn shown_as(mut self, words: &'static str) -> Self {
+        self.shown = Some((self.argv.len(), words));
         self
     }
 
@@ -281,7 +290,12 @@ impl Cmd {
 
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.argv.join(" "))
+        let Some((count, words)) = self.shown else {
+            return f.write_str(&self.argv.join(" "));
+        };
+        f.write_str(words)?;
+        let rest = self.argv.iter().skip(count);
+        rest.into_iter().try_for_each(|word| write!(f, " {word}"))
     }
 }
 

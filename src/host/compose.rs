@@ -84,11 +84,14 @@ pub struct Compose {
 impl Compose {
     /// A command in the project's directory, with the compose files that the operator names.
     fn base(&self, site: &Site, dir: &Path, project: Option<&str>) -> Cmd {
-        let mut cmd = Cmd::new(&self.program[0])
-            .args(&self.program[1..])
-            .dir(dir)
-            .within(LONGEST)
-            .as_by_hand();
+        let program = Cmd::new(&self.program[0]).args(&self.program[1..]);
+        // The plugin's own file is called, which nobody types.
+        let program = if self.version.is_one() {
+            program
+        } else {
+            program.shown_as("docker compose")
+        };
+        let mut cmd = program.dir(dir).within(LONGEST).as_by_hand();
         if let Some(project) = project {
             cmd = cmd.args(["-p", project]);
         }
@@ -349,6 +352,24 @@ mod tests {
         assert_eq!(parsed("2.26.1+ds1").as_deref(), Some("2.26.1"));
         assert_eq!(parsed("1.29.2\n").as_deref(), Some("1.29.2"));
         assert_eq!(parsed("unknown"), None);
+    }
+
+    #[test]
+    fn a_plugin_is_called_by_its_file_and_shown_as_people_type_it() {
+        let plugin = Compose {
+            program: vec!["/usr/libexec/docker/cli-plugins/docker-compose".into()],
+            version: two(),
+        };
+        let site = sample::deploy().site;
+        let cmd = plugin.build(&site, "mcp", &["web".into()]);
+        assert_eq!(cmd.argv()[0], plugin.program[0]);
+        assert_eq!(cmd.to_string(), "docker compose -p mcp build web");
+        let one = Compose {
+            program: vec!["docker-compose".into()],
+            version: Version { major: 1, ..two() },
+        };
+        let shown = one.build(&site, "mcp", &[]).to_string();
+        assert_eq!(shown, "docker-compose -p mcp build");
     }
 
     #[test]

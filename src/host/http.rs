@@ -2,8 +2,11 @@
 //!
 //! It refuses to know who wants to know, and how often.
 
+pub mod silence;
+
 use std::time::{Duration, Instant};
 
+use reqwest::header::LOCATION;
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::Value;
 
@@ -11,6 +14,10 @@ use crate::clean;
 use crate::event::Failure;
 use crate::host::Result;
 use crate::plan::Expect;
+use crate::report::span;
+
+/// How what was answered begins, and nothing else.
+const ANSWERED: &str = "answered ";
 
 /// The longest that one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,21 +47,55 @@ pub fn port_of(url: &str) -> Option<u16> {
     reqwest::Url::parse(url).ok()?.port_or_known_default()
 }
 
+/// Says whether somebody answered, if not as expected.
+#[must_use]
+pub fn is_an_answer(failure: &Failure) -> bool {
+    failure.what.starts_with(ANSWERED)
+}
+
 /// Asks a URL; what was seen, or why it is not what was expected.
 pub async fn ask(client: &Client, url: &str, expect: &Expect) -> Result<String> {
     let start = Instant::now();
-    let mut response = client.get(url).send().await.map_err(|e| no_answer(&e))?;
+    let mut response = match client.get(url).send().await {
+        Ok(response) => response,
+        Err(error) => return Err(silence::no_answer(&error, url).await),
+    };
     let status = response.status();
+    let leads = response.headers().get(LOCATION).cloned();
     let mut body = Vec::new();
     while body.len() < BODY {
-        match response.chunk().await.map_err(|e| no_answer(&e))? {
-            Some(chunk) => body.extend_from_slice(&chunk),
-            None => break,
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Err(silence::no_answer(&error, url).await),
         }
     }
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    meets(expect, status, &body, ms)?;
-    Ok(format!("{} in {ms} ms", status.as_u16()))
+    let leads = leads.as_ref().and_then(|leads| leads.to_str().ok());
+    meets(expect, status, &body, ms).map_err(|failure| advised(failure, status, leads))?;
+    Ok(format!("answered {} in {}", status.as_u16(), span(ms)))
+}
+
+/// What an answer means that was not as expected, where its number alone tells.
+fn advised(failure: Failure, status: StatusCode, leads: Option<&str>) -> Failure {
+    match status.as_u16() {
+        300..=399 => {
+            let leads = leads.map(|to| to.split(['?', '#']).next().unwrap_or(to).to_owned());
+            let failure = match leads {
+                Some(to) => {
+                    failure.because(format!("it leads to `{}`", clean::beginning(&to, 200)))
+                }
+                None => failure,
+            };
+            failure.hint("ask the address that it leads to, for no redirect is followed; in a smoke test it may be what is expected: `expect: { status: 301 }`")
+        }
+        401 | 403 => failure.hint("ask a path that needs no login"),
+        404 => failure.hint("see that the path is right, and that this port is the application's"),
+        502..=504 => {
+            failure.hint("that is most often a proxy's word: what is behind it did not answer")
+        }
+        _ => failure,
+    }
 }
 
 /// Asks like [`ask`], and again while the first question hangs; the first good answer counts.
@@ -77,56 +118,44 @@ pub async fn ask_hedged(client: &Client, url: &str, expect: &Expect) -> Result<S
 
 /// Opens a TCP connection.
 pub async fn connect(address: &str) -> Result<String> {
-    let opened = tokio::net::TcpStream::connect(address);
-    match tokio::time::timeout(Duration::from_secs(5), opened).await {
-        Ok(Ok(_)) => Ok("connected".into()),
-        Ok(Err(e)) => Err(Failure::new(format!("no connection to `{address}`")).because(e)),
-        Err(_) => Err(Failure::new(format!(
-            "no connection to `{address}` within 5 s"
-        ))),
-    }
+    silence::dial(address).await.map(|_| "connected".into())
 }
 
 fn meets(expect: &Expect, status: StatusCode, body: &[u8], ms: u64) -> Result<()> {
     let text = String::from_utf8_lossy(body);
+    let answered = format!("{ANSWERED}{}", status.as_u16());
     match expect.status {
         Some(wanted) if status.as_u16() != wanted => {
-            return Err(odd(
-                format!("answered {} instead of {wanted}", status.as_u16()),
-                &text,
-            ));
+            return Err(odd(format!("{answered} instead of {wanted}"), &text));
         }
-        None if !status.is_success() => {
-            return Err(odd(format!("answered {}", status.as_u16()), &text));
-        }
+        None if !status.is_success() => return Err(odd(answered, &text)),
         _ => {}
     }
     if let Some(part) = expect.body.as_ref().filter(|part| !text.contains(*part)) {
-        return Err(odd(format!("the body does not contain `{part}`"), &text));
+        let what = format!("{answered}, and the body does not contain `{part}`");
+        return Err(odd(what, &text));
     }
-    meets_json(expect, body, &text)?;
+    meets_json(expect, body, &text, &answered)?;
     match expect.max_ms {
         Some(most) if ms > most => Err(Failure::new(format!(
-            "answered in {ms} ms, which is more than {most} ms"
+            "{answered} in {ms} ms, which is more than the {most} ms of `max_ms`"
         ))),
         _ => Ok(()),
     }
 }
 
-fn meets_json(expect: &Expect, body: &[u8], text: &str) -> Result<()> {
+fn meets_json(expect: &Expect, body: &[u8], text: &str, answered: &str) -> Result<()> {
     if expect.json.is_empty() {
         return Ok(());
     }
     let value: Value = serde_json::from_slice(body)
-        .map_err(|e| odd("the body is not JSON".into(), text).because(e))?;
+        .map_err(|e| odd(format!("{answered}, and the body is not JSON"), text).because(e))?;
     for (pointer, wanted) in &expect.json {
         let found = value.pointer(pointer);
         if found != Some(wanted) {
             let found = found.map_or_else(|| "nothing".into(), ToString::to_string);
-            return Err(odd(
-                format!("`{pointer}` is {found} instead of {wanted}"),
-                text,
-            ));
+            let what = format!("{answered}, and `{pointer}` is {found} instead of {wanted}");
+            return Err(odd(what, text));
         }
     }
     Ok(())
@@ -141,18 +170,6 @@ fn odd(what: String, body: &str) -> Failure {
     } else {
         failure.because(format!("it said: {body}"))
     }
-}
-
-/// Why there was no answer, down to the operating system's word, without the URL.
-fn no_answer(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() {
-        return Failure::new(format!("no answer within {} s", PATIENCE.as_secs()));
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    Failure::new("no answer").because(cause)
 }
 
 #[cfg(test)]
@@ -188,7 +205,7 @@ mod tests {
         assert_eq!(verdict(&json, 200, r#"{"status":"healthy"}"#), "fine");
         assert_eq!(
             verdict(&json, 200, r#"{"status":"ill"}"#),
-            "`/status` is \"ill\" instead of \"healthy\": it said: {\"status\":\"ill\"}"
+            "answered 200, and `/status` is \"ill\" instead of \"healthy\": it said: {\"status\":\"ill\"}"
         );
         let slow = Expect {
             max_ms: Some(4),
@@ -196,7 +213,21 @@ mod tests {
         };
         assert_eq!(
             verdict(&slow, 200, ""),
-            "answered in 5 ms, which is more than 4 ms"
+            "answered 200 in 5 ms, which is more than the 4 ms of `max_ms`"
         );
+    }
+
+    #[test]
+    fn a_redirect_says_where_it_leads_and_a_number_says_what_to_look_at() {
+        let told = |status: u16, leads| {
+            let status = StatusCode::from_u16(status).unwrap();
+            advised(Failure::new("answered"), status, leads)
+        };
+        let moved = told(308, Some("https://x.org/?token=s3cret"));
+        assert_eq!(moved.because, ["it leads to `https://x.org/`"]);
+        assert!(moved.hints[0].contains("no redirect is followed"));
+        assert!(told(404, None).hints[0].contains("path"));
+        assert!(told(401, None).hints[0].contains("login"));
+        assert!(told(500, None).hints.is_empty());
     }
 }

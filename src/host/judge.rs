@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::clean;
+use crate::host::ailment::{meaning, missing_command};
 use crate::host::{Container, Health, HealthStatus, State};
 
 /// How long a container without a healthcheck must have run without a restart before it counts as
@@ -92,7 +93,10 @@ pub fn judge_later(container: &Container, ended: Option<bool>, vouched: Vouched)
     }
     if container.state == State::Exited && (container.always_restarts || ended == Some(false)) {
         let code = container.exit_code;
-        return Verdict::Failed(format!("is stopped (exit code {code}{})", meaning(code)));
+        return Verdict::Failed(format!(
+            "is stopped (exit code {code}{})",
+            meaning(container)
+        ));
     }
     judge(container, vouched)
 }
@@ -168,10 +172,10 @@ fn judge_exited(container: &Container) -> Verdict {
         (0, _) if container.always_restarts => Verdict::Pending("exited and is to restart".into()),
         (0, 0) => Verdict::Passed(format!("ran once and {ENDED}")),
         (0, n) => Verdict::Passed(format!("{ENDED} after it {}", times(n))),
-        (code, 0) => Verdict::Failed(format!("exited with code {code}{}", meaning(code))),
+        (code, 0) => Verdict::Failed(format!("exited with code {code}{}", meaning(container))),
         (code, n) => Verdict::Failed(format!(
             "exited with code {code}{} after it {}",
-            meaning(code),
+            meaning(container),
             times(n)
         )),
     }
@@ -187,7 +191,7 @@ fn after(container: &Container) -> String {
 
 fn lives(container: &Container) -> String {
     let code = container.exit_code;
-    let meaning = meaning(code);
+    let meaning = meaning(container);
     match container.state {
         // A container that runs has no exit code: Docker shows 0.
         State::Running => times(container.restarts),
@@ -198,23 +202,16 @@ fn lives(container: &Container) -> String {
     }
 }
 
-/// What a person knows about an exit code.
-fn meaning(code: i64) -> &'static str {
-    match code {
-        126 => " (its command cannot be executed)",
-        127 => " (its command was not found)",
-        137 => " (killed: out of memory, or stopped after its grace period)",
-        139 => " (segmentation fault)",
-        _ => "",
-    }
-}
-
 /// Says what the healthcheck says, and how long its own timing makes it wait.
 fn timing(health: &Health) -> String {
     let word = match health.status {
         HealthStatus::Unhealthy => "is unhealthy",
         _ => "is not healthy yet",
     };
+    if let Some(command) = missing_command(&health.last_output) {
+        let command = clean::beginning(command, 80);
+        return format!("{word}: its healthcheck calls `{command}`, which is not in the image");
+    }
     let said = clean::beginning(health.last_output.trim(), 200);
     let said = if said.is_empty() {
         String::new()
@@ -420,6 +417,20 @@ mod tests {
         };
         assert_eq!(word_beside(&paused, &paused), "passed");
         assert_eq!(word_beside(&paused, &running()), "pending");
+    }
+
+    #[test]
+    fn a_healthcheck_whose_command_is_missing_is_said_so_in_place_of_its_timing() {
+        let mut container = with_health(HealthStatus::Unhealthy);
+        if let Some(health) = &mut container.health {
+            health.last_output = "/bin/sh: 1: curl: not found".into();
+        }
+        assert_eq!(
+            judge(&container, Vouched::No),
+            Verdict::Pending(
+                "is unhealthy: its healthcheck calls `curl`, which is not in the image".into()
+            )
+        );
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! `real` does it with Docker, Compose and the file system; nothing in here decides what should
 //! be done, or when.
 
+pub mod ailment;
 pub mod boot;
 pub mod cmd;
+pub mod complaint;
 pub mod compose;
 pub mod docker;
 pub mod endpoint;
@@ -153,6 +155,9 @@ pub struct Container {
     pub state: State,
     /// The last exit code.
     pub exit_code: i64,
+    /// Whether the system ended it because its memory was used up.
+    #[serde(default)]
+    pub out_of_memory: bool,
     /// How often Docker restarted it.
     pub restarts: i64,
     /// When it was made, by the engine's clock.

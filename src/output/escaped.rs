@@ -7,8 +7,12 @@
 
 use std::fmt;
 
+use super::paint::{Paint, Tone};
 use crate::clean;
 use crate::secret::Secret;
+
+/// The columns of the word that leads a line.
+const LEAD: usize = 8;
 
 /// One line that is safe to write, without its line break.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +51,24 @@ impl Escaped {
         Self(inert(&clean::one_line(text)))
     }
 
+    /// Texts in columns of these widths.
+    #[must_use]
+    pub fn row(cells: &[(&str, usize)]) -> Self {
+        let padded = cells.iter().map(|(text, width)| {
+            let text = clean::one_line(text);
+            format!("{text:<width$}")
+        });
+        let row = padded.collect::<Vec<_>>().join("  ");
+        Self(inert(row.trim_end()))
+    }
+
     /// A line that the runner is meant to obey.
     #[must_use]
     pub fn command(command: Command<'_>) -> Self {
         Self(match command {
-            Command::Group(title) => format!("::group::{}", data(&clean::one_line(title))),
+            Command::Group(title) => {
+                format!("::group::{}", data(&clean::lines(title).join(" ")))
+            }
             Command::EndGroup => "::endgroup::".to_owned(),
             Command::Error { title, message } => {
                 let title = property(&clean::one_line(title));
@@ -61,6 +78,20 @@ impl Escaped {
             // Not cleaned: the runner has to look for exactly this text.
             Command::Mask(secret) => format!("::add-mask::{}", data(secret.expose())),
         })
+    }
+
+    /// The same line behind a word of ours, in its tone.
+    #[must_use]
+    pub fn led_by(&self, word: &'static str, paint: Paint, tone: Tone) -> Self {
+        let columns = if word.ends_with(':') { 0 } else { LEAD };
+        let gap = " ".repeat(columns.saturating_sub(word.len()).max(1));
+        Self(format!("{}{gap}{}", paint.word(word, tone), self.0))
+    }
+
+    /// The same line in a tone.
+    #[must_use]
+    pub fn toned(&self, paint: Paint, tone: Tone) -> Self {
+        Self(paint.word(&self.0, tone))
     }
 
     /// The same line, moved to the right.

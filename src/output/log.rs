@@ -1,7 +1,13 @@
 //! The live log: records as lines, for the GitHub runner, for a file, for a terminal.
 //!
+//! A step is one line, `ok` or `failed`, with its details below: folded in Actions, indented
+//! elsewhere.
+//!
 //! Everything goes through `Log::put`, which takes [`Escaped`] and nothing else. It refuses to
 //! fail: when nobody reads any more, the run goes on unheard.
+
+mod at_work;
+mod words;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -9,12 +15,13 @@ use std::io::{self, IsTerminal, Write};
 use chrono::{DateTime, Utc};
 
 use super::escaped::{Command, Escaped};
+use super::paint::{Paint, Tone, When};
 use super::progress::{Bars, Moved, Pace};
 use crate::clean;
-use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Step};
+use crate::event::{Check, Event, Failure, Note, Record};
 use crate::masks::Masks;
-use crate::plan::Plan;
-use crate::report::{Report, made, span};
+use crate::report::Report;
+use at_work::{AtWork, Shown};
 
 /// The longest line of a log, in bytes.
 const LONGEST: usize = 16 * 1024;
@@ -28,6 +35,14 @@ pub enum Style {
     Plain,
     /// A person: bars for what moves.
     Terminal,
+}
+
+impl<W: Write + IsTerminal> Log<W> {
+    /// A log for whoever reads a stream of this process.
+    pub fn to(out: W, style: Style, when: When) -> Self {
+        let paint = Paint::of(when, &out);
+        Self::new(out, style).painted(paint)
+    }
 }
 
 impl Style {
@@ -49,12 +64,15 @@ impl Style {
 pub struct Log<W> {
     out: W,
     style: Style,
+    paint: Paint,
     masks: Masks,
     pace: Pace,
     bars: Bars,
-    at_work: Option<(Step, DateTime<Utc>)>,
+    at_work: Option<AtWork>,
+    /// Whether the release was touched, which its way back depends on.
+    changed: bool,
     group: Group,
-    verdicts: HashMap<String, (bool, String)>,
+    verdicts: HashMap<(String, String), (bool, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +87,22 @@ impl<W: Write> Log<W> {
         Self {
             out,
             style,
+            paint: Paint::Off,
             masks: Masks::default(),
             pace: Pace::default(),
             bars: Bars::default(),
             at_work: None,
+            changed: false,
             group: Group::Closed,
             verdicts: HashMap::new(),
         }
+    }
+
+    /// The same, coloured or not.
+    #[must_use]
+    pub fn painted(mut self, paint: Paint) -> Self {
+        self.paint = paint;
+        self
     }
 
     /// Hides these secrets from here on, here and by the runner in whatever follows.
@@ -99,13 +126,94 @@ impl<W: Write> Log<W> {
         self.out
     }
 
-    /// Tells a text of any number of lines.
+    /// Tells a text of any number of lines, at once.
     pub fn say(&mut self, text: &str) {
+        self.show();
         for line in Escaped::lines(&self.told(text)) {
-            match self.group {
-                Group::Open => self.put(&line.indented()),
-                Group::Closed => self.put(&line),
+            self.put_in_place(&line);
+        }
+    }
+
+    /// Tells what stopped a command that is no run.
+    pub fn error(&mut self, text: &str) {
+        self.lead("error:", Tone::Bad, text);
+    }
+
+    fn lead(&mut self, word: &'static str, tone: Tone, text: &str) {
+        self.show();
+        let mut lines = Escaped::lines(&self.told(text));
+        if let Some(first) = lines.first_mut() {
+            *first = first.led_by(word, self.paint, tone);
+        }
+        for line in &lines {
+            self.put_in_place(line);
+        }
+    }
+
+    /// Tells what belongs to the step at work: at once if it is slow, else at its end.
+    fn detail(&mut self, at: DateTime<Utc>, word: Option<(&'static str, Tone)>, text: &str) {
+        let mut lines = Escaped::lines(&self.told(text));
+        if let (Some((word, tone)), Some(first)) = (word, lines.first_mut()) {
+            *first = first.led_by(word, self.paint, tone);
+        }
+        match &mut self.at_work {
+            Some(step) if step.shown != Shown::Open && !step.is_slow(at) => {
+                step.held.extend(lines);
             }
+            _ => {
+                self.show();
+                self.unfold();
+                for line in &lines {
+                    self.put_in_place(line);
+                }
+            }
+        }
+    }
+
+    /// Says whether a step is at work that nobody has read of yet.
+    #[must_use]
+    pub fn hides_a_step(&self) -> bool {
+        let is_hidden = |step: &AtWork| step.shown == Shown::No || !step.held.is_empty();
+        self.at_work.as_ref().is_some_and(is_hidden)
+    }
+
+    /// Shows the step that is at work, and what it has told so far: it takes its time.
+    pub fn show(&mut self) {
+        let Some(step) = &mut self.at_work else {
+            return;
+        };
+        if !step.held.is_empty() {
+            self.unfold();
+        } else if step.shown == Shown::No {
+            step.shown = Shown::Named;
+            let title = step.title();
+            self.put(&Escaped::line(&title));
+        }
+    }
+
+    /// Opens the fold of the step at work, and puts into it what it has told.
+    fn unfold(&mut self) {
+        let Some(step) = &mut self.at_work else {
+            return;
+        };
+        let (shown, title) = (step.shown, step.title());
+        step.shown = Shown::Open;
+        let held = std::mem::take(&mut step.held);
+        match (shown, self.style) {
+            (Shown::Open, _) | (Shown::Named, Style::Plain | Style::Terminal) => {
+                self.group = Group::Open;
+            }
+            _ => self.begin_group(&title),
+        }
+        for line in &held {
+            self.put_in_place(line);
+        }
+    }
+
+    fn put_in_place(&mut self, line: &Escaped) {
+        match self.group {
+            Group::Open => self.put(&line.indented()),
+            Group::Closed => self.put(line),
         }
     }
 
@@ -123,42 +231,46 @@ impl<W: Write> Log<W> {
                 let text = self.told(text);
                 self.put(&Escaped::command(Command::Warning(&text)));
             }
-            Style::Plain | Style::Terminal => self.say(&format!("warning: {text}")),
+            Style::Plain | Style::Terminal => self.lead("warning:", Tone::Caution, text),
         }
     }
 
     /// Tells one record.
     pub fn record(&mut self, record: &Record) {
         match &record.event {
-            Event::Planned { plan } => self.say(&begins(plan)),
-            Event::Started { step } => self.open(*step, record.at, step.word()),
-            Event::UndoStarted { step } => {
-                self.open(*step, record.at, &format!("take back {step}"));
+            Event::Planned { plan } => self.say(&words::begins(plan)),
+            Event::Started { step } => {
+                self.changed |= step.changes_the_release();
+                self.begin(step.word(), record.at);
             }
-            Event::Succeeded { .. } => self.close(record.at, "done", None),
-            Event::Undone { .. } => self.close(record.at, "taken back", None),
-            Event::Failed { failure, .. } => self.close(record.at, "failed", Some(failure)),
-            Event::UndoFailed { failure, .. } => {
-                self.close(record.at, "could not be taken back", Some(failure));
+            Event::UndoStarted { step } => self.begin(step.way_back(self.changed), record.at),
+            Event::Succeeded { .. } | Event::Undone { .. } => {
+                self.close(record.at, ("ok", Tone::Good), None);
+            }
+            Event::Failed { failure, .. } | Event::UndoFailed { failure, .. } => {
+                self.close(record.at, ("failed", Tone::Bad), Some(failure));
             }
             Event::Overtaken { failure } => {
-                self.close(record.at, "left as it is", Some(failure));
+                self.close(record.at, ("left", Tone::Bad), Some(failure));
             }
             Event::Reopened => self.say("the way back had failed and is tried again"),
             Event::Kept => self.say("what runs is kept: the way back is not tried again"),
             Event::Note { note, .. } => self.note(note, record.at),
-            Event::Finished { .. } => self.end_group(),
+            Event::Finished { .. } => self.close_fold(),
         }
     }
 
     /// Tells how it ended: what the failed services printed, the headline, and the one annotation.
     pub fn finish(&mut self, report: &Report) {
-        self.end_group();
+        self.close_fold();
         self.say_preview(report);
         if !report.went_well() {
             self.say_logs(report);
         }
-        self.say(&report.headline());
+        let headline = self.told(&report.headline());
+        for line in Escaped::lines(&headline) {
+            self.put(&line.toned(self.paint, Tone::of(report.status)));
+        }
         if !report.failures.is_empty() {
             self.say_cause(report);
         }
@@ -182,31 +294,59 @@ impl<W: Write> Log<W> {
 
     fn say_cause(&mut self, report: &Report) {
         let title = format!("Landfall: {}", report.status.word().replace('_', " "));
-        let message = self.told(&cause(report));
+        let message = self.told(&words::cause(report));
         match (self.style, report.went_well()) {
             (Style::Github, false) => self.put(&Escaped::command(Command::Error {
                 title: &title,
                 message: &message,
             })),
             (Style::Github, true) => self.put(&Escaped::command(Command::Warning(&message))),
-            (Style::Plain | Style::Terminal, false) => self.say(&format!("error: {message}")),
-            (Style::Plain | Style::Terminal, true) => self.say(&format!("warning: {message}")),
+            (Style::Plain | Style::Terminal, false) => self.lead("error:", Tone::Bad, &message),
+            (Style::Plain | Style::Terminal, true) => {
+                self.lead("warning:", Tone::Caution, &message);
+            }
         }
     }
 
-    fn open(&mut self, step: Step, at: DateTime<Utc>, title: &str) {
-        self.begin_group(title);
-        self.at_work = Some((step, at));
+    fn begin(&mut self, step: &'static str, at: DateTime<Utc>) {
+        self.close_fold();
+        self.at_work = Some(AtWork::begin(step, at));
     }
 
-    fn close(&mut self, at: DateTime<Utc>, result: &str, failure: Option<&Failure>) {
+    /// Ends the step at work with its line, and folds below it what was held back.
+    fn close(
+        &mut self,
+        at: DateTime<Utc>,
+        (word, tone): (&'static str, Tone),
+        failure: Option<&Failure>,
+    ) {
         self.end_group();
-        let Some((step, since)) = self.at_work.take() else {
+        let Some(step) = self.at_work.take() else {
             return;
         };
-        let ms = u64::try_from((at - since).num_milliseconds()).unwrap_or(0);
-        let why = failure.map(|f| format!(": {f}")).unwrap_or_default();
-        self.say(&format!("{step}: {result} after {}{why}", span(ms)));
+        let why = failure.map_or("", |failure| &failure.what);
+        let line = step.line(at, &self.told(why));
+        if step.held.is_empty() || self.style != Style::Github {
+            self.put(&line.led_by(word, self.paint, tone));
+            for held in &step.held {
+                self.put(&held.indented());
+            }
+            return;
+        }
+        self.put(&Escaped::command(Command::Group(&format!(
+            "{word:<8}{line}"
+        ))));
+        for held in &step.held {
+            self.put(&held.indented());
+        }
+        self.put(&Escaped::command(Command::EndGroup));
+    }
+
+    /// Ends the fold of a step whose end nobody heard of.
+    fn close_fold(&mut self) {
+        self.show();
+        self.at_work = None;
+        self.end_group();
     }
 
     fn begin_group(&mut self, title: &str) {
@@ -228,6 +368,9 @@ impl<W: Write> Log<W> {
 
     fn note(&mut self, note: &Note, at: DateTime<Utc>) {
         match note {
+            Note::Warned { text } if self.style != Style::Github => {
+                self.detail(at, Some(("warning:", Tone::Caution)), text);
+            }
             Note::Warned { text } => self.warn(text),
             Note::Progress { what, done, total } => self.moved(
                 Moved {
@@ -237,15 +380,15 @@ impl<W: Write> Log<W> {
                 },
                 at,
             ),
-            Note::Checked { check } => self.checked(check),
+            Note::Checked { check } => self.checked(check, at),
             Note::Images { services } => {
                 for service in services {
-                    self.say(&image(service));
+                    self.detail(at, None, &words::image(service));
                 }
             }
             // What services printed is told at the end, where it is not folded away.
             Note::Logs { .. } => {}
-            other => self.say(&fact(other)),
+            other => self.detail(at, None, &words::fact(other)),
         }
     }
 
@@ -254,24 +397,27 @@ impl<W: Write> Log<W> {
             Style::Terminal => self.bars.show(moved),
             Style::Github | Style::Plain => {
                 if self.pace.is_due(moved, at) {
-                    self.say(&moved.words());
+                    self.detail(at, None, &moved.words());
                 }
             }
         }
     }
 
     /// Tells a verdict when it is news; a check may be made every second.
-    fn checked(&mut self, check: &Check) {
+    fn checked(&mut self, check: &Check, at: DateTime<Utc>) {
         let verdict = (check.passed, check.detail.clone());
-        if self.verdicts.get(&check.name) == Some(&verdict) {
+        let named = (check.name.clone(), check.kind.clone());
+        if self.verdicts.get(&named) == Some(&verdict) {
             return;
         }
-        self.verdicts.insert(check.name.clone(), verdict);
-        let word = if check.passed { "passed" } else { "not yet" };
-        self.say(&format!(
-            "{word}: {} ({}): {}",
-            check.name, check.kind, check.detail
-        ));
+        self.verdicts.insert(named, verdict);
+        let word = if check.passed {
+            ("ok", Tone::Good)
+        } else {
+            ("failed", Tone::Bad)
+        };
+        let text = format!("{} ({}): {}", check.name, check.kind, check.detail);
+        self.detail(at, Some(word), &text);
     }
 
     fn put(&mut self, line: &Escaped) {
@@ -279,71 +425,6 @@ impl<W: Write> Log<W> {
         // Nobody may be reading any more; that is no reason to stop a deployment.
         bars.aside(|| drop(writeln!(out, "{line}").and_then(|()| out.flush())));
     }
-}
-
-fn begins(plan: &Plan) -> String {
-    let report = Report::of_plan(plan);
-    let dir = plan.site.deploy_dir.display();
-    format!("{}: {}, in {dir}", plan.id, report.aim())
-}
-
-fn fact(note: &Note) -> String {
-    match note {
-        Note::Said { text } => text.clone(),
-        Note::Waiting { holder } => format!("waiting for another deployment: {holder}"),
-        Note::Server {
-            docker,
-            compose,
-            project,
-        } => format!("Docker {docker}, Compose {compose}, project {project}"),
-        Note::Backup {
-            timestamp,
-            file,
-            bytes,
-            ..
-        } => format!("backup {timestamp}: {file}, {}", clean::size(*bytes)),
-        Note::Target { timestamp, made_by } => {
-            let made = made_by
-                .iter()
-                .map(|made| format!(": {}", made::in_words(made)));
-            format!(
-                "going back to the backup {timestamp}{}",
-                made.collect::<String>()
-            )
-        }
-        Note::Downtime { ms } => format!("health_url did not answer for {}", span(*ms)),
-        Note::AwaitingRunner { until } => format!(
-            "the server has passed its own checks and waits for the runner's until {}",
-            until.format("%H:%M:%S UTC")
-        ),
-        _ => String::new(),
-    }
-}
-
-fn image(service: &ServiceImage) -> String {
-    let now = clean::short(&service.image_id);
-    let before = service.previous_image_id.as_deref().map(clean::short);
-    let change = match before {
-        None => format!("{now}, nothing before"),
-        Some(before) if before == now => format!("{now}, as before"),
-        Some(before) => format!("{before} becomes {now}"),
-    };
-    format!("{}: {} ({change})", service.service, service.image)
-}
-
-/// The cause in full, one line a fault, and what to do about it.
-fn cause(report: &Report) -> String {
-    if report.failures.len() > 1 {
-        let faults = report.failures.iter().map(fault);
-        return faults.collect::<Vec<_>>().join("\n");
-    }
-    let hints = report.hints.iter().map(|hint| format!("\nhint: {hint}"));
-    format!("{}{}", report.reason, hints.collect::<String>())
-}
-
-fn fault(failure: &Failure) -> String {
-    let hints = failure.hints.iter().map(|hint| format!("; {hint}"));
-    format!("{failure}{}", hints.collect::<String>())
 }
 
 #[cfg(test)]

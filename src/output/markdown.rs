@@ -88,6 +88,17 @@ pub fn link(label: &str, address: &str) -> String {
     }
 }
 
+/// A sentence of ours, and below it in a fence what is to be pasted: the lines behind its first.
+/// Fit for an item of a list.
+pub fn paragraph(hint: &str) -> String {
+    let Some((first, pasted)) = hint.trim_end().split_once('\n') else {
+        return prose(hint);
+    };
+    let pasted: Vec<String> = pasted.lines().map(ToOwned::to_owned).collect();
+    let block = fenced(&pasted).replace('\n', "\n  ");
+    format!("{}\n\n  {block}\n", prose(first))
+}
+
 /// A list; its items are Markdown already.
 pub fn list(items: &[String]) -> String {
     format!("- {}\n", items.join("\n- "))
@@ -200,6 +211,21 @@ mod tests {
                 .iter()
                 .all(|l| !l.contains("``````"))
         );
+    }
+
+    #[test]
+    fn what_is_to_be_pasted_keeps_its_lines_inside_of_a_list() {
+        let hint = "add to the inputs:\nhost_key: |\n  h ssh-ed25519 AAAA";
+        insta::assert_snapshot!(list(&[paragraph(hint), paragraph("and `x`")]), @r"
+        - add to the inputs:
+
+          ```text
+          host_key: |
+            h ssh-ed25519 AAAA
+          ```
+
+        - and `x`
+        ");
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! and nothing here shows a secret: [`tell`] scrubs a report before any sink sees it.
 
 pub mod escaped;
+pub mod history;
 pub mod json;
 pub mod log;
 mod markdown;
 pub mod named;
 pub mod outputs;
+pub mod paint;
 mod progress;
 pub mod slack;
 pub mod status;
@@ -150,7 +152,7 @@ mod tests {
         all += &std::fs::read_to_string(summary).unwrap();
         let scrubbed = report.scrubbed(|text| masks.scrub(text));
         all += &slack::message(&scrubbed).to_string();
-        all += &table::history(&[scrubbed]);
+        all += &history::page(&[scrubbed], paint::Paint::Off);
         assert!(!all.contains("hunter2") && !all.contains("t0k3n"), "{all}");
         assert!(all.contains("[redacted]"));
     }

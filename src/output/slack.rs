@@ -149,19 +149,14 @@ fn commit(origin: &Origin) -> Option<Fact> {
         .as_ref()
         .map(|title| format!(" {}", escape(title, 300)));
     let title = title.unwrap_or_default();
-    let link = commit_address(origin, hash).map(|address| linked(&address, &short));
+    let link = origin
+        .commit_address()
+        .map(|address| linked(&address, &short));
     Some(Fact {
         name: "Commit",
         plain: format!("{}{title}", escape(&short, 30)),
         linked: link.map(|link| format!("{link}{title}")),
     })
-}
-
-/// The commit's page, beside the run's on the same server.
-fn commit_address(origin: &Origin, hash: &str) -> Option<String> {
-    let (repository, _) = origin.run_url.as_ref()?.split_once("/actions/runs/")?;
-    let is_hash = hash.chars().all(|c| c.is_ascii_hexdigit());
-    is_hash.then(|| format!("{repository}/commit/{hash}"))
 }
 
 fn footer(report: &Report) -> Option<Value> {

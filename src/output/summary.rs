@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::markdown::{code, fenced, link, list, prose, table, text};
+use super::markdown::{code, fenced, link, list, paragraph, prose, table, text, web_address};
 use super::timeline;
 use crate::clean;
 use crate::event::{Check, ServiceImage, Status};
@@ -17,8 +17,11 @@ use crate::shell;
 
 /// GitHub drops a summary above this size, in bytes.
 const LIMIT: usize = 1024 * 1024;
-/// Lines of a service's log.
+/// Lines of a service's log, and those of them that stand right below what happened.
 const LOG_LINES: usize = 50;
+const LAST_LINES: usize = 10;
+/// The services whose last lines stand there; the rest is further down.
+const FIRST_LOGS: usize = 2;
 /// Where the ways back are described.
 const ROLLBACK_GUIDE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "#rollback");
 
@@ -58,6 +61,7 @@ enum Keep {
     Preview,
     Timeline,
     Tables,
+    LastLines,
     Always,
 }
 
@@ -94,16 +98,21 @@ fn sections(report: &Report, log_lines: usize) -> Vec<Section> {
     let section = |keep, text| Section { text, keep };
     let mut all = vec![
         section(Keep::Always, outcome(report)),
+        section(Keep::Always, who(report)),
+        section(Keep::LastLines, last_lines(report)),
         section(Keep::Always, next_steps(report)),
+        section(Keep::Preview, preview(&report.preview)),
         section(Keep::Tables, services(report)),
-        section(Keep::Timeline, timeline(report)),
         section(Keep::Tables, checks("Checks", &report.checks)),
         section(
             Keep::Tables,
-            checks("Checks after the rollback", &report.checks_after_rollback),
+            checks(
+                "Checks of the release that was put back",
+                &report.checks_after_rollback,
+            ),
         ),
         section(Keep::Tables, warnings(&report.warnings)),
-        section(Keep::Preview, preview(&report.preview)),
+        section(Keep::Timeline, timeline(report)),
         section(Keep::Logs, logs(report, log_lines)),
         section(Keep::Always, facts(report)),
     ];
@@ -129,8 +138,49 @@ fn outcome(report: &Report) -> String {
     format!("## {sign} {}\n\n{why}", prose(&report.headline()))
 }
 
+/// Whose commit it was, and which run of the workflow.
+fn who(report: &Report) -> String {
+    let origin = &report.origin;
+    let commit = origin.commit.as_ref().map(|hash| {
+        let short: String = hash.chars().take(7).collect();
+        match origin.commit_address().and_then(|a| web_address(&a)) {
+            Some(address) => format!("[{}]({address})", code(&short)),
+            None => code(&short),
+        }
+    });
+    let title = origin.commit_title.as_deref().map(text);
+    let author = origin.commit_author.as_ref().or(origin.actor.as_ref());
+    let by = author.map(|author| format!("by {}", text(author)));
+    let started = origin.actor.as_ref().filter(|actor| author != Some(actor));
+    let started = started.map(|actor| format!("started by {}", text(actor)));
+    let told = [commit, title, by, started];
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    match told.as_slice() {
+        [] => String::new(),
+        told => format!("{}\n\n", told.join(" · ")),
+    }
+}
+
+/// What the failed services printed last, right below what happened.
+fn last_lines(report: &Report) -> String {
+    if report.went_well() {
+        return String::new();
+    }
+    let logs = report.logs.iter().take(FIRST_LOGS);
+    let told = logs.map(|log| {
+        let from = log.lines.len().saturating_sub(LAST_LINES);
+        let lines = &log.lines[from..];
+        format!(
+            "{} printed last:\n\n{}\n\n",
+            code(&log.service),
+            fenced(lines)
+        )
+    });
+    told.collect()
+}
+
 fn next_steps(report: &Report) -> String {
-    let mut steps: Vec<_> = report.hints.iter().map(|h| prose(h)).collect();
+    let mut steps: Vec<_> = report.hints.iter().map(|h| paragraph(h)).collect();
     let commands = ["`landfall ", " recover --deploy-dir "];
     let gives = |hint: &String| commands.iter().any(|command| hint.contains(command));
     let command_given = report.hints.iter().any(gives);
@@ -143,7 +193,11 @@ fn next_steps(report: &Report) -> String {
 
 /// The way back from here, or on, with the commands' words filled in.
 fn way_on(report: &Report) -> Option<String> {
-    let dir = report.deploy_dir.as_deref().map(shell::path)?;
+    let dir = report.deploy_dir.as_deref().map(shell::path);
+    let Some(dir) = dir else {
+        return (report.status == Status::Refused)
+            .then(|| "Mend that and run it again: nothing was touched.".to_owned());
+    };
     match report.status {
         Status::Deployed if report.is_the_first() => {
             let command = format!("landfall rollback --deploy-dir {dir} --to-nothing");
@@ -173,11 +227,25 @@ fn way_on(report: &Report) -> Option<String> {
             "Ask the server how it ended: {}.",
             code(&format!("landfall status --deploy-dir {dir}"))
         )),
-        Status::Planned
-        | Status::Healthy
-        | Status::Unhealthy
-        | Status::RolledBack
-        | Status::Refused => None,
+        Status::RolledBack if report.is_the_first() => Some(
+            "Mend the cause and deploy again; the server is as it was, and nothing has to be done there.".to_owned(),
+        ),
+        Status::RolledBack => Some(
+            "Mend the cause and deploy again; what ran before serves meanwhile, and nothing has to be done on the server.".to_owned(),
+        ),
+        Status::Refused => Some("Mend that and run it again: nothing was touched.".to_owned()),
+        Status::Planned => report.goal.is_some().then(|| {
+            format!(
+                "To have this happen, run it without {}, or with another {}.",
+                code("dry_run"),
+                code("mode")
+            )
+        }),
+        Status::Healthy => None,
+        Status::Unhealthy => Some(format!(
+            "Look at what the services print: {} on the server.",
+            code(&format!("landfall logs --deploy-dir {dir}"))
+        )),
     }
 }
 
@@ -249,11 +317,15 @@ fn preview(lines: &[String]) -> String {
     format!("### What would happen\n\n{}\n\n", fenced(lines))
 }
 
+/// More lines of the failed services than those that stand above.
 fn logs(report: &Report, most: usize) -> String {
     if report.went_well() {
         return String::new();
     }
-    let told = report.logs.iter().map(|log| {
+    let is_above = |at: usize, lines: usize| at < FIRST_LOGS && lines <= LAST_LINES;
+    let more = report.logs.iter().enumerate();
+    let more = more.filter(|(at, log)| !is_above(*at, log.lines.len()));
+    let told = more.map(|(_, log)| {
         let from = log.lines.len().saturating_sub(most);
         let lines = &log.lines[from..];
         format!(
@@ -286,6 +358,9 @@ fn facts(report: &Report) -> String {
     }
     if let Some(url) = &report.origin.url {
         facts.push(link("Open the application", url));
+    }
+    if let Some(url) = &report.origin.run_url {
+        facts.push(link("This run", url));
     }
     match facts.as_slice() {
         [] => String::new(),

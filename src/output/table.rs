@@ -1,4 +1,4 @@
-//! Aligned plain text for the command line: history, backups.
+//! Aligned plain text for the command line: backups.
 //!
 //! It refuses to know the terminal's width or colours; a program that wants more takes the JSON.
 
@@ -6,35 +6,14 @@ use chrono::{DateTime, Utc};
 
 use crate::archive::Purpose;
 use crate::clean;
-use crate::plan::Goal;
 use crate::report::kept::Kept;
-use crate::report::{Report, made, span};
+use crate::report::made;
 
 /// The widest cell; more is in the JSON.
 const WIDEST: usize = 80;
 /// How much of a release's name and of its commit fits beside the rest into 80 columns.
 const NAME: usize = 14;
 const COMMIT: usize = 16;
-
-/// Past runs, in the order given.
-#[must_use]
-pub fn history(reports: &[Report]) -> String {
-    if reports.is_empty() {
-        return "no run is recorded\n".to_owned();
-    }
-    table(
-        [
-            "STARTED (UTC)",
-            "ID",
-            "WHAT",
-            "STATUS",
-            "TOOK",
-            "BY",
-            "REASON",
-        ],
-        reports.iter().map(run),
-    )
-}
 
 /// Backups, in the order given: what is in each of them, and who made that when.
 #[must_use]
@@ -46,25 +25,6 @@ pub fn backups(backups: &[Kept], now: DateTime<Utc>) -> String {
         ["TIMESTAMP", "RELEASE", "COMMIT", "AGE", "SIZE", "NOTE"],
         backups.iter().map(|kept| backup(kept, now)),
     )
-}
-
-fn run(report: &Report) -> [String; 7] {
-    let started = report.started_at.map(|t| t.format("%Y-%m-%d %H:%M:%S"));
-    let what = match &report.goal {
-        Some(Goal::Rollback { to, .. }) => format!("rollback to {to}"),
-        _ => report
-            .images_in_words()
-            .unwrap_or_else(|| "deploy".to_owned()),
-    };
-    [
-        started.map(|t| t.to_string()).unwrap_or_default(),
-        report.id.clone(),
-        what,
-        report.status.to_string(),
-        span(report.duration_ms),
-        report.origin.actor.clone().unwrap_or_default(),
-        report.reason.clone(),
-    ]
 }
 
 fn backup(kept: &Kept, now: DateTime<Utc>) -> [String; 6] {
@@ -191,22 +151,6 @@ mod tests {
             fingerprint: None,
             first: 0,
         }
-    }
-
-    #[test]
-    fn a_history_is_one_line_a_run() {
-        let runs = [
-            sample::deployed(),
-            sample::rolled_back(),
-            sample::restored(),
-        ];
-        insta::assert_snapshot!(history(&runs.map(|r| Report::fold(&r))), @r"
-        STARTED (UTC)        ID                      WHAT                                   STATUS       TOOK   BY   REASON
-        2025-10-17 14:30:25  20251017_143025-0a1b2c  ghcr.io/acme/app@sha256:abcdef012345…  deployed     8.5 s  ada
-        2025-10-17 14:30:25  20251017_143025-0a1b2c  ghcr.io/acme/app@sha256:abcdef012345…  rolled_back  8.0 s  ada  `verify` failed: service `web` exited with code 1 three seconds after the start…
-        2025-10-17 14:30:25  20251017_143025-0a1b2c  rollback to latest                     restored     4.0 s  ada
-        ");
-        insta::assert_snapshot!(history(&[]), @"no run is recorded");
     }
 
     #[test]

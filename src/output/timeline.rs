@@ -6,6 +6,9 @@
 use crate::clean;
 use crate::report::{Report, StepReport, StepResult, span};
 
+/// The section of what takes steps back.
+const BACK: &str = "Way back";
+
 /// The chart as a fenced block; none when no step began.
 pub fn chart(report: &Report) -> Option<String> {
     let last = report.ended_at?;
@@ -18,14 +21,15 @@ pub fn chart(report: &Report) -> Option<String> {
         format!("    title {}", name(&title)),
         "    dateFormat x\n    axisFormat %H:%M:%S".to_owned(),
     ];
-    let mut section = "";
+    let (mut section, mut changed) = ("", false);
     for step in &report.steps {
+        changed |= step.step.changes_the_release();
         if section != section_of(step.result) {
             section = section_of(step.result);
             lines.push(format!("    section {section}"));
         }
         let until = step.ended_at.unwrap_or(last);
-        lines.push(bar(step, until.timestamp_millis()));
+        lines.push(bar(step, changed, until.timestamp_millis()));
     }
     lines.push("```\n".to_owned());
     Some(lines.join("\n"))
@@ -45,11 +49,11 @@ pub fn name(untrusted: &str) -> String {
 fn section_of(result: StepResult) -> &'static str {
     match result {
         StepResult::Acting | StepResult::Acted | StepResult::Failed => "Forward",
-        StepResult::Undoing | StepResult::Undone | StepResult::UndoFailed => "Back",
+        StepResult::Undoing | StepResult::Undone | StepResult::UndoFailed => BACK,
     }
 }
 
-fn bar(step: &StepReport, until: i64) -> String {
+fn bar(step: &StepReport, changed: bool, until: i64) -> String {
     let tag = match step.result {
         StepResult::Acted | StepResult::Undone => "done",
         StepResult::Failed | StepResult::UndoFailed => "crit",
@@ -58,7 +62,11 @@ fn bar(step: &StepReport, until: i64) -> String {
     let from = step.started_at.timestamp_millis();
     // A bar without length is not drawn.
     let until = until.max(from + 1);
-    let label = name(&format!("{} {}", step.step, span(step.duration_ms)));
+    let what = match section_of(step.result) {
+        BACK => step.step.way_back(changed),
+        _ => step.step.word(),
+    };
+    let label = name(&format!("{what} {}", span(step.duration_ms)));
     format!("    {label} :{tag}, {from}, {until}")
 }
 
@@ -77,17 +85,17 @@ mod tests {
             dateFormat x
             axisFormat %H:%M:%S
             section Forward
-            preflight 120 ms :done, 1760711425000, 1760711425120
-            stage 80 ms :done, 1760711425120, 1760711425200
+            preflight 0.12 s :done, 1760711425000, 1760711425120
+            stage 0.08 s :done, 1760711425120, 1760711425200
             pull 2.5 s :done, 1760711425200, 1760711427700
-            backup 900 ms :done, 1760711427700, 1760711428600
-            files 5 ms :done, 1760711428600, 1760711428605
+            backup 0.90 s :done, 1760711427700, 1760711428600
+            files 0.01 s :done, 1760711428600, 1760711428605
             up 1.9 s :done, 1760711428605, 1760711430505
             verify 1.0 s :crit, 1760711430505, 1760711431505
-            section Back
-            up 1.2 s :done, 1760711431505, 1760711432705
-            files 10 ms :done, 1760711432705, 1760711432715
-            backup 300 ms :done, 1760711432715, 1760711433015
+            section Way back
+            stop the new containers 1.2 s :done, 1760711431505, 1760711432705
+            put the files back 0.01 s :done, 1760711432705, 1760711432715
+            start the old release 0.30 s :done, 1760711432715, 1760711433015
         ```
         ");
     }

@@ -194,7 +194,10 @@ impl Report {
         } else {
             &mut self.checks
         };
-        match verdicts.iter_mut().find(|c| c.name == check.name) {
+        match verdicts
+            .iter_mut()
+            .find(|c| c.name == check.name && c.kind == check.kind)
+        {
             Some(known) => *known = check.clone(),
             None => verdicts.push(check.clone()),
         }

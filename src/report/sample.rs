@@ -227,7 +227,7 @@ fn going_back(cause: &Failure) -> Story {
 pub fn exited() -> Failure {
     Failure::new("service `web` exited with code 1 three seconds after the start")
         .because("panic: no database")
-        .hint("read the log of `web` below")
+        .hint("read what `web` printed last")
 }
 
 pub fn disk_full() -> Failure {

@@ -105,7 +105,7 @@ fn a_hook_that_fails_after_the_commit_is_told_under_a_good_status() {
     );
     assert_eq!(report.status, Status::Deployed);
     assert_eq!(report.failed_step, Some(Step::PostDeploy));
-    insta::assert_snapshot!(report.headline(), @"Deployed to production in 10 ms, but `post_deploy` failed: `post_deploy` exited with code 3.");
+    insta::assert_snapshot!(report.headline(), @"Deployed to production in 0.01 s, but `post_deploy` failed: `post_deploy` exited with code 3.");
 }
 
 #[test]
@@ -194,6 +194,6 @@ fn scrubbing_reaches_every_text_that_somebody_else_wrote() {
 #[test]
 fn spans_are_readable() {
     let spans = [0, 850, 12_345, 125_900].map(span);
-    assert_eq!(spans, ["0 ms", "850 ms", "12.3 s", "2 min 5 s"]);
+    assert_eq!(spans, ["0 s", "0.85 s", "12.3 s", "125 s"]);
     assert_eq!(seconds(12_045), "12.045");
 }

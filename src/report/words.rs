@@ -232,13 +232,15 @@ fn repository(image: &str) -> &str {
     }
 }
 
-/// A span of milliseconds for people: `850 ms`, `12.3 s`, `2 min 5 s`.
+/// A span of milliseconds for people, in seconds whatever its length, as inputs have it: `0.85 s`,
+/// `12.3 s`, `125 s`. What took any time took at least a hundredth.
 #[must_use]
 pub fn span(ms: u64) -> String {
     match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("0.{:02} s", (ms / 10).max(1)),
+        1_000..100_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} s", ms / 1_000),
     }
 }
 

@@ -73,8 +73,9 @@ runner_run() (
         -v "$folder/file_commands:/github/file_commands" -v "$folder/workspace:/github/workspace" "$image"
 )
 
-# runner_log: the log as the runner shows it; it keeps the masks to itself.
-runner_log() { grep --line-buffered -v '^::add-mask::' || true; }
+# runner_log: the log as the runner's page shows it: folds closed, annotations as boxes, masks kept
+# to itself.
+runner_log() { python3 "$RUNNER_HOME/runner_files.py" log; }
 
 # runner_output FOLDER NAME: what the action set.
 runner_output() { python3 "$RUNNER_HOME/runner_files.py" output "$1/file_commands/set_output" "$2"; }

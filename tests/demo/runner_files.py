@@ -5,6 +5,7 @@ It knows the two file formats, and refuses to know what any input or output mean
 
 usage: runner_files.py inputs ACTION_YML     NAME<TAB>DEFAULT, one declared input a line
        runner_files.py output FILE NAME      the value that an action set, or nothing
+       runner_files.py log                   standard input as the runner's page shows it
 """
 
 import json
@@ -45,7 +46,39 @@ def outputs(text):
             yield name, value
 
 
-def main(verb, path, *rest):
+def decoded(data):
+    """The data of a command, as the runner decodes it."""
+    for code, char in (("%0D", ""), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
+        data = data.replace(code, char)
+    return data
+
+
+def shown(lines):
+    """Yields what a reader sees of a log: of a fold its title, and its lines only where it says
+    what a service printed last."""
+    fold = ""
+    for line in lines:
+        line = line.rstrip("\n")
+        command = re.match(r"::([a-z-]+)(?: title=([^:]*))?::(.*)$", line)
+        kind, title, data = command.groups() if command else ("", "", line)
+        if kind == "group":
+            fold = data
+            yield f"\u25b8 {decoded(data)}"
+        elif kind == "endgroup":
+            fold = ""
+        elif kind in ("error", "warning"):
+            heading = f"{kind.capitalize()}: {decoded(title or '')}".rstrip(": ")
+            yield f"\u2502 {heading}"
+            yield from (f"\u2502 {part}" for part in decoded(data).split("\n"))
+        elif not kind and (not fold or fold.startswith("last lines of ")):
+            yield line
+
+
+def main(verb, path="", *rest):
+    if verb == "log":
+        for line in shown(sys.stdin):
+            print(line, flush=True)
+        return
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if verb == "inputs":

@@ -78,7 +78,7 @@ fn a_power_cut_is_settled_by_the_boot_alone() {
             .input("watch", "100")
             .input("timeout", "220")
             .start();
-        run.until_it_says("::group::verify", seconds(60));
+        run.until_it_says("verify …", seconds(60));
         assert!(run.log().contains("after a reboot, settled at boot"));
         run.signal("KILL");
         app.slot.lab("server", &["kill"]);

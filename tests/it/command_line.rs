@@ -55,7 +55,7 @@ fn flags(command: &str) -> BTreeSet<String> {
         .filter_map(|line| line.strip_prefix("--"))
         .map(|flag| name(flag).to_owned())
         .collect();
-    assert!(flags.remove("json") && flags.remove("workspace"));
+    assert!(flags.remove("json") && flags.remove("color") && flags.remove("workspace"));
     flags
 }
 
@@ -202,6 +202,37 @@ fn a_freeze_says_why() {
         told.contains("the message") && told.contains("--deploy-dir"),
         "{told}"
     );
+}
+
+#[test]
+fn colours_come_where_they_are_wanted_and_never_into_a_file_by_themselves() {
+    // Nobody answers there, which is told in a line with a coloured word.
+    let place = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "1",
+        "--user",
+        "x",
+        "--deploy-dir",
+        "/opt/x",
+    ];
+    let path = std::env::var("PATH").unwrap();
+    let told_with = |color: &[&str], vars: &[(&str, &str)]| {
+        let args = [color, &["history"], &place].concat();
+        refused(&args, &[vars, &[("PATH", path.as_str())]].concat())
+    };
+    assert!(!told_with(&[], &[]).contains('\u{1b}'));
+    let always = told_with(&["--color", "always"], &[("NO_COLOR", "1")]);
+    assert!(
+        always.starts_with("\u{1b}[1;31merror:\u{1b}[0m "),
+        "{always:?}"
+    );
+    assert!(!told_with(&["--color", "never"], &[]).contains('\u{1b}'));
+    let actions = [("GITHUB_ACTIONS", "true")];
+    assert!(told_with(&[], &actions).contains("\u{1b}[1;31m"));
+    let quiet = [("GITHUB_ACTIONS", "true"), ("NO_COLOR", "1")];
+    assert!(!told_with(&[], &quiet).contains('\u{1b}'));
 }
 
 #[test]

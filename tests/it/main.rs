@@ -18,6 +18,7 @@ mod connection;
 mod crash_points;
 mod crowd;
 mod deployment;
+mod diagnosis;
 mod features;
 mod first_release;
 mod ground;

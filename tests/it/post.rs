@@ -38,7 +38,7 @@ fn after_a_main_step_that_was_killed_the_server_is_taken_back_and_the_outcome_to
         .input("watch", "60")
         .input("timeout", "200")
         .start();
-    run.until_it_says("::group::verify", seconds(60));
+    run.until_it_says("verify …", seconds(60));
     run.signal("KILL");
     let main = run.wait();
     app.comes_to_answer("v2");

@@ -105,7 +105,7 @@ fn a_runner_that_is_stopped_during_the_pull_leaves_the_old_release() {
     let app = App::running("v1");
     app.latest("v2");
     app.slot.lab("cut", &["drop"]);
-    cancelled_at(app.deploy(), &app, "pull", "::group::pull");
+    cancelled_at(app.deploy(), &app, "pull", "pull …");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_runner_that_is_stopped_during_the_backup_leaves_the_old_release() {
     let app = App::running("v1");
     app.latest("v2");
     app.by_hand("head -c 400000000 /dev/urandom > ballast");
-    cancelled_at(app.deploy(), &app, "backup", "::group::backup");
+    cancelled_at(app.deploy(), &app, "backup", "backup …");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_runner_that_is_stopped_while_checks_are_made_leaves_the_old_release() {
     let app = App::running("v1");
     app.latest("v2");
     let act = app.deploy().input("watch", "60").input("timeout", "200");
-    cancelled_at(act, &app, "verify", "::group::verify");
+    cancelled_at(act, &app, "verify", "verify …");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_stopped_runner_does_not_wait_for_a_channel_that_never_answers() {
         .input("watch", "60")
         .input("timeout", "200")
         .input("slack_webhook_url", &slack.url("T/B/x"));
-    cancelled_at(act, &app, "verify", "::group::verify");
+    cancelled_at(act, &app, "verify", "verify …");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_runner_that_is_stopped_behind_the_commit_tells_deployed_and_the_server_fini
         .deploy()
         .input("post_deploy", "sleep 8; touch /tmp/hooked")
         .start();
-    run.until_it_says("::group::post_deploy", seconds(60));
+    run.until_it_says("post_deploy …", seconds(60));
     let sent = Instant::now();
     run.signal("TERM");
     let done = run.wait();

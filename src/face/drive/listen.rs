@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_millis(3500);
 const SETTLES: u32 = saga::ATTEMPTS + 1;
 /// How long somebody else may hold the directory while our run has no end: they settle it.
 const LOCKED: Duration = agent::LONG_LOOK;
+/// How long nothing is heard until the step at work is shown: most are over before.
+const QUIET: Duration = Duration::from_secs(1);
 /// The pause before a run that could not be settled is followed again.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -125,6 +127,10 @@ impl<'a> Listener<'a> {
                     continue;
                 }
                 () = wait(patience) => return Err(self.left_alone()),
+                () = tokio::time::sleep(QUIET), if log.hides_a_step() => {
+                    log.show();
+                    continue;
+                }
                 () = tokio::time::sleep(left) => return Err(self.overdue().await),
             };
             self.died |= matches!(heard, Some(Heard::Gone(_)));

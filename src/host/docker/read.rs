@@ -52,6 +52,7 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
         config_hash: label(HASH),
         state: read_state(state.status),
         exit_code: state.exit_code.unwrap_or(0),
+        out_of_memory: state.oom_killed.unwrap_or(false),
         restarts: inspected.restart_count.unwrap_or(0),
         made_at: inspected
             .created

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Error;
+use crate::event::Step;
 use crate::report::sample::{self, Story};
 use crate::secret::Secret;
 
@@ -23,42 +24,29 @@ fn told_of(style: Style, records: &[Record], masks: Masks) -> String {
 fn a_deployment_folds_its_steps_into_groups() {
     insta::assert_snapshot!(told(Style::Github, &sample::deployed()), @r"
     20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
-    ::group::preflight
+    ::group::ok      preflight                0.12 s
       Docker 28.5.1, Compose 2.40.3, project mcp
     ::endgroup::
-    preflight: done after 120 ms
-    ::group::stage
-    ::endgroup::
-    stage: done after 80 ms
-    ::group::pull
+    ok      stage                    0.08 s
+    ::group::pull …
       ghcr.io/acme/app:2: 10 % of 100.0 MB
       ghcr.io/acme/app:2: 60 % of 100.0 MB
       ghcr.io/acme/app:2: 100 % of 100.0 MB
       web: ghcr.io/acme/app:2 (111111111111 becomes 222222222222)
     ::endgroup::
-    pull: done after 2.5 s
-    ::group::backup
+    ok      pull                     2.5 s
+    ::group::ok      backup                   0.90 s
       backup 20251017_143025: /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz, 2.0 kB
     ::endgroup::
-    backup: done after 900 ms
-    ::group::files
+    ok      files                    0.01 s
+    ok      up                       1.9 s
+    ::group::ok      verify                   3.0 s
+      ok      web (service): running
+      ok      health_url (http): 200 OK
+      health_url did not answer for 0.18 s
     ::endgroup::
-    files: done after 5 ms
-    ::group::up
-    ::endgroup::
-    up: done after 1.9 s
-    ::group::verify
-      passed: web (service): running
-      passed: health_url (http): 200 OK
-      health_url did not answer for 180 ms
-    ::endgroup::
-    verify: done after 3.0 s
-    ::group::confirm
-    ::endgroup::
-    confirm: done after 20 ms
-    ::group::commit
-    ::endgroup::
-    commit: done after 5 ms
+    ok      confirm                  0.02 s
+    ok      commit                   0.01 s
     Deployed ghcr.io/acme/app@sha256:abcdef012345… to production in 8.5 s.
     ");
 }
@@ -67,50 +55,36 @@ fn a_deployment_folds_its_steps_into_groups() {
 fn a_rollback_shows_what_the_service_printed_and_one_annotation() {
     insta::assert_snapshot!(told(Style::Github, &sample::rolled_back()), @r"
     20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
-    ::group::preflight
+    ::group::ok      preflight                0.12 s
       Docker 28.5.1, Compose 2.40.3, project mcp
     ::endgroup::
-    preflight: done after 120 ms
-    ::group::stage
-    ::endgroup::
-    stage: done after 80 ms
-    ::group::pull
+    ok      stage                    0.08 s
+    ::group::pull …
       ghcr.io/acme/app:2: 10 % of 100.0 MB
       ghcr.io/acme/app:2: 60 % of 100.0 MB
       ghcr.io/acme/app:2: 100 % of 100.0 MB
       web: ghcr.io/acme/app:2 (111111111111 becomes 222222222222)
     ::endgroup::
-    pull: done after 2.5 s
-    ::group::backup
+    ok      pull                     2.5 s
+    ::group::ok      backup                   0.90 s
       backup 20251017_143025: /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz, 2.0 kB
     ::endgroup::
-    backup: done after 900 ms
-    ::group::files
+    ok      files                    0.01 s
+    ok      up                       1.9 s
+    ::group::failed  verify                   1.0 s   service `web` exited with code 1 three seconds after the start
+      failed  web (service): exited (1)
     ::endgroup::
-    files: done after 5 ms
-    ::group::up
+    ok      stop the new containers  1.2 s
+    ok      put the files back       0.01 s
+    ::group::ok      start the old release    0.30 s
+      ok      web (service): running
     ::endgroup::
-    up: done after 1.9 s
-    ::group::verify
-      not yet: web (service): exited (1)
-    ::endgroup::
-    verify: failed after 1.0 s: service `web` exited with code 1 three seconds after the start: panic: no database
-    ::group::take back up
-    ::endgroup::
-    up: taken back after 1.2 s
-    ::group::take back files
-    ::endgroup::
-    files: taken back after 10 ms
-    ::group::take back backup
-      passed: web (service): running
-    ::endgroup::
-    backup: taken back after 300 ms
     ::group::last lines of web
       web | booting
       web | panic: no database
     ::endgroup::
     Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.
-    ::error title=Landfall%3A rolled back::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database.%0Ahint: read the log of `web` below
+    ::error title=Landfall%3A rolled back::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database.%0Ahint: read what `web` printed last
     ");
 }
 
@@ -120,40 +94,31 @@ fn a_plain_log_has_no_command_in_it() {
     assert!(!log.contains("::"), "{log}");
     insta::assert_snapshot!(log, @r"
     20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
-    preflight
+    ok      preflight                0.12 s
       Docker 28.5.1, Compose 2.40.3, project mcp
-    preflight: done after 120 ms
-    stage
-    stage: done after 80 ms
-    pull
+    ok      stage                    0.08 s
+    pull …
       ghcr.io/acme/app:2: 10 % of 100.0 MB
       ghcr.io/acme/app:2: 60 % of 100.0 MB
       ghcr.io/acme/app:2: 100 % of 100.0 MB
       web: ghcr.io/acme/app:2 (111111111111 becomes 222222222222)
-    pull: done after 2.5 s
-    backup
+    ok      pull                     2.5 s
+    ok      backup                   0.90 s
       backup 20251017_143025: /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz, 2.0 kB
-    backup: done after 900 ms
-    files
-    files: done after 5 ms
-    up
-    up: done after 1.9 s
-    verify
-      not yet: web (service): exited (1)
-    verify: failed after 1.0 s: service `web` exited with code 1 three seconds after the start: panic: no database
-    take back up
-    up: taken back after 1.2 s
-    take back files
-    files: taken back after 10 ms
-    take back backup
-      passed: web (service): running
-    backup: taken back after 300 ms
+    ok      files                    0.01 s
+    ok      up                       1.9 s
+    failed  verify                   1.0 s   service `web` exited with code 1 three seconds after the start
+      failed  web (service): exited (1)
+    ok      stop the new containers  1.2 s
+    ok      put the files back       0.01 s
+    ok      start the old release    0.30 s
+      ok      web (service): running
     last lines of web
       web | booting
       web | panic: no database
     Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.
     error: `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database.
-    hint: read the log of `web` below
+    hint: read what `web` printed last
     ");
 }
 
@@ -161,15 +126,14 @@ fn a_plain_log_has_no_command_in_it() {
 fn a_rollback_that_fails_tells_both_failures() {
     let log = told(Style::Github, &sample::stuck());
     let last = log.lines().last().unwrap_or_default();
-    insta::assert_snapshot!(last, @"::error title=Landfall%3A rollback failed::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.%0Ahint: read the log of `web` below%0Ahint: free some space, then run `landfall recover --deploy-dir /opt/mcp`");
+    insta::assert_snapshot!(last, @"::error title=Landfall%3A rollback failed::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.%0Ahint: read what `web` printed last%0Ahint: free some space, then run `landfall recover --deploy-dir /opt/mcp`");
 }
 
 #[test]
 fn a_refusal_and_a_restored_backup_are_told() {
     insta::assert_snapshot!(told(Style::Plain, &sample::refused()), @r"
     20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
-    preflight
-    preflight: failed after 90 ms: `compose.yml` does not parse: line 3: did not find expected key
+    failed  preflight                0.09 s  `compose.yml` does not parse
     Refused: `compose.yml` does not parse; nothing was touched.
     error: `preflight` failed: `compose.yml` does not parse: line 3: did not find expected key.
     hint: run `docker compose config` in `/opt/mcp`
@@ -287,6 +251,88 @@ fn a_check_that_is_made_every_second_is_told_once() {
     assert_eq!(told(Style::Plain, &records).matches("starting").count(), 1);
 }
 
+fn step_by_step(style: Style, records: &[Record], between: impl Fn(&mut Log<Vec<u8>>)) -> String {
+    let mut log = Log::new(Vec::new(), style);
+    for record in records {
+        log.record(record);
+        between(&mut log);
+    }
+    String::from_utf8_lossy(&log.into_inner()).into_owned()
+}
+
+#[test]
+fn a_quick_step_is_one_line_and_its_details_are_folded_below_it() {
+    let quick = Story::deploy()
+        .acts(Step::Preflight, 80)
+        .start(Step::Stage)
+        .said(Step::Stage, "one")
+        .said(Step::Stage, "two")
+        .done(Step::Stage, 120)
+        .stops();
+    insta::assert_snapshot!(step_by_step(Style::Github, &quick, |_| {}), @r"
+    20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
+    ok      preflight                0.08 s
+    ::group::ok      stage                    0.12 s
+      one
+      two
+    ::endgroup::
+    ");
+    insta::assert_snapshot!(step_by_step(Style::Plain, &quick, |_| {}), @r"
+    20251017_143025-0a1b2c: a deployment to production, in /opt/mcp
+    ok      preflight                0.08 s
+    ok      stage                    0.12 s
+      one
+      two
+    ");
+}
+
+#[test]
+fn a_step_that_takes_its_time_is_shown_while_it_works() {
+    let slow = Story::deploy()
+        .start(Step::Verify)
+        .said(Step::Verify, "early")
+        .after(5_000)
+        .said(Step::Verify, "late")
+        .stops();
+    let log = step_by_step(Style::Github, &slow, |_| {});
+    assert!(
+        log.contains("::group::verify …\n  early\n  late\n"),
+        "{log}"
+    );
+    let silent = Story::deploy().start(Step::Pull).stops();
+    let log = step_by_step(Style::Github, &silent, |log| {
+        if log.hides_a_step() {
+            log.show();
+        }
+        assert!(!log.hides_a_step());
+    });
+    assert!(
+        log.ends_with("pull …\n") && !log.contains("::group"),
+        "{log}"
+    );
+}
+
+#[test]
+fn words_of_ours_are_coloured_and_nothing_else_is() {
+    let mut log = Log::new(Vec::new(), Style::Github).painted(Paint::On);
+    for record in &sample::rolled_back() {
+        log.record(record);
+    }
+    log.finish(&Report::fold(&sample::rolled_back()));
+    let log = String::from_utf8_lossy(&log.into_inner()).into_owned();
+    assert!(log.contains("\u{1b}[32mok\u{1b}[0m      stage"), "{log}");
+    assert!(
+        log.contains("\u{1b}[1;31mfailed\u{1b}[0m  web (service)"),
+        "{log}"
+    );
+    assert!(
+        log.lines().any(|l| l.starts_with("::error title=")),
+        "{log}"
+    );
+    let plain = told(Style::Github, &sample::rolled_back());
+    assert_eq!(clean::lines(&log), clean::lines(&plain));
+}
+
 #[test]
 fn a_reader_that_went_away_stops_nothing() {
     struct Gone;
@@ -309,12 +355,13 @@ fn a_reader_that_went_away_stops_nothing() {
 #[test]
 fn a_terminal_shows_bars_in_place_of_lines() {
     let log = told(Style::Terminal, &sample::deployed());
-    assert!(!log.contains('%') && log.contains("pull: done"), "{log}");
+    assert!(!log.contains('%') && log.contains("ok      pull "), "{log}");
 }
 
 #[test]
 fn a_group_is_ended_when_contact_is_lost_inside_it() {
-    let log = told(Style::Github, &Story::deploy().start(Step::Up).stops());
+    let slow = Story::deploy().start(Step::Up).after(2_000);
+    let log = told(Style::Github, &slow.said(Step::Up, "Pulling").stops());
     let end = log.find("::endgroup::").unwrap_or(usize::MAX);
     assert!(
         end < log.find("No end of a deployment").unwrap_or(0),

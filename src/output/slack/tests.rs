@@ -14,7 +14,7 @@ fn pretty(report: &Report) -> String {
 fn a_deployment_says_who_what_and_where() {
     insta::assert_snapshot!(pretty(&Report::fold(&sample::deployed())), @r#"
     {
-      "text": "Deployment to production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 8.5 s · Downtime: 180 ms",
+      "text": "Deployment to production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 8.5 s · Downtime: 0.18 s",
       "blocks": [
         {
           "type": "header",
@@ -62,7 +62,7 @@ fn a_deployment_says_who_what_and_where() {
             },
             {
               "type": "mrkdwn",
-              "text": "*Downtime*\n180 ms",
+              "text": "*Downtime*\n0.18 s",
               "verbatim": true
             }
           ]
@@ -146,7 +146,7 @@ fn a_rollback_says_why() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "• read the log of `web` below",
+            "text": "• read what `web` printed last",
             "verbatim": true
           }
         },
@@ -177,7 +177,7 @@ fn every_other_outcome_has_its_line() {
     .map(|report| text(&report));
     insta::assert_snapshot!(lines.join("\n"), @r"
     Rollback of production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Duration: 4.0 s
-    Deployment to production: refused, nothing touched · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Duration: 90 ms
+    Deployment to production: refused, nothing touched · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Duration: 0.09 s
     Deployment to production: ROLLBACK FAILED · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 7.2 s
     Deployment to production: outcome unknown · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org
     ");

@@ -3,203 +3,113 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::error::Error;
+use crate::event::Failure;
 use crate::report::ServiceLog;
 use crate::report::sample;
 
-#[test]
-fn a_deployment_tells_images_steps_checks_and_the_way_back() {
-    insta::assert_snapshot!(page(&Report::fold(&sample::deployed())), @r"
-    ## ✅ Deployed ghcr.io/acme/app@<!-- -->sha256:abcdef012345… to production in 8.5 s.
-
-    ### What to do next
-
-    - To put back what ran before: `mode: rollback` with `backup_timestamp: 20251017_143025`, or `landfall rollback --deploy-dir /opt/mcp --backup-timestamp 20251017_143025` on the server ([how](https://github.com/landfall-deploy/landfall#rollback)).
-
-    ### Services
-
-    | Service | Image | Before | After |
-    | --- | --- | --- | --- |
-    | `web` | `ghcr.io/acme/app:2` | `fedcba987654` | `abcdef012345` |
-
-    ### Timeline
-
-    ```mermaid
-    gantt
-        title production in 8.5 s
-        dateFormat x
-        axisFormat %H:%M:%S
-        section Forward
-        preflight 120 ms :done, 1760711425000, 1760711425120
-        stage 80 ms :done, 1760711425120, 1760711425200
-        pull 2.5 s :done, 1760711425200, 1760711427700
-        backup 900 ms :done, 1760711427700, 1760711428600
-        files 5 ms :done, 1760711428600, 1760711428605
-        up 1.9 s :done, 1760711428605, 1760711430505
-        verify 3.0 s :done, 1760711430505, 1760711433505
-        confirm 20 ms :done, 1760711433505, 1760711433525
-        commit 5 ms :done, 1760711433525, 1760711433530
-    ```
-
-    ### Checks
-
-    |  | Check | Kind | Seen | Took |
-    | --- | --- | --- | --- | --- |
-    | ✅ | `web` | service | running | 40 ms |
-    | ✅ | `health_url` | http | 200 OK | 40 ms |
-
-    Deployment `20251017_143025-0a1b2c` · Backup `/opt/mcp-backups/mcp-backup-20251017_143025.tar.gz` · Downtime 180 ms · Docker 28.5.1, Compose 2.40.3 · [Open the application](https://app.example.org)
-    ");
-}
-
-#[test]
-fn a_rollback_tells_the_cause_and_the_log_of_what_failed() {
-    insta::assert_snapshot!(page(&Report::fold(&sample::rolled_back())), @r"
-    ## ↩️ Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.
-
-    `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database.
-
-    ### What to do next
-
-    - read the log of `web` below
-
-    ### Services
-
-    | Service | Image | Before | Tried |
-    | --- | --- | --- | --- |
-    | `web` | `ghcr.io/acme/app:2` | `fedcba987654` | `abcdef012345` |
-
-    ### Timeline
-
-    ```mermaid
-    gantt
-        title production in 8.0 s
-        dateFormat x
-        axisFormat %H:%M:%S
-        section Forward
-        preflight 120 ms :done, 1760711425000, 1760711425120
-        stage 80 ms :done, 1760711425120, 1760711425200
-        pull 2.5 s :done, 1760711425200, 1760711427700
-        backup 900 ms :done, 1760711427700, 1760711428600
-        files 5 ms :done, 1760711428600, 1760711428605
-        up 1.9 s :done, 1760711428605, 1760711430505
-        verify 1.0 s :crit, 1760711430505, 1760711431505
-        section Back
-        up 1.2 s :done, 1760711431505, 1760711432705
-        files 10 ms :done, 1760711432705, 1760711432715
-        backup 300 ms :done, 1760711432715, 1760711433015
-    ```
-
-    ### Checks
-
-    |  | Check | Kind | Seen | Took |
-    | --- | --- | --- | --- | --- |
-    | ❌ | `web` | service | exited (1) | 40 ms |
-
-    ### Checks after the rollback
-
-    |  | Check | Kind | Seen | Took |
-    | --- | --- | --- | --- | --- |
-    | ✅ | `web` | service | running | 40 ms |
-
-    ### Last 2 lines of `web`
-
-    ```text
-    booting
-    panic: no database
-    ```
-
-    Deployment `20251017_143025-0a1b2c` · Backup `/opt/mcp-backups/mcp-backup-20251017_143025.tar.gz` · Docker 28.5.1, Compose 2.40.3 · [Open the application](https://app.example.org)
-    ");
-}
-
-#[test]
-fn a_rollback_that_failed_says_which_command_mends_it() {
-    let page = page(&Report::fold(&sample::stuck()));
-    insta::assert_snapshot!(page.split("### Services").next().unwrap(), @r"
-    ## 🚨 Rollback failed: `compose up` failed; production needs a person (it began with: service `web` exited with code 1 three seconds after the start).
-
-    `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.
-
-    ### What to do next
-
-    - read the log of `web` below
-    - free some space, then run `landfall recover --deploy-dir /opt/mcp`
-    ");
-}
-
-#[test]
-fn a_refusal_a_restored_backup_a_plan_and_a_lost_contact_have_their_page() {
-    let lost = crate::event::Failure::new("the connection was cut");
-    let pages = [
-        Report::fold(&sample::refused()),
-        Report::of_plan(&sample::plan()).planned(vec!["pull ghcr.io/acme/app:2".into()]),
-        Report::of_plan(&sample::plan()).lost(&lost),
+/// A run of each outcome, by its name.
+fn outcomes() -> Vec<(&'static str, Report)> {
+    let lost = Failure::new("the connection was cut");
+    let plan = sample::plan();
+    let preview = vec!["pull ghcr.io/acme/app:2".into(), "replace `web`".into()];
+    vec![
+        ("deployed", Report::fold(&sample::deployed())),
+        ("restored", Report::fold(&sample::restored())),
+        ("planned", Report::of_plan(&plan).planned(preview)),
+        ("rolled_back", Report::fold(&sample::rolled_back())),
+        ("refused", Report::fold(&sample::refused())),
+        ("refused_inputs", missing_host_key()),
+        ("rollback_failed", Report::fold(&sample::stuck())),
+        ("unknown", Report::of_plan(&plan).lost(&lost)),
+        ("healthy", looked(Status::Healthy, "healthy    yes")),
+        ("unhealthy", looked(Status::Unhealthy, "healthy    no")),
     ]
-    .map(|report| page(&report));
-    insta::assert_snapshot!(pages.join("\n----\n"), @r"
-    ## 🚫 Refused: `compose.yml` does not parse; nothing was touched.
+}
 
-    `preflight` failed: `compose.yml` does not parse: line 3: did not find expected key.
+/// A look at a server that came to this.
+fn looked(status: Status, line: &str) -> Report {
+    let mut report = Report::of_plan(&sample::plan()).planned(vec![line.into()]);
+    report.goal = None;
+    report.status = status;
+    report
+}
 
-    ### What to do next
+/// A run that was stopped because nothing proves who the server is.
+fn missing_host_key() -> Report {
+    let failure = Failure::new("`host_key` is missing, so nothing proves who the server is")
+        .because("presented: ED25519 SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU")
+        .hint("compare with what the server itself says: `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`")
+        .hint("if they are the same, add to the inputs:\nhost_key: |\n  example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl");
+    Report::of_origin(sample::origin()).stopped(&Error::Connect(failure))
+}
 
-    - run `docker compose config` in `/opt/mcp`
+#[test]
+fn each_outcome_has_its_page() {
+    for (name, report) in outcomes() {
+        insta::assert_snapshot!(name, page(&report));
+    }
+}
 
-    ### Timeline
+#[test]
+fn every_page_says_what_happened_first_whose_it_was_and_what_to_do_next() {
+    for (name, report) in outcomes() {
+        let page = page(&report);
+        let lines: Vec<&str> = page.lines().filter(|line| !line.is_empty()).collect();
+        assert!(lines[0].starts_with("## "), "{name}: {page}");
+        let whose = lines
+            .iter()
+            .position(|line| line.contains("Serve the new page"));
+        assert!(whose.is_some_and(|at| at <= 2), "{name}: {page}");
+        assert!(lines[..4].concat().contains("Ada L."), "{name}: {page}");
+        let is_well = report.status == Status::Healthy;
+        assert_eq!(
+            page.contains("### What to do next"),
+            !is_well,
+            "{name}: {page}"
+        );
+    }
+}
 
-    ```mermaid
-    gantt
-        title production in 90 ms
-        dateFormat x
-        axisFormat %H:%M:%S
-        section Forward
-        preflight 90 ms :crit, 1760711425000, 1760711425090
-    ```
-
-    Deployment `20251017_143025-0a1b2c` · [Open the application](https://app.example.org)
-
-
-    ----
-    ## 📝 Planned a deployment to production: nothing was touched.
-
-    ### What would happen
-
-    ```text
-    pull ghcr.io/acme/app:2
-    ```
-
-    Deployment `20251017_143025-0a1b2c` · [Open the application](https://app.example.org)
-
-
-    ----
-    ## ❔ Unknown: the connection was cut; the server settles by itself, and `landfall status` tells how.
-
-    The connection was cut.
-
-    ### What to do next
-
-    - Ask the server how it ended: `landfall status --deploy-dir /opt/mcp`.
-
-    Deployment `20251017_143025-0a1b2c` · [Open the application](https://app.example.org)
-    ");
-    let restored = page(&Report::fold(&sample::restored()));
+#[test]
+fn what_a_failed_service_printed_last_stands_right_below_what_happened() {
+    let mut report = Report::fold(&sample::rolled_back());
+    report.logs[0].lines = (1..=30).map(|n| format!("line {n}")).collect();
+    let page = page(&report);
+    let (above, below) = page.split_once("### What to do next").unwrap();
     assert!(
-        restored.contains("Restored the backup `20251016_101010`"),
-        "{restored}"
+        above.contains("line 30") && above.contains("line 21"),
+        "{above}"
     );
+    assert!(!above.contains("line 20"), "{above}");
+    assert!(below.contains("### Last 30 lines of `web`"), "{below}");
+    assert!(below.contains("line 1\n"), "{below}");
+}
+
+#[test]
+fn the_lines_of_a_missing_host_key_can_be_pasted_from_the_page() {
+    let page = page(&missing_host_key());
+    let block = "  ```text\n  host_key: |\n    example.org ssh-ed25519 AAAA";
+    assert!(page.contains(block), "{page}");
 }
 
 #[test]
 fn all_faults_of_the_inputs_are_listed() {
-    let faults = ["unknown input `x`", "`port` is <b>"].map(crate::event::Failure::new);
-    let error = crate::error::Error::Input(faults.to_vec());
+    let faults = ["unknown input `x`", "`port` is <b>"].map(Failure::new);
+    let error = Error::Input(faults.to_vec());
     insta::assert_snapshot!(page(&Report::of_origin(sample::origin()).stopped(&error)), @r"
     ## 🚫 Refused: the inputs have 2 faults; nothing was touched.
 
     - unknown input `x`
     - `port` is &lt;b&gt;
 
-    [Open the application](https://app.example.org)
+    [`0123456`](https://github.com/acme/app/commit/0123456789abcdef0123456789abcdef01234567) · Serve the new page · by Ada L. · started by ada
+
+    ### What to do next
+
+    - Mend that and run it again: nothing was touched.
+
+    [Open the application](https://app.example.org) · [This run](https://github.com/acme/app/actions/runs/7)
     ");
 }
 
@@ -226,6 +136,8 @@ fn outside_of_code(page: &str) -> String {
     let mut outside = String::new();
     let mut fence: Option<usize> = None;
     for line in page.lines() {
+        // What is to be pasted stands in a list.
+        let line = line.strip_prefix("  ").unwrap_or(line);
         let run = line.len() - line.trim_start_matches('`').len();
         match fence {
             Some(open) if run >= open && line.len() == run => fence = None,

@@ -108,8 +108,8 @@ async fn a_message_that_is_not_accepted_is_a_failure_that_hides_the_address() {
     insta::assert_snapshot!(fails(&[BUSY, BUSY]).await, @"the webhook answered 429 Too Many Requests");
     insta::assert_snapshot!(fails(&[GONE]).await, @"the webhook answered 404 Not Found: no_service");
     insta::assert_snapshot!(fails(&[ELSEWHERE]).await, @"the webhook answered 302 Found");
-    insta::assert_snapshot!(fails(&["hang"]).await, @"the webhook did not answer within 500 ms");
-    insta::assert_snapshot!(fails(&["stall"]).await, @"the webhook did not answer within 500 ms");
+    insta::assert_snapshot!(fails(&["hang"]).await, @"the webhook did not answer within 0.50 s");
+    insta::assert_snapshot!(fails(&["stall"]).await, @"the webhook did not answer within 0.50 s");
     let closed = fails(&[""]).await;
     assert!(closed.starts_with("the message cannot be sent"), "{closed}");
 }

@@ -5,6 +5,7 @@
 
 pub mod advice;
 pub mod aside;
+pub mod causes;
 pub mod compare;
 pub mod data;
 pub mod deployed;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::event::{Failure, FailureKind, Note};
 use crate::host::judge::{Verdict, Vouched, judge};
-use crate::host::{Container, HealthStatus, Host, Result, State};
+use crate::host::{Container, HealthStatus, Host, Result, State, ailment};
 use crate::saga::steps::Run;
 
 /// How many lines of a container are told, and of how many containers.
@@ -45,21 +45,24 @@ const PROGRESS_OF_ONE: [&str; 5] = [
     "Stopping ",
 ];
 
-/// Tells what some of a project's containers printed last.
+/// Tells what some of a project's containers printed last, and gives it.
 pub async fn tell_logs<H: Host>(
     run: &Run<'_, H>,
     project: &str,
     told: impl Fn(&Container) -> bool,
-) {
+) -> Vec<String> {
+    let mut all = Vec::new();
     let Ok(containers) = run.host.containers(project).await else {
-        return;
+        return all;
     };
     for container in containers.iter().filter(|c| told(c)).take(LOGS) {
         if let Ok(lines) = run.host.logs(&container.id, LINES).await {
             let service = container.service.clone();
+            all.extend(lines.iter().cloned());
             (run.tell)(Note::Logs { service, lines });
         }
     }
+    all
 }
 
 /// The first container that this run started and that is beyond repair, as a failure.
@@ -103,8 +106,10 @@ pub async fn accuse<H: Host>(run: &Run<'_, H>, project: &str, failure: Failure) 
         return failure;
     };
     let ids: Vec<&str> = culprits.iter().map(|(c, _)| c.id.as_str()).collect();
-    tell_logs(run, project, |c| ids.contains(&c.id.as_str())).await;
-    led_by(failure, what)
+    let lines = tell_logs(run, project, |c| ids.contains(&c.id.as_str())).await;
+    let hints = ailment::hints(culprits[0].0);
+    let failure = hints.into_iter().fold(led_by(failure, what), Failure::hint);
+    ailment::explained(failure, &lines)
 }
 
 /// The containers that were not there before this run.

@@ -14,7 +14,7 @@ use crate::host::{Config, Host, Result};
 use crate::plan::Made;
 use crate::saga::facts::{Before, Parts, name};
 use crate::saga::release::data::{self, data_below, written};
-use crate::saga::release::{maker, reassert};
+use crate::saga::release::{causes, maker, reassert};
 use crate::saga::steps::Run;
 
 /// What a backup is to hold.
@@ -64,7 +64,12 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
 /// Puts the archived release back if anything was changed; otherwise drops the backup.
 pub async fn undo<H: Host>(run: &Run<'_, H>) -> Result<()> {
     if run.changed {
-        return reassert::back(run, &run.before()?).await;
+        let before = run.before()?;
+        let back = reassert::back(run, &before).await;
+        return match back {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(causes::explained(run, &before.release.project, failure).await),
+        };
     }
     if let Some(description) = own(run).await? {
         run.host.drop_backup(&description.timestamp).await?;

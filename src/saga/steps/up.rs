@@ -11,7 +11,9 @@ use crate::host::reference;
 use crate::host::{Config, Host, Lines, Others, Recreate, Result, State};
 use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
-use crate::saga::release::{leftovers, mounts, others, predecessors, reassert, strangers, witness};
+use crate::saga::release::{
+    causes, leftovers, mounts, others, predecessors, reassert, strangers, witness,
+};
 use crate::saga::steps::{Run, verify};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
@@ -97,7 +99,7 @@ async fn watched<H: Host>(
         Err(failure) => {
             let failure = witness::accuse(run, project, failure).await;
             run.host.until_quiet(project).await;
-            Err(failure)
+            Err(causes::explained(run, project, failure).await)
         }
     }
 }
