@@ -7,7 +7,7 @@ SLOTS ?= one two three
 # Optimised tests: see tests/proof.toml.
 PROOF := cargo test --config tests/proof.toml --lib
 
-.PHONY: setup demo bench judges proof faults sweep sabotage lab-up lab-down lab-selftest lint compiled test
+.PHONY: setup demo bench judges pictures proof faults sweep sabotage lab-up lab-down lab-selftest lint compiled test
 
 setup:
 	$(LAB) setup
@@ -23,6 +23,10 @@ bench:
 # Programs of others over action.yml, workflows, examples, README and scripts.
 judges:
 	tests/judges/judges
+
+# The step summary of each outcome as a browser shows it, charts drawn: in .lab/summaries.
+pictures:
+	tests/judges/judges pictures
 
 # Deployments with faults on real servers, beside `docker compose up -d` with the same ones. RUNS,
 # SEED, CELL, WHO, PAUSE and BUDGET are explained in tests/faults/main.rs.

@@ -2,7 +2,7 @@
 # Gets the judges: Python's and npm's packages in the versions written here, into
 # .lab/judges. What is there in these versions already is used as it is.
 
-judges_versions() { cat "$HERE/requirements.txt" "$HERE/package-lock.json" "$HERE/uses.mjs"; }
+judges_versions() { cat "$HERE/requirements.txt" "$HERE/package-lock.json" "$HERE/uses.mjs" "$HERE/summaries.mjs"; }
 
 judges_setup() {
     local wanted log=$ROOT/.lab/judges.log
@@ -37,10 +37,10 @@ judges_python() {
         "$TOOLS/bin/pip" install --disable-pip-version-check --no-input --requirement "$HERE/requirements.txt"
 }
 
-# The language service is a library: esbuild makes one program of it and uses.mjs.
+# What shows summaries runs where its packages are. The language service is a library: esbuild makes one program of it and uses.mjs.
 judges_node() (
     mkdir -p "$TOOLS/node" &&
-        cp "$HERE"/{package.json,package-lock.json,uses.mjs} "$TOOLS/node/" &&
+        cp "$HERE"/{package.json,package-lock.json,uses.mjs,summaries.mjs} "$TOOLS/node/" &&
         cd "$TOOLS/node" &&
         npm ci --ignore-scripts --no-audit --no-fund &&
         node_modules/.bin/esbuild uses.mjs --bundle --platform=node --target=node18 --format=esm --outfile="$TOOLS/uses.mjs" \
