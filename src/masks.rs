@@ -155,6 +155,22 @@ impl Masks {
         text.split('\n').map(ToOwned::to_owned).collect()
     }
 
+    /// A line of a file as it may be told: without secrets, and without the value of what is called
+    /// as secrets are.
+    #[must_use]
+    pub fn told_line(&self, line: &str) -> String {
+        let words = line.split_inclusive(char::is_whitespace);
+        let told = words.map(|word| match password_of(word) {
+            Some(_) => tellable(word),
+            None => word.to_owned(),
+        });
+        let line = self.scrub(&told.collect::<String>());
+        match named_secret(&line) {
+            Some((name, gap)) => format!("{name}{gap}[redacted]"),
+            None => line,
+        }
+    }
+
     /// Says whether a text ends as some secret begins, so that what is printed next decides.
     #[must_use]
     pub fn may_go_on(&self, text: &str) -> bool {
@@ -248,6 +264,23 @@ fn password_of(url: &str) -> Option<&str> {
     let (user, password) = login_of(url)?.split_once(':')?;
     // `postgres:postgres@` is what examples say; hidden, it would take half of a log with it.
     (password.chars().count() >= SHORTEST && password != user).then_some(password)
+}
+
+/// What stands before a value whose name says that it is a secret, as YAML, JSON and env files have it.
+fn named_secret(line: &str) -> Option<(&str, &str)> {
+    line.char_indices().find_map(|(at, sign)| {
+        let (before, after) = (&line[..at], &line[at + 1..]);
+        let gap = match sign {
+            '=' => "",
+            ':' if after.starts_with(' ') || before.ends_with('"') => " ",
+            _ => return None,
+        };
+        let word = before.trim_end_matches(['"', '\'', ' ']);
+        let other = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'));
+        let name = word.rsplit(other).next()?;
+        let is_secret = is_telling(name) && !after.trim().is_empty();
+        is_secret.then_some((&line[..=at], gap))
+    })
 }
 
 /// A URL as it may be told: without its login and its query, either of which may hold a secret.

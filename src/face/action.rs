@@ -75,7 +75,7 @@ async fn carry_out(
     if request.only_shows() {
         // The first process of a container is stopped by no signal that it does not listen for.
         return tokio::select! {
-            report = preview::show(request, &plan) => report,
+            report = preview::show(request, &plan, &private) => report,
             error = drive::stopped() => Report::of_plan(&plan).stopped(&error),
         };
     }

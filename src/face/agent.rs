@@ -5,6 +5,7 @@
 //! does: that is their [`Work`].
 
 mod follow;
+mod foresee;
 mod launch;
 mod logs;
 mod look;

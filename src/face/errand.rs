@@ -23,6 +23,8 @@ pub enum Errand {
     Freeze,
     /// Deployments go again.
     Thaw,
+    /// What a plan on standard input would change.
+    Foresee,
     /// Whether the engine answers.
     Engine,
     /// Recovery at boot.
@@ -46,6 +48,7 @@ impl Errand {
             Self::Verify => "verify",
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
+            Self::Foresee => "foresee",
             Self::Engine => "engine",
             Self::Install => "install",
             Self::Settle => "settle",

@@ -60,7 +60,7 @@ async fn run(request: &Request, show: Show, color: When) -> u8 {
         .iter()
         .for_each(|warning| log.warn(warning));
     let report = if request.only_shows() {
-        preview::show(request, &plan).await
+        preview::show(request, &plan, &private).await
     } else {
         drive::carry_out(request, &plan, &private, &mut log).await
     };

@@ -1,14 +1,16 @@
 //! What would happen, shown. Nothing on the server is touched.
 //!
-//! It looks with the shell's own commands, because placing the agent would be a touch. How a directory
-//! stands is another question, for `look`.
+//! What a run would change, an agent tells that is only lent a place. What runs is looked at with the
+//! shell's own commands, because placing the agent would be a touch. How a directory stands is another
+//! question, for `look`.
 
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::event::Failure;
-use crate::face::{drive, look, neighbours, shell, target};
-use crate::plan::Plan;
+use crate::face::{drive, foresight, look, shell, target};
+use crate::output;
+use crate::plan::{Plan, Private};
 use crate::remote::role;
 use crate::report::Report;
 use crate::request::{Mode, Request};
@@ -17,26 +19,37 @@ use crate::shell::word;
 /// How long the look may take.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Shows a plan, and reports it as planned; or how the server stands, which is no preview.
-pub async fn show(request: &Request, plan: &Plan) -> Report {
+/// Shows what a run would change, and reports it as planned; or how the server stands, which is no
+/// preview.
+pub async fn show(request: &Request, plan: &Plan, private: &Private) -> Report {
     if request.mode == Mode::Status && !request.dry_run {
         return look::show(request, plan).await;
     }
-    let report = about(request.mode, plan);
-    let mut lines: Vec<String> = Vec::new();
     if request.mode != Mode::Status {
-        lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
+        return foreseen(request, plan, private).await;
     }
+    let report = about(request.mode, plan);
     match seen(request).await {
-        Ok(seen) => {
-            let (seen, refusal) = neighbours::split(&request.site, seen);
-            if let Some(refusal) = refusal.filter(|_| request.mode != Mode::Status) {
-                return report.stopped(&Error::Agent(refusal));
-            }
-            lines.extend(seen);
-        }
-        Err(error) => return report.stopped(&error),
+        Ok(seen) => report.planned(seen),
+        Err(error) => report.stopped(&error),
     }
+}
+
+/// What a run would change, and by which steps; or why it would be refused.
+async fn foreseen(request: &Request, plan: &Plan, private: &Private) -> Report {
+    let mut report = about(request.mode, plan);
+    let foreseen = match foresight::of(request, plan, private).await {
+        Ok(foreseen) => foreseen,
+        Err(error) => return report.stopped(&error),
+    };
+    report.server.clone_from(&foreseen.server);
+    report.warnings.clone_from(&foreseen.warnings);
+    if !foreseen.refusals.is_empty() {
+        return report.refused(foreseen.refusals);
+    }
+    let mut lines = output::foreseen::lines(&foreseen);
+    lines.push(String::new());
+    lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     report.planned(lines)
 }
 
@@ -82,7 +95,6 @@ fn script(request: &Request) -> String {
         "docker version --format 'Docker {{.Server.Version}}' || exit 1".to_owned(),
         shell::compose(site),
         "compose version || exit 1".to_owned(),
-        neighbours::script(request),
         "echo 'Running now:'".to_owned(),
         "compose ps -a 2>/dev/null || echo 'nothing that Compose knows of'".to_owned(),
         format!(

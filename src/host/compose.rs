@@ -6,12 +6,13 @@ mod binds;
 pub mod env_files;
 pub mod files;
 pub mod find;
+mod mounts;
 mod ports;
 pub mod rehearsal;
 mod starting;
 pub mod surroundings;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -191,11 +192,7 @@ impl Compose {
 /// # Errors
 /// An answer that is no configuration.
 pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Config> {
-    let value: Value = if version.is_one() {
-        serde_saphyr::from_str(&output.stdout).map_err(|e| odd_answer(&e))?
-    } else {
-        serde_json::from_str(&output.stdout).map_err(|e| odd_answer(&e))?
-    };
+    let value = whole(&output.stdout, version)?;
     let project = match value["name"].as_str() {
         Some(name) => name.to_owned(),
         None => project_of_one(site),
@@ -204,7 +201,7 @@ pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Con
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(name, service)| read_service(name, service, &value))
+        .map(|(name, service)| read_service(name, service, &value, &project))
         .collect();
     services.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Config {
@@ -214,7 +211,31 @@ pub fn read_config(output: &Output, site: &Site, version: Version) -> Result<Con
     })
 }
 
-fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
+fn whole(text: &str, version: Version) -> Result<Value> {
+    if version.is_one() {
+        serde_saphyr::from_str(text).map_err(|e| odd_answer(&e))
+    } else {
+        serde_json::from_str(text).map_err(|e| odd_answer(&e))
+    }
+}
+
+/// Reads each service of what `config` printed as it is; paths in a stage become what they stand for.
+///
+/// # Errors
+/// An answer that is no configuration.
+pub fn read_services(
+    output: &Output,
+    version: Version,
+    stage: &Path,
+) -> Result<BTreeMap<String, Value>> {
+    let text = output.stdout.replace(&*stage.to_string_lossy(), "");
+    let value = whole(&text, version)?;
+    let services = value["services"].as_object().into_iter().flatten();
+    let services = services.map(|(name, service)| (name.clone(), service.clone()));
+    Ok(services.collect())
+}
+
+fn read_service(name: &str, service: &Value, whole: &Value, project: &str) -> ServiceConfig {
     let text = |key: &str| service[key].as_str().map(ToOwned::to_owned);
     let replicas = &service["deploy"]["replicas"];
     let replicas = replicas.as_u64().or_else(|| service["scale"].as_u64());
@@ -229,6 +250,8 @@ fn read_service(name: &str, service: &Value, whole: &Value) -> ServiceConfig {
         depends_on: names(&service["depends_on"]),
         container_name: text("container_name"),
         ports: ports::of(service),
+        ranges: ports::ranges(service),
+        mounts: mounts::of(service, whole, project),
         given_at_start: starting::is_given_at_start(service, whole),
     }
 }
@@ -515,6 +538,17 @@ mod tests {
         assert_eq!(web.replicas, Some(2));
         assert_eq!(web.binds.len(), 1);
         assert_eq!(web.binds[0].access, Access::ReadOnly);
+    }
+
+    #[test]
+    fn services_of_a_stage_are_told_as_if_they_lay_where_they_will() {
+        let output = Output {
+            stdout: r#"{"services":{"web":{"volumes":[{"source":"/tmp/x/stage/opt/mcp/data"}]}}}"#
+                .into(),
+            stderr: String::new(),
+        };
+        let read = read_services(&output, two(), Path::new("/tmp/x/stage")).unwrap();
+        assert_eq!(read["web"]["volumes"][0]["source"], "/opt/mcp/data");
     }
 
     #[test]

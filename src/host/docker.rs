@@ -282,6 +282,15 @@ impl Engine {
         Ok(volumes.into_iter().map(|v| v.name).collect())
     }
 
+    /// Whether there is a volume of this name.
+    pub async fn has_volume(&self, name: &str) -> Result<bool> {
+        match self.docker.inspect_volume(name).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(failed("cannot look at the volumes")(error)),
+        }
+    }
+
     /// Removes a volume.
     pub async fn remove_volume(&self, name: &str) -> Result<()> {
         let removed = self

@@ -19,16 +19,20 @@ pub mod lines;
 pub mod real;
 pub mod reference;
 pub mod site;
+pub mod sockets;
 pub mod tree;
 pub mod trust;
 pub mod volume;
 pub mod whose;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::archive::catalogue::Listed;
 use crate::archive::choice::Standings;
@@ -38,6 +42,7 @@ use crate::event::Failure;
 use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::plan::{Expect, Plan, Private, Site};
+use crate::report::foreseen::FileForeseen;
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
 use crate::secret::Secret;
@@ -103,6 +108,12 @@ pub struct ServiceConfig {
     /// The ports of the server that it publishes, as far as their numbers are given.
     #[serde(default)]
     pub ports: Vec<Port>,
+    /// The ranges that the engine chooses a free port from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<Range>,
+    /// What its containers see, and where, of what outlives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mounted>,
     /// Whether Compose gives its containers something when it starts them, and only then.
     #[serde(default)]
     pub given_at_start: bool,
@@ -126,6 +137,28 @@ pub struct Bind {
     pub access: Access,
 }
 
+/// A directory of the server or a volume of the engine, as a container sees it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mounted {
+    /// The path in the container.
+    pub target: String,
+    /// What lies there.
+    pub kept: Kept,
+    /// Whether the container may write there.
+    #[serde(default)]
+    pub writable: bool,
+}
+
+/// Where data lies that outlives a container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// At an absolute path on the server.
+    At(PathBuf),
+    /// In a volume of this full name.
+    In(String),
+}
+
 /// What a container may do with a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,6 +170,10 @@ pub enum Access {
 }
 
 /// A container of a project.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the engine's own"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// The full ID.
@@ -184,6 +221,12 @@ pub struct Container {
     /// Whether all that it prints is kept, without a bound.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endless_log: bool,
+    /// What it sees, and where, of what outlives it; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sees: Vec<Mounted>,
+    /// Whether it has the server's own network: its ports are published nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_on_the_host: bool,
 }
 
 impl Container {
@@ -259,12 +302,39 @@ impl Port {
     /// Says whether two cannot be had at once.
     #[must_use]
     pub fn clashes(&self, other: &Self) -> bool {
-        let any = |a: &Option<String>| {
-            a.as_deref()
-                .is_none_or(|a| matches!(a, "" | "0.0.0.0" | "::"))
-        };
-        let meet = any(&self.address) || any(&other.address) || self.address == other.address;
-        self.number == other.number && self.protocol == other.protocol && meet
+        self.number == other.number
+            && self.protocol == other.protocol
+            && meet(self.address.as_deref(), other.address.as_deref())
+    }
+}
+
+/// Says whether two addresses share one; `::` stands for those of IPv4 too, as sockets have it.
+fn meet(one: Option<&str>, other: Option<&str>) -> bool {
+    let read = |address: Option<&str>| address.and_then(|a| a.parse::<IpAddr>().ok());
+    let (Some(one), Some(other)) = (read(one), read(other)) else {
+        return true;
+    };
+    let all = |a: IpAddr, of: IpAddr| a.is_unspecified() && (a.is_ipv6() || of.is_ipv4());
+    let dual = |a: IpAddr, b: IpAddr| a.is_unspecified() && b.is_unspecified();
+    one == other || all(one, other) || all(other, one) || dual(one, other)
+}
+
+/// Ports of the server, one of which the engine chooses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The first of them, with what it is of.
+    pub first: Port,
+    /// The last number.
+    pub last: u16,
+}
+
+impl Range {
+    /// Each port of it.
+    pub fn ports(&self) -> impl Iterator<Item = Port> {
+        (self.first.number..=self.last).map(|number| Port {
+            number,
+            ..self.first.clone()
+        })
     }
 }
 
@@ -552,6 +622,26 @@ pub trait Host: Sized {
     }
     /// Finds Docker and Compose.
     async fn engine(&self) -> Result<Engine>;
+    /// The plan's files that differ from what is there, and how; nothing that is secret of it.
+    async fn coming(
+        &self,
+        _plan: &Plan,
+        _private: &Private,
+        _run: &RunDir,
+    ) -> Result<Vec<FileForeseen>> {
+        Ok(Vec::new())
+    }
+    /// What Compose makes of each service of the files in `dir`, word by word; paths in the stage are
+    /// told as what they stand for. It holds secrets.
+    async fn services_in(&self, _dir: &Path, _stage: &Path) -> Result<BTreeMap<String, Value>> {
+        Ok(BTreeMap::new())
+    }
+    /// The digest that a reference has in its registry now, `repository@sha256:…`.
+    async fn digest(&self, reference: &str, _login: Option<&Login>) -> Result<String> {
+        Err(Failure::new(format!(
+            "nobody knows the digest of `{reference}`"
+        )))
+    }
     /// Asks Compose about the files in `dir`, the deploy directory or its stage.
     async fn config(&self, dir: &Path) -> Result<Config>;
     /// The same with all profiles on; none where no compose file names a profile.
@@ -561,6 +651,14 @@ pub trait Host: Sized {
     async fn containers(&self, project: &str) -> Result<Vec<Container>>;
     /// The containers of the whole server, whoever made them, with what only one can have.
     async fn occupants(&self) -> Result<Vec<Occupant>>;
+    /// The ports of the server that processes listen on, those of containers' among them.
+    async fn listeners(&self) -> Vec<sockets::Listener> {
+        Vec::new()
+    }
+    /// Whether there is anything at a path, or a volume of that name; what may not be looked at counts.
+    async fn holds(&self, _kept: &Kept) -> Result<bool> {
+        Ok(false)
+    }
     /// Those that carry the project's name and are another directory's.
     async fn strangers(&self, project: &str) -> Result<Vec<Container>>;
     /// The containers of the whole server that may write a directory of it.

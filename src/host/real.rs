@@ -5,6 +5,7 @@
 
 mod logs;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::archive::catalogue::Listed;
@@ -30,11 +32,12 @@ use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Occupant,
+    Config, Container, Engine, Fetched, Host, Image, Kept, Lines, Login, Making, Network, Occupant,
     Others, Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
-    endpoint, generation, http, site,
+    endpoint, generation, http, site, sockets,
 };
 use crate::plan::{Expect, Plan, Private, Site};
+use crate::report::foreseen::FileForeseen;
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::release::hooks;
 use crate::saga::steps::backup::Order;
@@ -376,6 +379,30 @@ impl Host for Server {
         compose::read_config(&output, &self.site, compose.version)
     }
 
+    async fn coming(
+        &self,
+        plan: &Plan,
+        private: &Private,
+        run: &RunDir,
+    ) -> Result<Vec<FileForeseen>> {
+        let ground = self.ground()?;
+        let (plan, private, run) = (plan.clone(), private.clone(), run.clone());
+        self.beside(move |_| site::coming(&ground, &plan, &private, &run))
+            .await
+    }
+
+    async fn services_in(&self, dir: &Path, stage: &Path) -> Result<BTreeMap<String, Value>> {
+        let compose = self.compose().await?;
+        let cmd = compose.config(&self.site, dir).whole(CONFIG);
+        let output = self.on_ground(cmd.run()).await;
+        let output = output.map_err(|f| compose::files::refuse(f, &self.site, dir))?;
+        compose::read_services(&output, compose.version, stage)
+    }
+
+    async fn digest(&self, reference: &str, login: Option<&Login>) -> Result<String> {
+        self.docker().await?.by_digest(reference, login).await
+    }
+
     async fn every_profile(&self, dir: &Path) -> Result<Option<Config>> {
         let compose = self.compose().await?;
         if compose.version.is_one() || !compose::files::may_name_profiles(&self.site, dir) {
@@ -395,6 +422,17 @@ impl Host for Server {
 
     async fn occupants(&self) -> Result<Vec<Occupant>> {
         self.docker().await?.occupants().await
+    }
+
+    async fn listeners(&self) -> Vec<sockets::Listener> {
+        sockets::listening()
+    }
+
+    async fn holds(&self, kept: &Kept) -> Result<bool> {
+        match kept {
+            Kept::At(path) => Ok(site::holds(path)),
+            Kept::In(name) => self.docker().await?.has_volume(name).await,
+        }
     }
 
     async fn strangers(&self, project: &str) -> Result<Vec<Container>> {
@@ -472,7 +510,10 @@ impl Host for Server {
         if compose.version.is_one() {
             return Err(Failure::new("Compose 1 does not say what it would do"));
         }
+        // Compose's builder would leave notes of its own in the user's home.
+        let notes = tempfile::tempdir()?;
         let cmd = compose.rehearse(&self.site, project, services);
+        let cmd = cmd.env("BUILDX_CONFIG", &notes.path().to_string_lossy());
         let output = self.on_ground(cmd.run()).await?;
         Ok(compose::rehearsal::read(&output))
     }

@@ -3,6 +3,7 @@
 //! It refuses to know Docker and Compose; what belongs to containers is told to it.
 
 mod backups;
+mod coming;
 
 use std::fs::{self, File};
 use std::io::Cursor;
@@ -19,6 +20,8 @@ use crate::host::ground::Ground;
 use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::plan::{Plan, Private, RequiredEnv, Site};
 use crate::saga::facts::RunDir;
+
+pub use coming::coming;
 
 pub use backups::{
     backup, backups, check_target, clear_partial, differing, drop_backup, listed_within, restore,
@@ -56,6 +59,16 @@ pub fn check(site: &Site) -> Result<()> {
             ))
             .hint("or give this user sudo without a password, and set `sudo: always`")
     })
+}
+
+/// Says whether anything lies at a path: a file, or a directory with something in it. What is there
+/// and may not be looked into counts.
+#[must_use]
+pub fn holds(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut names) => names.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Makes sure that a backup fits.

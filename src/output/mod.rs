@@ -4,6 +4,7 @@
 //! and nothing here shows a secret: [`tell`] scrubs a report before any sink sees it.
 
 pub mod escaped;
+pub mod foreseen;
 pub mod history;
 pub mod json;
 pub mod log;

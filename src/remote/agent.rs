@@ -116,13 +116,24 @@ impl Agent {
         args: &[&str],
         deadline: Duration,
     ) -> Result<serde_json::Value, Error> {
+        self.look_with(what, args, b"", deadline).await
+    }
+
+    /// The same, with something on its standard input.
+    pub async fn look_with(
+        &self,
+        what: &str,
+        args: &[&str],
+        input: &[u8],
+        deadline: Duration,
+    ) -> Result<serde_json::Value, Error> {
         let state = self.state.to_string_lossy();
         let mut words = self.words();
         words.extend(["look", "--state", &*state, "--what", what, "--"]);
         words.extend(args);
         let output = self
             .transport
-            .run(&shell::words(words), b"", deadline)
+            .run(&shell::words(words), input, deadline)
             .await?;
         let parsed = serde_json::from_slice(&output.stdout);
         match parsed {
@@ -224,7 +235,11 @@ fn supported(answer: &Answer) -> Result<Arch, Failure> {
 }
 
 /// The executables that are there, or what stands in the way.
-fn there<'a>(answer: &'a Answer, site: &Site, sudo: Sudo) -> Result<&'a [(u64, String)], Failure> {
+pub(super) fn there<'a>(
+    answer: &'a Answer,
+    site: &Site,
+    sudo: Sudo,
+) -> Result<&'a [(u64, String)], Failure> {
     let deploy = site.deploy_dir.display();
     match &answer.place {
         Place::Ready(files) => Ok(files),

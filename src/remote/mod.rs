@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod binary;
+pub mod borrowed;
 pub mod config;
 pub mod dir;
 pub mod explain;

@@ -63,6 +63,13 @@ impl Payload {
         Ok(Self { head, files })
     }
 
+    /// All of it, for whoever sends a whole input at once.
+    pub async fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        self.send(&mut *bytes).await?;
+        Ok(bytes)
+    }
+
     /// Writes all of it. An error is this machine's: a file that changed or vanished.
     pub async fn send(&self, to: &mut (dyn AsyncWrite + Send + Unpin)) -> Result<Sent, Failure> {
         if to.write_all(&self.head).await.is_err() {

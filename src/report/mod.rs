@@ -3,6 +3,7 @@
 //! It refuses to know where a report is shown, and decides nothing: `push` only remembers.
 
 mod fold;
+pub mod foreseen;
 pub mod kept;
 pub mod made;
 #[cfg(test)]
@@ -242,6 +243,15 @@ impl Report {
     pub fn planned(mut self, preview: Vec<String>) -> Self {
         self.status = Status::Planned;
         self.preview = preview;
+        self
+    }
+
+    /// The report of a dry run whose run would be refused, for all of these reasons.
+    #[must_use]
+    pub fn refused(mut self, failures: Vec<Failure>) -> Self {
+        self.status = Status::Refused;
+        self.failures = failures;
+        self.settle();
         self
     }
 

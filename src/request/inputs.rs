@@ -220,7 +220,7 @@ macro_rules! inputs {
 use Unset::{Nothing, Required, Stays, Value, Words};
 
 inputs! {
-    mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would happen and touches nothing) or `status` (says whether what was deployed is healthy, and what is not as it was left; settles first what an interrupted run left).";
+    mode: Mode Line Value("deploy"), "What to do: `deploy`, `rollback` to a backup, `plan` (shows what would change, refuses what a deployment would refuse, and touches nothing) or `status` (says whether what was deployed is healthy, and what is not as it was left; settles first what an interrupted run left).";
     host: Server Line Required, "The server: a name or an address, such as `example.org`, `203.0.113.7` or `[2001:db8::1]`.";
     port: Server Line Value("22"), "The server's SSH port.";
     user: Server Line Required, "The SSH user; it must be able to run Docker on the server, by itself or through sudo.";

@@ -240,6 +240,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The services that are to run when the deployment is over.
+    pub fn deployed(&self) -> impl Iterator<Item = &ServiceConfig> {
+        let services = self.config.services.iter();
+        services.filter(|s| {
+            s.replicas != Some(0) && (self.services.is_empty() || self.services.contains(&s.name))
+        })
+    }
+
     /// The services whose images are built on the server: one that was asked for is not built.
     pub fn built_here(&self) -> impl Iterator<Item = &ServiceConfig> {
         let given = |name: &str| {

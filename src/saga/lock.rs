@@ -76,6 +76,19 @@ pub async fn take(
     }
 }
 
+/// Refuses where somebody holds the lock, without waiting for them: a deployment would wait so long.
+pub fn look(deploy_dir: &Path, timeout: Duration, holder: impl Fn() -> String) -> Result<()> {
+    if try_take(deploy_dir)?.is_some() {
+        return Ok(());
+    }
+    let mut failure = held(deploy_dir, timeout, &holder());
+    failure.because = vec![format!(
+        "a run that starts now waits up to {} s for it",
+        timeout.as_secs()
+    )];
+    Err(failure)
+}
+
 /// Takes the lock if nobody holds it.
 pub fn try_take(deploy_dir: &Path) -> Result<Option<Lock>> {
     fault!("lock.take.before");

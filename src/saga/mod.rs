@@ -7,6 +7,7 @@ pub mod again;
 mod disk;
 pub mod downtime;
 pub mod facts;
+pub mod foresee;
 pub mod journal;
 pub mod lock;
 pub mod patience;

@@ -69,7 +69,7 @@ pub(super) async fn stand<H: Host>(host: &H, state: &Path, site: &Site) -> Resul
 }
 
 /// Says whether a run has no end and nobody at work on it.
-fn has_dead(state: &Path) -> bool {
+pub(super) fn has_dead(state: &Path) -> bool {
     let runs = runs::unfinished(state, "").into_iter();
     let mut dirs = runs.map(|id| RunDir::of(state, &id));
     dirs.any(|dir| runs::has_begun(&dir) && !dir.is_alive())

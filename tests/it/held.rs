@@ -13,6 +13,12 @@ fn lodger(app: &App, name: &str, port: &str) -> String {
     format!("docker run -d --name {name} {port} {image}")
 }
 
+/// A process of root's that listens on port 8003, once it does.
+const LISTENS: &str = "perl -MIO::Socket::INET -e '
+        $s = IO::Socket::INET->new(LocalAddr => \"127.0.0.1\", LocalPort => 8003, Listen => 1) or die;
+        open $f, \">\", \"/tmp/listens\"; close $f; sleep 600' >/dev/null 2>&1 </dev/null &
+    until [ -e /tmp/listens ]; do sleep 0.05; done";
+
 #[track_caller]
 fn seen(app: &App, name: &str) -> String {
     let what = "{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}}";
@@ -32,15 +38,22 @@ fn a_name_or_a_port_that_somebody_else_has_is_refused_before_anything_is_touched
     let before = app.untouched();
     let act = app.deploy().ship("compose.yaml", &named("taken"));
     act.run().ends("refused", 2).says(&[
-        "the name `taken`, which service `web` is to have, is taken",
-        "the container `taken` holds it",
+        "the name `taken`, which service `web` is to have, is taken by the container `taken`",
     ]);
     let more = compose::pair(&compose::beacon("latest"), &compose::beacon("latest"));
     let more = more.replace("8001:8000", "127.0.0.1:8002:8000");
     let act = app.deploy().ship("compose.yaml", &more);
     act.run()
         .ends("refused", 2)
-        .says(&["port 8002, which service `worker` publishes, is taken"]);
+        .says(&["port 8002, which service `worker` publishes, is taken by the container `taken`"]);
+    // A process of the server itself, which is of another user and so is known by that alone.
+    app.slot.sh(LISTENS);
+    let on_8003 = more.replace("127.0.0.1:8002:8000", "8003:8000");
+    let act = app.deploy().ship("compose.yaml", &on_8003);
+    act.run().ends("refused", 2).says(&[
+        "port 8003, which service `worker` publishes, is taken by a process of `root`",
+        "`sudo ss -lptun 'sport = :8003'`",
+    ]);
     app.is_untouched(&before);
     let act = app.deploy().ship("compose.yaml", &more);
     let act = act.input("pre_deploy", "docker stop taken");

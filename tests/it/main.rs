@@ -9,6 +9,7 @@
 )]
 
 mod action_yml;
+mod adoption;
 mod archive;
 mod boot;
 mod by_hand;
@@ -32,6 +33,7 @@ mod misbehaviour;
 mod namesakes;
 mod neighbours;
 mod patience;
+mod plan;
 mod post;
 mod predecessors;
 mod projects;

@@ -9,9 +9,32 @@ use crate::harness::compose;
 use crate::harness::slot::Slot;
 use crate::harness::snoop::Client;
 
-/// Runs it over v1, which must go on as if nothing had been; the message must hold these words.
+/// Runs it over v1, which must go on as if nothing had been; the message must hold these words, and a
+/// plan must have said the very same before.
 #[track_caller]
 fn is_refused<'a>(app: &'a App, act: Act<'a>, words: &[&str]) {
+    let foretold = refused(app, act.planned(), words);
+    let told = refused(app, act, words);
+    assert_eq!(
+        sentence(&foretold),
+        sentence(&told),
+        "a plan said another thing"
+    );
+}
+
+/// A reason without the step that found it, and without how much is free at a moment.
+fn sentence(reason: &str) -> String {
+    let bare = match reason.split_once("` failed: ") {
+        Some((step, rest)) if step.starts_with('`') => rest,
+        _ => reason,
+    };
+    let bare = bare.split(": it needs up to").next().unwrap();
+    bare.to_lowercase()
+}
+
+/// Why a run was refused that touched nothing.
+#[track_caller]
+fn refused<'a>(app: &'a App, act: Act<'a>, words: &[&str]) -> String {
     let before = app.untouched();
     let backups = app.backup_files();
     let client = Client::of(app);
@@ -21,6 +44,7 @@ fn is_refused<'a>(app: &'a App, act: Act<'a>, words: &[&str]) {
     assert!(!done.output("reason").is_empty());
     app.is_untouched(&before);
     assert_eq!(app.backup_files(), backups);
+    done.output("reason").to_owned()
 }
 
 #[test]
@@ -76,7 +100,8 @@ fn a_backup_disk_that_is_full_is_refused() {
     app.ships("v1");
     app.slot.lab("fill", &["/srv/app-backups"]);
     app.latest("v2");
-    is_refused(&app, app.deploy(), &["/srv/app-backups", "room"]);
+    refused(&app, app.deploy(), &["/srv/app-backups", "room"]);
+    refused(&app, app.deploy().planned(), &["/srv/app-backups", "room"]);
 }
 
 #[test]
@@ -86,7 +111,10 @@ fn a_backup_disk_without_room_for_the_agent_is_refused() {
     app.slot.lab("small", &["/srv/app-backups", "1m"]);
     app.slot.lab("fill", &["/srv/app-backups"]);
     app.latest("v2");
-    is_refused(&app, app.deploy(), &["/srv/app-backups", "space"]);
+    refused(&app, app.deploy(), &["/srv/app-backups", "space"]);
+    // A plan's agent has its place elsewhere, and sees what a deployment would come to next.
+    let plan = app.deploy().planned();
+    refused(&app, plan, &["/srv/app-backups", "no room for the backup"]);
 }
 
 #[test]
@@ -152,7 +180,16 @@ fn a_user_without_rights_is_refused() {
     let app = App::running("v1");
     app.latest("v2");
     let act = app.deploy().input("user", "stranger");
-    is_refused(&app, act, &["stranger", "install -d -o stranger", "sudo"]);
+    let act = act.ship("config/beacon.conf", "lamp = red\n");
+    // What a deployment would tell one after the other, a plan tells at once.
+    let all = [
+        "user `stranger` cannot use the backup directory `/srv/app-backups`",
+        "`/srv/app` cannot be written",
+        "usermod -aG docker",
+        "the run cannot bring `/srv/app/config/beacon.conf`",
+    ];
+    refused(&app, act.planned(), &all);
+    refused(&app, act, &["stranger", "install -d -o stranger", "sudo"]);
 }
 
 #[test]

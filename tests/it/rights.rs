@@ -151,6 +151,12 @@ fn a_user_with_sudo_alone_is_shown_what_runs_and_that_it_is_frozen() {
     app.deploy()
         .input("mode", "plan")
         .run()
+        .ends("refused", 2)
+        .says(&["deployments are frozen by ana"]);
+    app.deploy()
+        .input("mode", "status")
+        .input("dry_run", "true")
+        .run()
         .ends("planned", 0)
         .says(&[
             "user sudoer, with sudo",

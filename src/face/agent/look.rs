@@ -13,6 +13,7 @@ use crate::archive::catalogue::{self, Listed};
 use crate::archive::choice;
 use crate::archive::verify;
 use crate::event::Failure;
+use crate::face::agent::foresee;
 use crate::face::errand::Errand;
 use crate::host::Host;
 use crate::host::boot;
@@ -37,6 +38,7 @@ pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Fa
         Errand::History => told(&of_project(history(state), &site)),
         Errand::Status => told(&standing(state, &site).await?),
         Errand::Backups => told(&kept(state, &site).await?),
+        Errand::Foresee => told(&foresee::answer(state, &site, word).await?),
         Errand::Verify => verify_backups(&site, word).await,
         Errand::Freeze => freeze(state, word, by),
         Errand::Thaw => told(&lock::thaw(state)?),

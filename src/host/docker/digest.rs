@@ -45,6 +45,12 @@ impl Engine {
         ask(self.docker.clone(), text.to_owned(), login.cloned()).await
     }
 
+    /// The reference by the digest that its registry has for it now.
+    pub async fn by_digest(&self, text: &str, login: Option<&Login>) -> Result<String> {
+        let (digest, _) = self.digest(text, login).await?;
+        Ok(format!("{}@{digest}", reference::parse(text).written))
+    }
+
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Asking>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,7 +59,10 @@ impl Engine {
 /// Asks the registry through the engine.
 async fn ask(docker: Docker, text: String, login: Option<Login>) -> Result<Told> {
     let reference = reference::parse(&text);
-    let name = format!("{}:{}", reference.written, reference.tag_or_latest());
+    let name = match &reference.digest {
+        Some(digest) => format!("{}@{digest}", reference.written),
+        None => format!("{}:{}", reference.written, reference.tag_or_latest()),
+    };
     let credentials = credentials(&reference, login.as_ref()).await?;
     let answer = docker
         .inspect_registry_image(&name, credentials.clone())

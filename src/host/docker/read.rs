@@ -14,7 +14,8 @@ use chrono::{DateTime, Utc};
 
 use crate::host::whose::Made;
 use crate::host::{
-    Access, Bind, Container, Health, HealthStatus, Occupant, Port, State, Writer, volume,
+    Access, Bind, Container, Health, HealthStatus, Kept, Mounted, Occupant, Port, State, Writer,
+    volume,
 };
 
 /// The label of the project.
@@ -38,6 +39,7 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
     let host = inspected.host_config.unwrap_or_default();
     let joins = joined(&host);
     let endless_log = is_endless(&host);
+    let is_on_the_host = host.network_mode.as_deref() == Some("host");
     let policy = host.restart_policy;
     Some(Container {
         id: inspected.id.unwrap_or_default(),
@@ -66,8 +68,10 @@ pub fn read_container(inspected: ContainerInspectResponse) -> Option<Container> 
         compose_files: read_files(&label(FILES)),
         working_dir: read_dir(&label(DIR)),
         joins,
+        sees: seen(inspected.mounts.as_deref().unwrap_or_default()),
         mounts: mounted(inspected.mounts),
         endless_log,
+        is_on_the_host,
     })
 }
 
@@ -100,6 +104,25 @@ fn mounted(mounts: Option<Vec<MountPoint>>) -> Vec<PathBuf> {
     let binds = mounts.into_iter().flatten();
     let binds = binds.filter(|m| m.typ.as_deref() == Some("bind"));
     binds.filter_map(|m| m.source).map(PathBuf::from).collect()
+}
+
+/// What it sees of directories and volumes; the engine tells them in no order.
+fn seen(mounts: &[MountPoint]) -> Vec<Mounted> {
+    let seen = |m: &MountPoint| {
+        let kept = match m.typ.as_deref()? {
+            "bind" => Kept::At(m.source.as_ref()?.into()),
+            "volume" => Kept::In(m.name.clone()?),
+            _ => return None,
+        };
+        Some(Mounted {
+            target: m.destination.clone()?,
+            kept,
+            writable: m.rw == Some(true),
+        })
+    };
+    let mut seen: Vec<Mounted> = mounts.iter().filter_map(seen).collect();
+    seen.sort();
+    seen
 }
 
 /// The containers that it names by their IDs, as Compose does where a file says `service:web`.

@@ -17,6 +17,7 @@ pub mod health;
 pub mod held;
 pub mod hooks;
 pub mod joined;
+pub mod left_behind;
 pub mod leftovers;
 pub mod maker;
 pub mod mounts;

@@ -2,6 +2,8 @@
 //!
 //! Compose sees no reason to do it, for the configuration is the same.
 
+use std::path::Path;
+
 use crate::host::{Config, Container, Host, Others, Recreate, Result};
 use crate::saga::facts::name;
 use crate::saga::release::joined;
@@ -30,7 +32,7 @@ pub async fn stale<H: Host>(
         return Ok(Vec::new());
     }
     let config = host.config(&run.plan.site.deploy_dir).await?;
-    let mut stale = mounting(run, &config, &changed);
+    let mut stale = mounting(&run.plan.site.deploy_dir, &config, &changed);
     stale.retain(|s| containers.iter().any(|c| &c.service == s));
     if !stale.is_empty() {
         run.say(format!(
@@ -68,8 +70,8 @@ pub async fn renew<H: Host>(
 }
 
 /// The services with a bind mount at, above or below a changed path.
-fn mounting<H: Host>(run: &Run<'_, H>, config: &Config, changed: &[String]) -> Vec<String> {
-    let dir = &run.plan.site.deploy_dir;
+#[must_use]
+pub fn mounting(dir: &Path, config: &Config, changed: &[String]) -> Vec<String> {
     let touched = |source: &std::path::Path| {
         source != dir && changed.iter().any(|c| dir.join(c).starts_with(source))
     };

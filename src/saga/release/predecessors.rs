@@ -19,18 +19,10 @@ use crate::saga::{journal, runs};
 
 /// Stops them and takes their names, where all services are deployed.
 pub async fn set_aside<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
-    if !wanted.services.is_empty() {
-        return Ok(());
-    }
-    let mut dropped = run.host.containers(&wanted.config.project).await?;
-    dropped.retain(|c| wanted.config.service(&c.service).is_none());
+    let dropped = dropped(run, wanted, run.dir.state(), &run.plan.site.deploy_dir).await?;
     if dropped.is_empty() {
         return Ok(());
     }
-    let before = run.before()?.containers;
-    let files = files_of(run);
-    dropped.retain(|c| before.iter().any(|b| b.id == c.id) && is_made_from(c, &files));
-    leave_the_dormant(run, &mut dropped).await;
     for container in &dropped {
         run.say(format!(
             "stopping `{}`: service `{}` is not in the new release; it is removed once that is final",
@@ -40,12 +32,35 @@ pub async fn set_aside<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()>
     aside::these(run, &dropped).await
 }
 
+/// The containers that would be set aside: with all runs in a state directory, and the release's files in
+/// that directory.
+pub async fn dropped<H: Host>(
+    run: &Run<'_, H>,
+    wanted: &Wanted,
+    state: &Path,
+    dir: &Path,
+) -> Result<Vec<Container>> {
+    if !wanted.services.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut dropped = run.host.containers(&wanted.config.project).await?;
+    dropped.retain(|c| wanted.config.service(&c.service).is_none());
+    if dropped.is_empty() {
+        return Ok(dropped);
+    }
+    let before = run.before()?.containers;
+    let files = files_of(run, state);
+    dropped.retain(|c| before.iter().any(|b| b.id == c.id) && is_made_from(c, &files));
+    leave_the_dormant(run, dir, &mut dropped).await;
+    Ok(dropped)
+}
+
 /// A service of an inactive profile is still one of the release's.
-async fn leave_the_dormant<H: Host>(run: &Run<'_, H>, dropped: &mut Vec<Container>) {
+async fn leave_the_dormant<H: Host>(run: &Run<'_, H>, dir: &Path, dropped: &mut Vec<Container>) {
     if dropped.is_empty() {
         return;
     }
-    match run.host.every_profile(&run.plan.site.deploy_dir).await {
+    match run.host.every_profile(dir).await {
         Ok(every) => {
             let every: Config = every.unwrap_or_default();
             dropped.retain(|c| every.service(&c.service).is_none());
@@ -68,9 +83,9 @@ fn is_made_from(container: &Container, files: &BTreeSet<PathBuf>) -> bool {
 }
 
 /// The compose files of this release and of the last one that was deployed here.
-fn files_of<H: Host>(run: &Run<'_, H>) -> BTreeSet<PathBuf> {
+fn files_of<H: Host>(run: &Run<'_, H>, state: &Path) -> BTreeSet<PathBuf> {
     let dir = &run.plan.site.deploy_dir;
-    let last = last_deployed(run.dir.state(), dir);
+    let last = last_deployed(state, dir);
     let sites = std::iter::once(&run.plan.site).chain(&last);
     let files = sites.flat_map(|site| compose::files::may_be(site, dir));
     files.map(|file| resolved(&file)).collect()

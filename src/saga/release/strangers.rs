@@ -57,8 +57,7 @@ fn dir_of(container: &Container) -> PathBuf {
 }
 
 /// Why a project that another directory has is not deployed to.
-#[must_use]
-pub fn refusal(site: &Site, project: &str, dir: &Path, who: &str) -> Failure {
+fn refusal(site: &Site, project: &str, dir: &Path, who: &str) -> Failure {
     let (dir, own) = (dir.display(), site.deploy_dir.display());
     Failure::new(format!(
         "the project `{project}` belongs to another directory, `{dir}`"
@@ -67,11 +66,14 @@ pub fn refusal(site: &Site, project: &str, dir: &Path, who: &str) -> Failure {
         "{who} made from there, and Compose, which tells applications apart by the project's name alone, would replace what is of the same service from `{own}`"
     ))
     .hint(format!(
-        "give this application a name of its own: `project_name: {}`",
-        proposed(site, project)
+        "if that is the application to deploy, deploy to where it lies: `deploy_dir: {dir}`; its data is there"
     ))
     .hint(format!(
-        "if `{dir}` is an earlier path of this very application, let it be a link to `{own}`, or remove it"
+        "to have it at `{own}` instead, move that directory there with its data, or let `{dir}` be a link to it"
+    ))
+    .hint(format!(
+        "if this is another application, which begins without that data, give it a name of its own: `project_name: {}`",
+        proposed(site, project)
     ))
 }
 
@@ -106,7 +108,11 @@ mod tests {
         insta::assert_snapshot!(told, @"the project `app` belongs to another directory, `/srv/alpha/app`: `app-web-1` and 2 more were made from there, and Compose, which tells applications apart by the project's name alone, would replace what is of the same service from `/srv/beta/app`");
         assert_eq!(
             told.hints[0],
-            "give this application a name of its own: `project_name: beta-app`"
+            "if that is the application to deploy, deploy to where it lies: `deploy_dir: /srv/alpha/app`; its data is there"
+        );
+        assert_eq!(
+            told.hints[2],
+            "if this is another application, which begins without that data, give it a name of its own: `project_name: beta-app`"
         );
     }
 

@@ -33,7 +33,7 @@ pub struct Order<'a> {
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = run.before()?;
-    let parts = parts(run, data::written_now(run).await?).await?;
+    let parts = parts_now(run).await?;
     run.dir.keep(name::PARTS, &parts)?;
     run.dir.take_on_ballast()?;
     let order = Order {
@@ -92,6 +92,11 @@ async fn own<H: Host>(run: &Run<'_, H>) -> Result<Option<Description>> {
         run.dir.keep(name::BACKUP, description)?;
     }
     Ok(found)
+}
+
+/// Which paths belong to whom, with the containers that there are now.
+pub async fn parts_now<H: Host>(run: &Run<'_, H>) -> Result<Parts> {
+    parts(run, data::written_now(run).await?).await
 }
 
 /// What containers write, all that there are and those that will be, and what the release answers for

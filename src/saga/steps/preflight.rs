@@ -69,7 +69,7 @@ fn usable(chosen: &Listed) -> Result<Description> {
 }
 
 /// Compose 1 leaves the application down when it recreates a container on a newer engine.
-fn refuse_hopeless(engine: &Engine) -> Result<()> {
+pub fn refuse_hopeless(engine: &Engine) -> Result<()> {
     let major = engine
         .docker
         .split('.')
@@ -87,7 +87,7 @@ fn refuse_hopeless(engine: &Engine) -> Result<()> {
 }
 
 /// Chooses the backup that a rollback goes to, and records what it replaces.
-async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str, to_nothing: bool) -> Result<()> {
+pub async fn choose_target<H: Host>(run: &Run<'_, H>, to: &str, to_nothing: bool) -> Result<()> {
     let listed = run.host.backups().await?;
     let project = project::of_rollback(run.host, &run.plan.site, &listed).await?;
     let before = record::of(run.host, &project, Vec::new()).await?;

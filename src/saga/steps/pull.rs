@@ -85,13 +85,8 @@ async fn fetch<H: Host>(
 ) -> Result<(Image, Option<String>)> {
     let reference = source.pull.as_ref().unwrap_or(&source.reference);
     let there = run.host.image(&source.reference).await?;
-    if let Some(image) = &there {
-        if source.pull.is_none() && is_fresh(source, image) {
-            return Ok(local(run, source, image));
-        }
-        run.host.check_image_room(image.bytes).await?;
-    } else if source.pull.is_none() && source.policy == Policy::Never {
-        return Err(forbidden(source));
+    if let Some(at_hand) = at_hand(run, source, there.as_ref()).await? {
+        return Ok(at_hand);
     }
     let fetched = pull(run, reference, source.platform.as_deref(), pulled).await;
     match (fetched, there) {
@@ -101,6 +96,78 @@ async fn fetch<H: Host>(
         }
         (Err(failure), _) => Err(failure),
     }
+}
+
+/// The image that is there, where nobody has to be asked for another.
+async fn at_hand<H: Host>(
+    run: &Run<'_, H>,
+    source: &Source,
+    there: Option<&Image>,
+) -> Result<Option<(Image, Option<String>)>> {
+    match there {
+        Some(image) if source.pull.is_none() && is_fresh(source, image) => {
+            Ok(Some(local(run, source, image)))
+        }
+        Some(image) => {
+            run.host.check_image_room(image.bytes).await?;
+            Ok(None)
+        }
+        None if source.pull.is_none() && source.policy == Policy::Never => Err(forbidden(source)),
+        None => Ok(None),
+    }
+}
+
+/// The images that a deployment would fetch, asked of their registries and not fetched; and every
+/// reason why it would get none.
+pub async fn foreseen<H: Host>(
+    run: &Run<'_, H>,
+    before: &Before,
+) -> Result<(Vec<ServiceImage>, Vec<Failure>)> {
+    let (mut images, mut refusals) = (Vec::new(), Vec::new());
+    for source in run.wanted()?.sources {
+        match asked(run, &source).await {
+            Ok((image, digest)) => images.push(service_image(&source, &image, digest, before)),
+            Err(failure) if refusals.contains(&failure) => {}
+            Err(failure) => refusals.push(failure),
+        }
+    }
+    Ok((images, refusals))
+}
+
+/// What would be fetched for a source: its digest, and the image itself where the server has it.
+async fn asked<H: Host>(run: &Run<'_, H>, source: &Source) -> Result<(Image, Option<String>)> {
+    let reference = source.pull.as_ref().unwrap_or(&source.reference);
+    let there = run.host.image(&source.reference).await?;
+    if let Some(at_hand) = at_hand(run, source, there.as_ref()).await? {
+        return Ok(at_hand);
+    }
+    let login = run.login(reference);
+    match (run.host.digest(reference, login.as_ref()).await, there) {
+        (Ok(digest), _) => {
+            let known = run.host.image(&digest).await?;
+            Ok((known.unwrap_or_default(), Some(digest)))
+        }
+        (Err(failure), Some(image)) if may_be_local(run, source, &image, &failure) => {
+            Ok(local(run, source, &image))
+        }
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+/// The images that a rollback would put back; those that it could not get are refused.
+pub async fn foreseen_of_target<H: Host>(
+    run: &Run<'_, H>,
+    before: &Before,
+) -> Result<Vec<ServiceImage>> {
+    let mut images = Vec::new();
+    for running in run.target()?.release.services {
+        if run.host.image(&running.image_id).await?.is_none() {
+            let digest = running.digest.as_deref().ok_or_else(|| gone(&running))?;
+            run.host.digest(digest, run.login(digest).as_ref()).await?;
+        }
+        images.push(of_running(running, before));
+    }
+    Ok(images)
 }
 
 /// Says whether the image that is there need not be asked for again.
@@ -184,20 +251,23 @@ async fn fetch_target<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<Pull
             let (image, _) = pull(run, digest, None, &mut pulled).await?;
             refuse_other(&running, &image)?;
         }
-        let source = Source {
-            service: running.service.clone(),
-            reference: running.image.clone(),
-            ..Source::default()
-        };
-        let image = Image {
-            id: running.image_id.clone(),
-            ..Image::default()
-        };
-        pulled
-            .images
-            .push(service_image(&source, &image, running.digest, before));
+        pulled.images.push(of_running(running, before));
     }
     Ok(pulled)
+}
+
+/// The image of a service as a backup has it.
+fn of_running(running: Running, before: &Before) -> ServiceImage {
+    let source = Source {
+        service: running.service,
+        reference: running.image,
+        ..Source::default()
+    };
+    let image = Image {
+        id: running.image_id,
+        ..Image::default()
+    };
+    service_image(&source, &image, running.digest, before)
 }
 
 fn gone(running: &Running) -> Failure {

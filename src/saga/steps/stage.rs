@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::event::Failure;
 use crate::host::compose;
 use crate::host::reference;
-use crate::host::{Access, Config, Host, Result, ServiceConfig};
+use crate::host::{Access, Config, Host, Kept, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Policy, Source, Wanted, name};
-use crate::saga::release::{advice, data, endless, held, record, strangers};
+use crate::saga::release::{advice, data, endless, held, left_behind, record, strangers};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -38,6 +38,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let named = wanted.config.services.iter();
     let references = named.filter_map(|s| s.image.clone()).collect();
     let before = record::of(run.host, &wanted.config.project, references).await?;
+    left_behind::refuse(run, &wanted, &before.containers).await?;
     held::refuse(run, &wanted, &before.containers).await?;
     record::tell_server(run, &wanted.config.project).await?;
     strangers::tell_earlier(run, &before.containers);
@@ -88,10 +89,19 @@ async fn every_profile<H: Host>(run: &Run<'_, H>, dir: &Path) -> Result<Option<C
 
 /// Compose saw the stage; everybody else means the deploy directory.
 fn unstage_paths(config: &mut Config, stage: &Path) {
+    let unstage = |path: &mut PathBuf| {
+        if let Ok(real) = path.strip_prefix(stage) {
+            *path = PathBuf::from("/").join(real);
+        }
+    };
     for service in &mut config.services {
-        for bind in &mut service.binds {
-            if let Ok(real) = bind.source.strip_prefix(stage) {
-                bind.source = PathBuf::from("/").join(real);
+        service
+            .binds
+            .iter_mut()
+            .for_each(|b| unstage(&mut b.source));
+        for mount in &mut service.mounts {
+            if let Kept::At(path) = &mut mount.kept {
+                unstage(path);
             }
         }
     }

@@ -153,6 +153,24 @@ impl<'a> Act<'a> {
         self.input("files", &files)
     }
 
+    /// The same, only planned: with the same inputs and the same files in the workspace.
+    #[allow(dead_code, reason = "cells plan nothing")]
+    pub fn planned(&self) -> Self {
+        let mut act = Self::new(self.app, Face::Action);
+        act.inputs.clone_from(&self.inputs);
+        act.unknown.clone_from(&self.unknown);
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(self.runner.path().join("workspace/."))
+            .arg(act.runner.path().join("workspace"))
+            .status();
+        assert!(copied.unwrap().success());
+        match act.inputs.get("mode").map(String::as_str) {
+            Some("deploy") => act.input("mode", "plan"),
+            _ => act.input("dry_run", "true"),
+        }
+    }
+
     /// Holds the run on the server between backup and switch until it is let go.
     pub fn held(self) -> Self {
         self.input("pre_deploy", HOLD)
