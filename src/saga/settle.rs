@@ -157,7 +157,8 @@ fn in_short(outcome: &Outcome) -> String {
     }
 }
 
-#[cfg(test)]
+// Of a real server: see lib.rs.
+#[cfg(all(test, debug_assertions))]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
@@ -173,7 +174,7 @@ mod tests {
     fn scene(dir: &Path) -> (Server, Site, RunDir) {
         let mut plan = sample::deploy();
         plan.site.deploy_dir = dir.join("app");
-        plan.site.backup_dir = dir.to_owned();
+        dir.clone_into(&mut plan.site.backup_dir);
         fs::create_dir(&plan.site.deploy_dir).unwrap();
         let site = plan.site.clone();
         let mut journal = begun(dir, "20251017_143025-c0ffee", plan);
