@@ -101,7 +101,7 @@ fn sections(report: &Report, log_lines: usize) -> Vec<Section> {
         section(Keep::Always, who(report)),
         section(Keep::LastLines, last_lines(report)),
         section(Keep::Always, next_steps(report)),
-        section(Keep::Preview, preview(&report.preview)),
+        section(Keep::Preview, preview(report)),
         section(Keep::Tables, services(report)),
         section(Keep::Tables, checks("Checks", &report.checks)),
         section(
@@ -258,7 +258,11 @@ fn services(report: &Report) -> String {
         .iter()
         .map(|image| service(image, report.asked()))
         .collect();
-    let after = if report.went_well() { "After" } else { "Tried" };
+    let after = match report.status {
+        Status::Healthy | Status::Unhealthy => "Now",
+        _ if report.went_well() => "After",
+        _ => "Tried",
+    };
     let head = ["Service", "Image", "Before", after];
     format!("### Services\n\n{}\n", table(&head, &rows))
 }
@@ -310,11 +314,17 @@ fn warnings(warnings: &[String]) -> String {
     format!("### Warnings\n\n{}\n", list(&told))
 }
 
-fn preview(lines: &[String]) -> String {
+/// What a look found, or what a plan foresees.
+fn preview(report: &Report) -> String {
+    let lines = &report.preview;
     if lines.is_empty() {
         return String::new();
     }
-    format!("### What would happen\n\n{}\n\n", fenced(lines))
+    let heading = match report.status {
+        Status::Healthy | Status::Unhealthy => "How it stands",
+        _ => "What would happen",
+    };
+    format!("### {heading}\n\n{}\n\n", fenced(lines))
 }
 
 /// More lines of the failed services than those that stand above.
