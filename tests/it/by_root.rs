@@ -41,7 +41,7 @@ fn root_asks_as_the_user_who_deploys_and_breaks_no_deployment_of_theirs() {
     for (words, code, says) in [
         ("status", 0, "status     healthy"),
         ("history", 0, "deployed"),
-        ("backups", 0, "good"),
+        ("backups", 0, "latest"),
         ("verify", 0, "whole"),
         ("freeze 'moving house'", 0, "Frozen"),
         ("thaw", 0, "Thawed"),

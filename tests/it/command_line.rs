@@ -55,7 +55,9 @@ fn flags(command: &str) -> BTreeSet<String> {
         .filter_map(|line| line.strip_prefix("--"))
         .map(|flag| name(flag).to_owned())
         .collect();
-    assert!(flags.remove("json") && flags.remove("color") && flags.remove("workspace"));
+    for own in ["json", "color", "workspace", "help"] {
+        assert!(flags.remove(own), "{own}");
+    }
     flags
 }
 

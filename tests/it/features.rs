@@ -206,6 +206,12 @@ fn what_lies_in_a_named_volume_survives_both_ways() {
     assert_eq!(app.slot.sh(&format!("cat {volume}/customer")), "order\n");
 }
 
+/// The same with one more directory for data, which Docker makes.
+fn deeper(web: &str) -> String {
+    let data = "      - ./data:/data\n";
+    web.replace(data, &format!("{data}      - ./var/lib/beacon:/more\n"))
+}
+
 #[test]
 fn a_data_directory_that_docker_makes_deep_down_goes_with_the_release_that_failed() {
     let app = App::empty();
@@ -214,7 +220,7 @@ fn a_data_directory_that_docker_makes_deep_down_goes_with_the_release_that_faile
     app.ships("v1");
     let before = app.release();
     app.latest("exits-at-start");
-    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let deep = deeper(&web);
     let act = app.deploy().ship("compose.yaml", &deep);
     act.run().ends("rolled_back", 1);
     app.is_again(&before);
@@ -236,7 +242,7 @@ fn directories_that_root_makes_on_the_way_to_a_mount_belong_to_the_owner_of_the_
         "chown root: /srv; chown -R root: {}",
         app.backups()
     ));
-    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let deep = deeper(&web);
     let act = app.deploy().input("user", "root");
     act.ship("compose.yaml", &deep).run().ends("deployed", 0);
     let owners = app.slot.sh("stat -c %U /srv/app/var /srv/app/var/lib");
@@ -250,7 +256,7 @@ fn data_in_a_directory_of_roots_keeps_nobody_from_going_back() {
     app.furnish(&web);
     app.ships("v1");
     app.latest("v2");
-    let deep = web.replace("./data:", "./var/lib/beacon:");
+    let deep = deeper(&web);
     let act = app.deploy().ship("compose.yaml", &deep);
     act.run().ends("deployed", 0);
     let order = "/srv/app/var/lib/beacon/order";
