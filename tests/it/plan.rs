@@ -8,12 +8,12 @@ use crate::harness::app::App;
 use crate::harness::compose;
 
 /// Everything beside what runs and lies in the deploy directory that a look may leave: Landfall's own
-/// files, and those for a while.
+/// files, and those for a while; the engine has some of its own at any moment.
 #[track_caller]
 fn traces(app: &App) -> String {
     app.slot.sh(
         "find /srv/app-backups -mindepth 1 ! -path '*20200101*' -printf '%p %y %m %u %s %T@ %C@\\n' | sort
-        ls -A /dev/shm /var/tmp /home/deploy; ls -A /tmp | grep -v '^it-' || true",
+        ls -A /dev/shm /var/tmp /home/deploy /tmp | grep -vE '^(it-|runc-process)' || true",
     )
 }
 
