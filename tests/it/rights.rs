@@ -170,7 +170,7 @@ fn a_user_with_sudo_alone_is_shown_what_runs_and_that_it_is_frozen() {
     app.cli(&["thaw"]).run().exits(0);
     app.cli(&["doctor"]).run().exits(0);
     let never = app.cli(&["doctor"]).input("sudo", "never").run();
-    never.exits(2).says(&["ILL   docker"]);
+    never.exits(2).says(&["failed  docker"]);
 }
 
 #[test]
