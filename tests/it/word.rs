@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::harness::act::Act;
 use crate::harness::app::App;
+use crate::harness::compose;
 use crate::harness::poll::seconds;
 use crate::harness::slack::{Mood, Slack};
 
@@ -120,7 +121,13 @@ fn a_runner_that_is_stopped_during_the_backup_leaves_the_old_release() {
 fn a_runner_that_is_stopped_while_containers_are_replaced_leaves_the_old_release() {
     let app = App::running("v1");
     app.latest("binds-after-5s");
-    cancelled_at(app.deploy(), &app, "up", "Container app-web-1");
+    // What waits for another service keeps Compose at work for seconds.
+    let gate = compose::service("gate", &compose::beacon("latest"), 8001);
+    let web = compose::web(&compose::beacon("latest"));
+    let waits = "    depends_on:\n      gate: { condition: service_healthy }\n";
+    let all = format!("{web}{waits}{}", gate.replace("retries: 2", "retries: 30"));
+    let act = app.deploy().ship("compose.yaml", &all);
+    cancelled_at(act, &app, "up", "Container app-gate-1");
 }
 
 #[test]
