@@ -11,23 +11,11 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::Listed;
 use super::{Description, Entry, Purpose, Release};
+use crate::host::compose::surroundings;
 use crate::host::tree::hex;
 
 /// Where a release stands among all: by its first backup, whatever any clock said.
 pub type Place = (u64, String);
-
-/// What Compose reads without being told to.
-const ALWAYS: [&str; 9] = [
-    ".env",
-    "compose.yaml",
-    "compose.yml",
-    "compose.override.yaml",
-    "compose.override.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-    "docker-compose.override.yaml",
-    "docker-compose.override.yml",
-];
 
 /// One release and the backups that hold it.
 #[derive(Debug)]
@@ -113,7 +101,7 @@ pub fn made_of<'l>(
         Some(below.to_string_lossy().into_owned())
     });
     let all = told.chain(files).chain(more);
-    let all = all.chain(ALWAYS.map(ToOwned::to_owned));
+    let all = all.chain(surroundings::READ.map(ToOwned::to_owned));
     let all: BTreeSet<String> = all.filter(|path| path != "." && !path.is_empty()).collect();
     all.into_iter().collect()
 }
@@ -122,7 +110,8 @@ pub fn made_of<'l>(
 #[must_use]
 pub fn untold(made_of: &[String], ships: &[String]) -> Vec<String> {
     let ships: HashSet<&String> = ships.iter().collect();
-    let is_told = |path: &&String| ships.contains(path) || ALWAYS.contains(&path.as_str());
+    let is_told =
+        |path: &&String| ships.contains(path) || surroundings::READ.contains(&path.as_str());
     made_of
         .iter()
         .filter(|path| !is_told(path))

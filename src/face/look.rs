@@ -3,25 +3,19 @@
 //! The agent is asked where a release of this directory could be, which first settles what an
 //! interrupted run left. Where nothing was ever deployed and nothing runs, it is not placed.
 
-use std::time::Duration;
-
 use crate::error::Error;
 use crate::event::{Failure, Status};
 use crate::face::errand::Errand;
-use crate::face::{drive, operator, shell, target};
+use crate::face::{operator, shell};
 use crate::output::status;
 use crate::plan::Plan;
-use crate::remote::role;
 use crate::report::Report;
 use crate::report::standing::Standing;
 use crate::request::Request;
-use crate::shell::word;
+use crate::shell::path;
 
 /// What the shell says where there may be a release.
 const RELEASE: &str = "landfall has been here, or something runs";
-
-/// How long its look may take.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Shows how the server stands, and reports it as healthy or unhealthy.
 pub async fn show(request: &Request, plan: &Plan) -> Report {
@@ -37,7 +31,7 @@ pub async fn show(request: &Request, plan: &Plan) -> Report {
 }
 
 async fn standing(request: &Request) -> Result<(Vec<String>, Standing), Error> {
-    let mut lines = look(request).await?;
+    let mut lines = shell::lines(request, &script(request)).await?;
     if lines.pop_if(|line| line == RELEASE).is_none() {
         return Ok((lines, nothing(request)));
     }
@@ -58,33 +52,13 @@ fn nothing(request: &Request) -> Standing {
     }
 }
 
-async fn look(request: &Request) -> Result<Vec<String>, Error> {
-    let transport = target::transport(request).await?;
-    let script = role::script(&request.site, drive::sudo(request), &script(request));
-    let output = transport.run(&script, b"", LOOK).await?;
-    transport.hang_up().await;
-    if !output.is_success() {
-        let (dir, name) = (request.site.deploy_dir.display(), transport.name());
-        let failure = Failure::new(format!("`{dir}` cannot be looked at on {name}"));
-        let complaints = output.complaints();
-        return Err(Error::Connect(
-            complaints.iter().fold(failure, Failure::because),
-        ));
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.lines().map(ToOwned::to_owned).collect())
-}
-
 /// One line of shell that reads and writes nothing. An engine that does not answer may have had a
 /// release: the agent says what is known of it.
 fn script(request: &Request) -> String {
     let site = &request.site;
-    let dir = word(&site.deploy_dir.to_string_lossy());
-    let backups = word(&site.backup_dir.to_string_lossy());
+    let backups = path(&site.backup_dir);
     [
-        format!("cd {dir} || exit 1"),
-        "echo \"On the server: $(uname -sm), user ${SUDO_USER:-$(id -un)}${SUDO_USER:+, with sudo}\""
-            .to_owned(),
+        shell::entered(site),
         shell::compose(site),
         format!(
             "if test -d {backups}/.landfall/runs || test -n \"$(compose ps -aq 2>/dev/null)\"; \

@@ -4,20 +4,12 @@
 //! shell's own commands, because placing the agent would be a touch. How a directory stands is another
 //! question, for `look`.
 
-use std::time::Duration;
-
-use crate::error::Error;
-use crate::event::Failure;
-use crate::face::{drive, foresight, look, shell, target};
+use crate::face::{foresight, look, shell};
 use crate::output;
 use crate::plan::{Plan, Private};
-use crate::remote::role;
 use crate::report::Report;
 use crate::request::{Mode, Request};
-use crate::shell::word;
-
-/// How long the look may take.
-const LOOK: Duration = Duration::from_secs(30);
+use crate::shell::path;
 
 /// Shows what a run would change, and reports it as planned; or how the server stands, which is no
 /// preview.
@@ -29,7 +21,7 @@ pub async fn show(request: &Request, plan: &Plan, private: &Private) -> Report {
         return foreseen(request, plan, private).await;
     }
     let report = about(request.mode, plan);
-    match seen(request).await {
+    match shell::lines(request, &script(request)).await {
         Ok(seen) => report.planned(seen),
         Err(error) => report.stopped(&error),
     }
@@ -62,36 +54,12 @@ fn about(mode: Mode, plan: &Plan) -> Report {
     report
 }
 
-async fn seen(request: &Request) -> Result<Vec<String>, Error> {
-    let transport = target::transport(request).await?;
-    let sudo = drive::sudo(request);
-    let script = role::script(&request.site, sudo, &script(request));
-    let output = transport.run(&script, b"", LOOK).await?;
-    transport.hang_up().await;
-    if !output.is_success() {
-        let failure = Failure::new(format!(
-            "`{}` cannot be looked at on {}",
-            request.site.deploy_dir.display(),
-            transport.name()
-        ));
-        let complaints = output.complaints();
-        return Err(Error::Connect(
-            complaints.iter().fold(failure, Failure::because),
-        ));
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.lines().map(ToOwned::to_owned).collect())
-}
-
 /// One line of shell that reads and writes nothing.
 fn script(request: &Request) -> String {
     let site = &request.site;
-    let dir = word(&site.deploy_dir.to_string_lossy());
-    let backups = word(&site.backup_dir.to_string_lossy());
+    let backups = path(&site.backup_dir);
     [
-        format!("cd {dir} || exit 1"),
-        "echo \"On the server: $(uname -sm), user ${SUDO_USER:-$(id -un)}${SUDO_USER:+, with sudo}\""
-            .to_owned(),
+        shell::entered(site),
         "docker version --format 'Docker {{.Server.Version}}' || exit 1".to_owned(),
         shell::compose(site),
         "compose version || exit 1".to_owned(),

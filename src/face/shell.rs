@@ -2,16 +2,47 @@
 //!
 //! It refuses to know what the answers mean.
 
-use crate::plan::Site;
-use crate::shell::word;
+use std::time::Duration;
 
-/// Where Compose itself looks for its file.
-const FOUND: [&str; 4] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-];
+use crate::error::Error;
+use crate::event::Failure;
+use crate::face::{drive, target};
+use crate::host::compose::surroundings;
+use crate::plan::Site;
+use crate::remote::role;
+use crate::request::Request;
+use crate::shell::{path, word};
+
+/// How long a look may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The lines that a script of shell prints on the server, as the role that deploys.
+pub async fn lines(request: &Request, script: &str) -> Result<Vec<String>, Error> {
+    let transport = target::transport(request).await?;
+    let script = role::script(&request.site, drive::sudo(request), script);
+    let output = transport.run(&script, b"", LOOK).await?;
+    transport.hang_up().await;
+    if !output.is_success() {
+        let (dir, name) = (request.site.deploy_dir.display(), transport.name());
+        let failure = Failure::new(format!("`{dir}` cannot be looked at on {name}"));
+        let complaints = output.complaints();
+        return Err(Error::Connect(
+            complaints.iter().fold(failure, Failure::because),
+        ));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().map(ToOwned::to_owned).collect())
+}
+
+/// Goes into the deploy directory, and says where and who that is.
+#[must_use]
+pub fn entered(site: &Site) -> String {
+    let dir = path(&site.deploy_dir);
+    format!(
+        "cd {dir} || exit 1; \
+         echo \"On the server: $(uname -sm), user ${{SUDO_USER:-$(id -un)}}${{SUDO_USER:+, with sudo}}\""
+    )
+}
 
 /// Makes a shell's function `compose` of the Compose that is there, for the site's project.
 #[must_use]
@@ -34,7 +65,7 @@ pub fn compose(site: &Site) -> String {
 pub fn no_compose_file(site: &Site) -> String {
     let named = site.compose_files.iter().map(String::as_str);
     let files: Vec<&str> = if site.compose_files.is_empty() {
-        FOUND.to_vec()
+        surroundings::TWO.to_vec()
     } else {
         named.collect()
     };

@@ -6,7 +6,7 @@
 use super::paint::{Paint, Tone};
 use crate::clean;
 use crate::plan::Goal;
-use crate::report::{Report, span};
+use crate::report::{Report, made, span};
 
 /// The columns of a line.
 const WIDTH: usize = 80;
@@ -51,11 +51,8 @@ fn what(report: &Report) -> String {
             .images_in_words()
             .unwrap_or_else(|| "deployment".to_owned()),
     };
-    let origin = &report.origin;
-    let commit = origin.commit.iter().map(|c| c.chars().take(7).collect());
-    let commit: Vec<String> = commit.chain(origin.commit_title.clone()).collect();
-    let all = [vec![what], commit].concat();
-    all.join("  ")
+    let all = std::iter::once(what).chain(made::commit(&report.origin));
+    all.collect::<Vec<_>>().join("  ")
 }
 
 #[cfg(test)]

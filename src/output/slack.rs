@@ -9,7 +9,7 @@ use super::markdown::web_address;
 use crate::clean;
 use crate::event::Status;
 use crate::plan::{Goal, Origin};
-use crate::report::{Report, span};
+use crate::report::{Report, made, span};
 
 /// Slack's limit for a header, in characters.
 const HEADER: usize = 150;
@@ -143,7 +143,7 @@ fn facts(report: &Report) -> Vec<Fact> {
 
 fn commit(origin: &Origin) -> Option<Fact> {
     let hash = origin.commit.as_ref()?;
-    let short: String = hash.chars().take(7).collect();
+    let short = made::short(hash);
     let title = origin
         .commit_title
         .as_ref()

@@ -142,7 +142,7 @@ fn outcome(report: &Report) -> String {
 fn who(report: &Report) -> String {
     let origin = &report.origin;
     let commit = origin.commit.as_ref().map(|hash| {
-        let short: String = hash.chars().take(7).collect();
+        let short = made::short(hash);
         match origin.commit_address().and_then(|a| web_address(&a)) {
             Some(address) => format!("[{}]({address})", code(&short)),
             None => code(&short),

@@ -43,10 +43,16 @@ pub fn in_short<'a>(references: impl IntoIterator<Item = &'a str>) -> String {
     names.join(", ")
 }
 
+/// A commit's hash as people write it.
+#[must_use]
+pub fn short(commit: &str) -> String {
+    commit.chars().take(DIGITS).collect()
+}
+
 /// A commit in short with its title: `1a2b3c4 Say hello`; nothing where no commit is known.
 #[must_use]
 pub fn commit(origin: &Origin) -> Option<String> {
-    let short: String = origin.commit.as_ref()?.chars().take(DIGITS).collect();
+    let short = short(origin.commit.as_ref()?);
     Some(match &origin.commit_title {
         Some(title) => format!("{short} {}", clean::clip(&clean::one_line(title), TITLE)),
         None => short,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::archive::EntryKind;
 use crate::event::{Failure, Step};
+use crate::host::compose::surroundings;
 use crate::host::tree::{Differing, Drift};
 use crate::host::{Container, Host, Result};
 use crate::saga::History;
@@ -207,19 +208,6 @@ struct Shipped {
     deciding: Vec<String>,
 }
 
-/// What Compose itself looks for.
-const OF_COMPOSE: [&str; 9] = [
-    "compose.yaml",
-    "compose.yml",
-    "compose.override.yaml",
-    "compose.override.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-    "docker-compose.override.yaml",
-    "docker-compose.override.yml",
-    ".env",
-];
-
 impl Shipped {
     fn of<H: Host>(run: &Run<'_, H>) -> Result<Self> {
         let planned = run.plan.files.iter();
@@ -241,7 +229,7 @@ impl Shipped {
             .iter()
             .chain(&before.release.compose_files);
         let mut deciding: Vec<String> = named.map(below).collect();
-        deciding.extend(OF_COMPOSE.map(ToOwned::to_owned));
+        deciding.extend(surroundings::READ.map(ToOwned::to_owned));
         deciding.extend(run.plan.env_file_path.clone());
         deciding.extend(files.iter().map(|(path, _)| path.clone()));
         Ok(Self { files, deciding })

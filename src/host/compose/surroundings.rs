@@ -11,19 +11,34 @@ use crate::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.
 const ENV: u64 = 1024 * 1024;
-/// The compose files that Compose looks for, those that override them, and the order of each.
-const TWO: [&str; 4] = [
+/// What Compose reads without being told to, of any version.
+pub const READ: [&str; 9] = [
+    ".env",
+    "compose.yaml",
+    "compose.yml",
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+];
+
+/// Where Compose 2 looks for its file, in this order.
+pub const TWO: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",
     "docker-compose.yaml",
 ];
+/// The same of Compose 1.
 const ONE: [&str; 4] = [
     "docker-compose.yml",
     "docker-compose.yaml",
     "compose.yml",
     "compose.yaml",
 ];
+/// Those that override them, in this order.
 const OVERRIDES: [&str; 4] = [
     "compose.override.yml",
     "compose.override.yaml",
