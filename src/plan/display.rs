@@ -168,7 +168,7 @@ impl Plan {
 
     fn commit(&self) -> Says {
         let keep = self.backups.keep;
-        says(format!("make it final, and keep the newest {keep} backups"))
+        says(format!("make it final, and keep the newest {keep} good releases"))
     }
 }
 

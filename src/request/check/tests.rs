@@ -390,7 +390,7 @@ fn a_dry_run_reads_as_what_would_happen() {
                         db: a command in db
       9. confirm      hear from the machine that started the run, which tests from outside:
                         web: https://example.org
-     10. commit       make it final, and keep the newest 3 backups
+     10. commit       make it final, and keep the newest 3 good releases
     If a step before commit fails, everything is put back as it was.
     ");
 }
@@ -408,7 +408,7 @@ fn a_dry_rollback_reads_as_what_would_happen() {
                         what containers write is left alone
       5. up           let Compose replace the containers of every service that changed
       6. verify       judge every service within 120 s, then watch for 10 s
-      7. commit       make it final, and keep the newest 3 backups
+      7. commit       make it final, and keep the newest 3 good releases
     If a step before commit fails, everything is put back as it was.
     ");
 }
