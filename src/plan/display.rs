@@ -168,7 +168,9 @@ impl Plan {
 
     fn commit(&self) -> Says {
         let keep = self.backups.keep;
-        says(format!("make it final, and keep the newest {keep} good releases"))
+        says(format!(
+            "make it final, and keep the newest {keep} good releases"
+        ))
     }
 }
 
