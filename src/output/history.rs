@@ -48,7 +48,7 @@ fn what(report: &Report) -> String {
     let what = match &report.goal {
         Some(Goal::Rollback { to, .. }) => format!("rollback to {to}"),
         _ => report
-            .images_in_words()
+            .asked_in_words()
             .unwrap_or_else(|| "deployment".to_owned()),
     };
     let all = std::iter::once(what).chain(made::commit(&report.origin));
@@ -74,14 +74,14 @@ mod tests {
         insta::assert_snapshot!(page, @r"
         RUN (UTC)               STATUS               TOOK  BY
         20251017_143025-0a1b2c  deployed            8.5 s  ada
-            ghcr.io/acme/app@sha256:abcdef012345… 0123456 Serve the new page
+            ghcr.io/acme/app:2 0123456 Serve the new page
         20251017_143025-0a1b2c  rolled_back         8.0 s  ada
-            ghcr.io/acme/app@sha256:abcdef012345… 0123456 Serve the new page
+            ghcr.io/acme/app:2 0123456 Serve the new page
             `verify` failed: service `web` exited with code 1 three seconds after the s…
         20251017_143025-0a1b2c  restored            4.0 s  ada
             rollback to latest 0123456 Serve the new page
         20251017_143025-0a1b2c  rollback_failed     7.2 s  ada
-            ghcr.io/acme/app@sha256:abcdef012345… 0123456 Serve the new page
+            ghcr.io/acme/app:2 0123456 Serve the new page
             `verify` failed: service `web` exited with code 1 three seconds after the s…
         ");
         insta::assert_snapshot!(super::page(&[], Paint::Off), @"no run is recorded");

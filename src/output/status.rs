@@ -247,7 +247,7 @@ mod tests {
         directory  /opt/mcp
         project    mcp
         deployed   2025-10-17 14:30:33 UTC by ada, 20251017_143025-0a1b2c
-                   ghcr.io/acme/app@sha256:abcdef012345…
+                   ghcr.io/acme/app:2@sha256:abcdef012345…
         commit     0123456 Serve the new page
         running    since 2025-10-17 14:30:29 UTC
         latest     20251016_101010

@@ -27,7 +27,7 @@ fn every_status_has_a_headline_that_a_person_understands() {
     ]
     .map(|report| report.headline());
     insta::assert_snapshot!(lines.join("\n"), @r"
-    Deployed ghcr.io/acme/app@sha256:abcdef012345… to production in 8.5 s.
+    Deployed ghcr.io/acme/app:2@sha256:abcdef012345… to production in 8.5 s.
     Restored the backup `20251016_101010` on production in 4.0 s.
     Planned a deployment to production: nothing was touched.
     Rolled back: service `web` exited with code 1 three seconds after the start; production runs what it ran before.

@@ -58,11 +58,21 @@ impl Report {
     /// What runs now, short: one image with its digest, or the services' names.
     #[must_use]
     pub fn images_in_words(&self) -> Option<String> {
+        self.images_by(pinned)
+    }
+
+    /// What was asked for, shorter: one image, or the services' names.
+    #[must_use]
+    pub fn asked_in_words(&self) -> Option<String> {
+        self.images_by(|name, _| name.to_owned())
+    }
+
+    fn images_by(&self, called: impl Fn(&str, Option<&str>) -> String) -> Option<String> {
         let first = self.images.first()?;
         let same = |i: &super::ServiceImage| i.image_id == first.image_id;
         if self.images.iter().all(same) {
             let name = made::asked_for(first, self.asked());
-            return Some(pinned(name, first.digest.as_deref()));
+            return Some(called(name, first.digest.as_deref()));
         }
         let names: Vec<_> = self.images.iter().map(|i| i.service.as_str()).collect();
         Some(format!("{} services ({})", names.len(), names.join(", ")))
@@ -213,23 +223,16 @@ fn plain(text: &str) -> String {
     words.join(" ").trim_end_matches('.').to_owned()
 }
 
-/// A reference with the digest that it meant: `ghcr.io/acme/app@sha256:0123456789ab…`.
+/// A reference with the digest that it meant: `ghcr.io/acme/app:2@sha256:0123456789ab…`.
 fn pinned(image: &str, digest: Option<&str>) -> String {
     let Some(digest) = digest else {
         return image.to_owned();
     };
+    let named = image.split('@').next().unwrap_or(image);
     let digest = digest.rsplit('@').next().unwrap_or(digest);
     let hex = digest.trim_start_matches("sha256:");
     let short: String = hex.chars().take(12).collect();
-    format!("{}@sha256:{short}…", repository(image))
-}
-
-fn repository(image: &str) -> &str {
-    let named = image.split('@').next().unwrap_or(image);
-    match named.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => named,
-    }
+    format!("{named}@sha256:{short}…")
 }
 
 /// A span of milliseconds for people, in seconds whatever its length, as inputs have it: `0.85 s`,

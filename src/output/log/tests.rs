@@ -47,7 +47,7 @@ fn a_deployment_folds_its_steps_into_groups() {
     ::endgroup::
     ok      confirm                  0.02 s
     ok      commit                   0.01 s
-    Deployed ghcr.io/acme/app@sha256:abcdef012345… to production in 8.5 s.
+    Deployed ghcr.io/acme/app:2@sha256:abcdef012345… to production in 8.5 s.
     ");
 }
 

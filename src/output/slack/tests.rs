@@ -14,7 +14,7 @@ fn pretty(report: &Report) -> String {
 fn a_deployment_says_who_what_and_where() {
     insta::assert_snapshot!(pretty(&Report::fold(&sample::deployed())), @r#"
     {
-      "text": "Deployment to production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 8.5 s · Downtime: 0.18 s",
+      "text": "Deployment to production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app:2@sha256:abcdef012345… · Duration: 8.5 s · Downtime: 0.18 s",
       "blocks": [
         {
           "type": "header",
@@ -28,7 +28,7 @@ fn a_deployment_says_who_what_and_where() {
           "type": "section",
           "text": {
             "type": "mrkdwn",
-            "text": "Deployed ghcr.io/acme/app@sha256:abcdef012345… to production in 8.5 s.",
+            "text": "Deployed ghcr.io/acme/app:2@sha256:abcdef012345… to production in 8.5 s.",
             "verbatim": true
           }
         },
@@ -52,7 +52,7 @@ fn a_deployment_says_who_what_and_where() {
             },
             {
               "type": "mrkdwn",
-              "text": "*Image*\nghcr.io/acme/app@sha256:abcdef012345…",
+              "text": "*Image*\nghcr.io/acme/app:2@sha256:abcdef012345…",
               "verbatim": true
             },
             {
@@ -86,7 +86,7 @@ fn a_deployment_says_who_what_and_where() {
 fn a_rollback_says_why() {
     insta::assert_snapshot!(pretty(&Report::fold(&sample::rolled_back())), @r#"
     {
-      "text": "Deployment to production: failed, rolled back · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 8.0 s",
+      "text": "Deployment to production: failed, rolled back · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app:2@sha256:abcdef012345… · Duration: 8.0 s",
       "blocks": [
         {
           "type": "header",
@@ -132,7 +132,7 @@ fn a_rollback_says_why() {
             },
             {
               "type": "mrkdwn",
-              "text": "*Image*\nghcr.io/acme/app@sha256:abcdef012345…",
+              "text": "*Image*\nghcr.io/acme/app:2@sha256:abcdef012345…",
               "verbatim": true
             },
             {
@@ -178,7 +178,7 @@ fn every_other_outcome_has_its_line() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     Rollback of production: success · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Duration: 4.0 s
     Deployment to production: refused, nothing touched · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Duration: 0.09 s
-    Deployment to production: ROLLBACK FAILED · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app@sha256:abcdef012345… · Duration: 7.2 s
+    Deployment to production: ROLLBACK FAILED · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org · Image: ghcr.io/acme/app:2@sha256:abcdef012345… · Duration: 7.2 s
     Deployment to production: outcome unknown · Commit: 0123456 Serve the new page · Author: Ada L. · URL: https://app.example.org
     ");
 }

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
+use crate::archive::Release;
 use crate::error::Error;
 use crate::event::Failure;
-use crate::report::ServiceLog;
 use crate::report::sample;
+use crate::report::standing::ServiceStanding;
+use crate::report::{ServiceLog, Standing};
 
 /// A run of each outcome, by its name.
 fn outcomes() -> Vec<(&'static str, Report)> {
@@ -22,17 +24,51 @@ fn outcomes() -> Vec<(&'static str, Report)> {
         ("refused_inputs", missing_host_key()),
         ("rollback_failed", Report::fold(&sample::stuck())),
         ("unknown", Report::of_plan(&plan).lost(&lost)),
-        ("healthy", looked(Status::Healthy, "healthy    yes")),
-        ("unhealthy", looked(Status::Unhealthy, "healthy    no")),
+        ("healthy", looked(Status::Healthy, &[])),
+        ("unhealthy", looked(Status::Unhealthy, &[silent_web()])),
     ]
 }
 
-/// A look at a server that came to this.
-fn looked(status: Status, line: &str) -> Report {
-    let mut report = Report::of_plan(&sample::plan()).planned(vec![line.into()]);
+/// Why a release is not healthy.
+fn silent_web() -> Failure {
+    Failure::new("service `web` is not there: it was stopped 5 minutes ago")
+        .hint("start it again: `docker compose up -d --no-deps web` in `/opt/mcp`")
+}
+
+/// A look at a server on which all is well, or not for these reasons.
+fn looked(status: Status, reasons: &[Failure]) -> Report {
+    let web = ServiceStanding {
+        service: "web".into(),
+        healthy: reasons.is_empty(),
+        detail: if reasons.is_empty() {
+            "running"
+        } else {
+            "stopped"
+        }
+        .into(),
+        image: "ghcr.io/acme/app:2".into(),
+        image_id: format!("sha256:{}", "2".repeat(64)),
+        replicas: 1,
+        ..ServiceStanding::default()
+    };
+    let standing = Standing {
+        v: Standing::VERSION,
+        deploy_dir: "/opt/mcp".into(),
+        status: Some(status),
+        reasons: reasons.to_vec(),
+        release: Release {
+            project: "mcp".into(),
+            ..Release::default()
+        },
+        services: vec![web],
+        deployed: Some(Report::fold(&sample::deployed())),
+        ..Standing::default()
+    };
+    let lines = crate::output::status::status(&standing);
+    let lines = lines.lines().map(ToOwned::to_owned).collect();
+    let mut report = Report::of_plan(&sample::plan());
     report.goal = None;
-    report.status = status;
-    report
+    report.looked(&standing, lines)
 }
 
 /// A run that was stopped because nothing proves who the server is.

@@ -3,6 +3,7 @@
 //! It refuses to know what is right; it counts, and keeps the seed of what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Mutex;
@@ -113,7 +114,7 @@ pub enum Extent {
     /// build that is not optimised.
     Brief,
     /// Every failing act and every death; what comes behind them wholly in some scenes, and behind
-    /// every eighteenth of them in the others.
+    /// every thirtieth of them in the others.
     Daily,
     /// Second deaths and failing undos behind every death, one more death behind a failing act.
     Broad,
@@ -136,7 +137,7 @@ impl Extent {
     fn stride(self, scene: &str) -> usize {
         match self {
             Self::Brief => 60,
-            Self::Daily if !WHOLLY.contains(&scene) => 18,
+            Self::Daily if !WHOLLY.contains(&scene) => 30,
             _ => 1,
         }
     }
@@ -160,17 +161,39 @@ enum Depth {
     Deep,
 }
 
-/// Searches all of some scenes, a scene at a time on every core; the longest ones first, so that no
+/// A part of a scene's search: some of its first failures, and some of its first deaths.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    scene: &'static str,
+    nth: usize,
+    of: usize,
+}
+
+impl Share {
+    /// The whole search of a scene, in shares that are worth a processor each.
+    fn all_of(scene: &'static str) -> impl Iterator<Item = Self> {
+        let of = if WHOLLY.contains(&scene) { 12 } else { 2 };
+        (0..of).map(move |nth| Self { scene, nth, of })
+    }
+
+    /// What is this share's of so many: neighbours, since they go on alike.
+    fn of(self, many: usize) -> Range<usize> {
+        many * self.nth / self.of..many * (self.nth + 1) / self.of
+    }
+}
+
+/// Searches all of some scenes, a share at a time on every core; the longest ones first, so that no
 /// core waits for another at the end.
 pub fn all(scenes: &[&'static str], extent: Extent) -> Found {
     let mut scenes = scenes.to_vec();
     scenes.sort_by_key(|name| !WHOLLY.contains(name));
+    let shares: Vec<Share> = scenes.into_iter().flat_map(Share::all_of).collect();
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Found::default());
     let work = || {
         let dir = tempfile::tempdir().expect("a directory");
-        while let Some(name) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let own = search(&scene_in(dir.path(), name), extent);
+        while let Some(share) = shares.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let own = search(&scene_in(dir.path(), share.scene), *share, extent);
             found.lock().expect("a lock").add(own);
         }
     };
@@ -188,27 +211,29 @@ pub fn scene_in(dir: &Path, name: &'static str) -> Rc<Scene> {
     Scene::of(name, &own)
 }
 
-fn search(scene: &Rc<Scene>, extent: Extent) -> Found {
+fn search(scene: &Rc<Scene>, share: Share, extent: Extent) -> Found {
     let (mut known, mut found) = (Known::default(), Found::default());
-    for job in jobs(scene) {
-        let (known, found) = (&mut known, &mut found);
-        Search {
-            extent,
-            scene,
-            known,
-            found,
-        }
-        .job(job);
+    let mut search = Search {
+        extent,
+        scene,
+        share,
+        known: &mut known,
+        found: &mut found,
+    };
+    search.job(Job {
+        fault: None,
+        depth: Depth::Deep,
+    });
+    let failures = failures(scene);
+    for job in &failures[share.of(failures.len())] {
+        search.job(*job);
     }
     found
 }
 
 /// Every call failing clean, half-done and done; the first of its kind in a step is followed far.
-fn jobs(scene: &Rc<Scene>) -> Vec<Job> {
-    let mut jobs = vec![Job {
-        fault: None,
-        depth: Depth::Deep,
-    }];
+fn failures(scene: &Rc<Scene>) -> Vec<Job> {
+    let mut jobs = Vec::new();
     let mut seen = BTreeSet::new();
     for (call, made) in explore::live(scene, scene.before())
         .calls
@@ -230,6 +255,7 @@ fn jobs(scene: &Rc<Scene>) -> Vec<Job> {
 struct Search<'a> {
     extent: Extent,
     scene: &'a Rc<Scene>,
+    share: Share,
     known: &'a mut Known,
     found: &'a mut Found,
 }
@@ -253,22 +279,24 @@ impl Search<'_> {
             Keep::End
         };
         let (lived, after) = self.live(&fresh(self.scene), 0, &faults, keep);
-        self.over("a fault", after, || vec![lot.clone()]);
+        if job.fault.is_some() || self.share.nth == 0 {
+            self.over("a fault", after, || vec![lot.clone()]);
+        }
         if job.depth == Depth::Alone {
             return;
         }
         let from = job.fault.map_or(0, |f| f.call + 1);
         let stride = self.extent.stride(self.scene.name);
-        for fault in undo_faults(&lived.calls, from, self.extent)
-            .into_iter()
-            .step_by(stride)
-        {
+        let undos = undo_faults(&lived.calls, from, self.extent);
+        let own = self.own(&job, undos.len());
+        for (_, fault) in strided(undos, stride, own) {
             let lot = failing(faults.iter().copied().chain([fault]).collect());
             let (_, after) = self.live(&fresh(self.scene), 0, &lot.faults, Keep::End);
             self.over("a fault and a failing undo", after, || vec![lot.clone()]);
         }
         let deaths = deaths_of(&lived, job.fault.map(|_| Phase::Undo));
-        for (nth, (death, at)) in deaths.into_iter().enumerate() {
+        let own = self.own(&job, deaths.len());
+        for (nth, (death, at)) in strided(deaths, 1, own) {
             let lot = Lot {
                 death: Some(death),
                 ..lot.clone()
@@ -286,6 +314,14 @@ impl Search<'_> {
                 (false, 0) => self.over("a fault and a death", trail, || vec![lot.clone()]),
                 (false, _) => {}
             }
+        }
+    }
+
+    /// Which of so many consequences are looked at here: a failing call is one share's alone.
+    fn own(&self, job: &Job, many: usize) -> Range<usize> {
+        match job.fault {
+            None => self.share.of(many),
+            Some(_) => 0..many,
         }
     }
 
@@ -343,6 +379,12 @@ fn deaths_of(lived: &Life, phase: Option<Phase>) -> Vec<(Death, usize)> {
     points
         .flat_map(|at| deaths(&lived.points, at).into_iter().map(move |d| (d, at)))
         .collect()
+}
+
+/// Those of a range that the stride meets, each with its number.
+fn strided<T>(all: Vec<T>, stride: usize, range: Range<usize>) -> impl Iterator<Item = (usize, T)> {
+    let met = all.into_iter().enumerate().step_by(stride);
+    met.filter(move |(nth, _)| range.contains(nth))
 }
 
 fn failing(faults: Vec<Fault>) -> Lot {

@@ -215,10 +215,13 @@ mod tests {
     #[test]
     fn what_is_beyond_repair_leads_whatever_else_was_said() {
         let boom = Failure::new("answered 500");
-        let dead = Failure::new("exited with code 3");
+        let dead = word(Verdict::Failed("exited with code 3".into()), None);
         let entries = [
             not("health_url", true, boom, Weight::Answered),
-            not("worker", false, dead, Weight::Final),
+            Entry {
+                word: Some(dead),
+                ..Entry::new("worker", "service", false)
+            },
         ];
         let led = lead(&entries).map(|(failure, _, others)| (failure.what, others.len()));
         assert_eq!(led, Some(("service `worker` exited with code 3".into(), 1)));
