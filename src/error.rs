@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::event::{Failure, Status};
+use crate::reader::Reader;
 
 /// Exit codes, as the contract documents them.
 pub mod exit {
@@ -75,6 +76,21 @@ impl Error {
             Self::Lost(_) => "contact with the server was lost",
             Self::Local(_) => "this machine refuses",
         }
+    }
+
+    /// The same for whoever reads it.
+    #[must_use]
+    pub fn for_reader(mut self, reader: &Reader) -> Self {
+        let failures = match &mut self {
+            Self::Input(all) => all.as_mut_slice(),
+            Self::Connect(one) | Self::Agent(one) | Self::Lost(one) | Self::Local(one) => {
+                std::slice::from_mut(one)
+            }
+        };
+        for failure in failures {
+            failure.each_text(&mut |text| *text = reader.completed(text));
+        }
+        self
     }
 
     /// The failures behind it, one or more.

@@ -282,6 +282,13 @@ impl Failure {
         self.hints.push(hint.into());
         self
     }
+
+    /// Visits each of its texts.
+    pub fn each_text(&mut self, visit: &mut dyn FnMut(&mut String)) {
+        visit(&mut self.what);
+        self.because.iter_mut().for_each(&mut *visit);
+        self.hints.iter_mut().for_each(visit);
+    }
 }
 
 impl fmt::Display for Failure {

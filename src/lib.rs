@@ -22,6 +22,7 @@ pub mod host;
 pub mod masks;
 pub mod output;
 pub mod plan;
+pub mod reader;
 pub mod registry;
 pub mod remote;
 pub mod report;

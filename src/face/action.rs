@@ -18,6 +18,7 @@ use crate::output::log::{Log, Style};
 use crate::output::paint::When;
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink};
+use crate::reader::Reader;
 use crate::remote::ssh::Connection;
 use crate::report::Report;
 use crate::request::{self, Faults, Mode, Notify, Request};
@@ -68,6 +69,7 @@ async fn carry_out(
 ) -> Report {
     let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
     log.mask(masks(request, &plan, &private));
+    log.reads(Reader::of_workflow(&request.site));
     request
         .warnings
         .iter()

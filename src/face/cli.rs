@@ -18,6 +18,7 @@ use super::recover::When;
 use crate::error::{Error, exit};
 use crate::event::Failure;
 use crate::output::paint;
+use crate::reader::Reader;
 use crate::request::{Caller, Faults, Group, Raw, Request, one_line, shown};
 
 /// What an operator asked for, validated.
@@ -87,6 +88,28 @@ pub enum Command {
     Version,
     /// Print a completion script.
     Completions(Shell),
+}
+
+impl Command {
+    /// Whoever typed it.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        match self {
+            Self::Deploy(request)
+            | Self::Rollback(request)
+            | Self::Plan(request)
+            | Self::Status(request)
+            | Self::History(request)
+            | Self::Backups(request)
+            | Self::Verify { request, .. }
+            | Self::Freeze { request, .. }
+            | Self::Thaw(request)
+            | Self::Recover { request, .. }
+            | Self::Doctor { request, .. }
+            | Self::Logs { request, .. } => request.reader(),
+            Self::Version | Self::Completions(_) => Reader::default(),
+        }
+    }
 }
 
 /// How to tell what happened.

@@ -55,6 +55,7 @@ pub async fn examine(
     show: Show,
     paint: Paint,
 ) -> Result<u8, Error> {
+    let reader = request.reader();
     let installed = match install {
         Install::Nothing => None,
         Install::AtBoot => Some(at_boot(request).await?),
@@ -62,7 +63,7 @@ pub async fn examine(
     let transport = target::transport(request).await?;
     let mut findings: Vec<Finding> = installed.into_iter().collect();
     for (what, script, mend) in questions(&request.site, &user(request), &|words| {
-        request.command(words)
+        reader.command(words)
     }) {
         let script = role::script(&request.site, drive::sudo(request), &script);
         let output = transport.run(&script, b"", LOOK).await?;
@@ -102,7 +103,10 @@ async fn at_boot(request: &Request) -> Result<Finding, Error> {
             let lines: Vec<String> = serde_json::from_value(lines).unwrap_or_default();
             (true, lines.join("; "), String::new())
         }
-        Err(Error::Agent(failure)) => (false, failure.to_string(), failure.hints.join("; ")),
+        Err(Error::Agent(failure)) => {
+            let mend = request.reader().completed(&failure.hints.join("; "));
+            (false, failure.to_string(), mend)
+        }
         Err(error) => return Err(error),
     };
     let what = "installation";

@@ -53,6 +53,7 @@ async fn drive<W: Write>(
     report: &mut Report,
 ) -> Result<(), Error> {
     let (mut signals, agent) = reached(request).await?;
+    log.learn_program(agent.program());
     let files: Vec<(PlannedFile, PathBuf)> = request
         .files
         .iter()
@@ -85,6 +86,7 @@ async fn hear_out<W: Write>(
     report: &mut Report,
 ) -> Result<(), Error> {
     let (mut signals, agent) = reached(request).await?;
+    log.learn_program(agent.program());
     let mut listener = Listener::new(&agent, plan, agent.attach(&plan.id, 0));
     let ask = async {
         // A run that has ended tells so at once and needs no word.

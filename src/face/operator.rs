@@ -20,6 +20,7 @@ use crate::output::log::{Log, Style};
 use crate::output::paint::{Paint, When};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, history, json, status, table};
+use crate::reader::Reader;
 use crate::remote::agent::Agent;
 use crate::report::Report;
 use crate::report::kept::Kept;
@@ -28,13 +29,14 @@ use crate::request::{self, Notify, Request};
 /// Carries a command out; the exit code of the contract.
 pub async fn carry_out(invocation: Invocation) -> u8 {
     let (show, color) = (invocation.show, invocation.color);
+    let reader = invocation.command.reader();
     match invocation.command {
         Command::Deploy(request) | Command::Rollback(request) | Command::Plan(request) => {
             run(&request, show, color).await
         }
         other => match answer(other, show, color).await {
             Ok(code) => code,
-            Err(error) => told(&error, color),
+            Err(error) => told(&error.for_reader(&reader), color),
         },
     }
 }
@@ -55,6 +57,7 @@ async fn run(request: &Request, show: Show, color: When) -> u8 {
     let origin = request::of_operator(|name| std::env::var(name).ok());
     let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
     log.mask(Masks::of(&plan, &private));
+    log.reads(request.reader());
     request
         .warnings
         .iter()
@@ -88,36 +91,38 @@ async fn tell<W: Write>(report: &Report, request: &Request, show: Show, log: &mu
 /// A question to the server, answered as a table or as JSON.
 async fn answer(command: Command, show: Show, color: When) -> Result<u8, Error> {
     let paint = Paint::of(color, &std::io::stdout());
+    let reader = command.reader();
+    let shown = Shown {
+        show,
+        reader: &reader,
+    };
     match command {
         Command::Status(request) => {
             let value = ask(&request, Errand::Status, &[]).await?;
             let healthy = value["status"] == Status::Healthy.word();
-            shown(value, show, status::status)?;
+            shown.tell(value, status::status)?;
             Ok(if healthy { exit::OK } else { exit::UNHEALTHY })
         }
         Command::History(request) => {
             let value = ask(&request, Errand::History, &[]).await?;
-            shown(value, show, |runs: &Vec<Report>| history::page(runs, paint))
+            shown.tell(value, |runs: &Vec<Report>| history::page(runs, paint))
         }
         Command::Backups(request) => {
             let value = ask(&request, Errand::Backups, &[]).await?;
-            shown(value, show, |all: &Vec<Kept>| {
-                table::backups(all, clock::now())
-            })
+            shown.tell(value, |all: &Vec<Kept>| table::backups(all, clock::now()))
         }
         Command::Verify { request, backup } => {
-            verified(ask(&request, Errand::Verify, &[&backup]).await?, show)
+            verified(ask(&request, Errand::Verify, &[&backup]).await?, shown)
         }
         Command::Freeze { request, message } => {
             let value = ask(&request, Errand::Freeze, &[&message, &who()]).await?;
-            let thaw = request.command("thaw");
-            shown(value, show, |_: &Value| {
-                format!("Frozen: no deployment goes until `{thaw}`.")
+            shown.tell(value, |_: &Value| {
+                "Frozen: no deployment goes until `landfall thaw`.".into()
             })
         }
         Command::Thaw(request) => {
             let value = ask(&request, Errand::Thaw, &[]).await?;
-            shown(value, show, |was: &Value| {
+            shown.tell(value, |was: &Value| {
                 if was.is_null() {
                     "Nothing was frozen.".into()
                 } else {
@@ -125,7 +130,7 @@ async fn answer(command: Command, show: Show, color: When) -> Result<u8, Error> 
                 }
             })
         }
-        Command::Recover { request, when } => recover::settle(&request, when, show).await,
+        Command::Recover { request, when } => recover::settle(&request, when, shown).await,
         Command::Logs { request, wanted } => logs::show(&request, &wanted, show).await,
         Command::Doctor { request, install } => {
             doctor::examine(&request, install, show, paint).await
@@ -144,7 +149,7 @@ pub async fn ask(request: &Request, errand: Errand, args: &[&str]) -> Result<Val
     agent.transport().hang_up().await;
     answer.map_err(|error| {
         if errand.settles() {
-            at_work(error, &request.command("status"))
+            at_work(error)
         } else {
             error
         }
@@ -152,36 +157,47 @@ pub async fn ask(request: &Request, errand: Errand, args: &[&str]) -> Result<Val
 }
 
 /// A server that was reached, and then not any more, may be at work on what it settles.
-fn at_work(error: Error, status: &str) -> Error {
+fn at_work(error: Error) -> Error {
     match error {
-        Error::Connect(failure) => Error::Lost(failure.hint(format!(
-            "the server goes on by itself; ask it how it ended: `{status}`"
-        ))),
+        Error::Connect(failure) => Error::Lost(
+            failure.hint("the server goes on by itself; ask it how it ended: `landfall status`"),
+        ),
         other => other,
     }
 }
 
-/// Shows an answer as JSON, or as the text that is made of it.
-pub fn shown<T: DeserializeOwned>(
-    value: Value,
+/// How answers are shown, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
     show: Show,
-    text: impl FnOnce(&T) -> String,
-) -> Result<u8, Error> {
-    if show == Show::Json {
-        print(&json::pretty(&value).unwrap_or_default());
-        return Ok(exit::OK);
+    reader: &'a Reader,
+}
+
+impl Shown<'_> {
+    /// Shows an answer as JSON, or as the text that is made of it.
+    pub fn tell<T: DeserializeOwned>(
+        self,
+        mut value: Value,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<u8, Error> {
+        if self.show == Show::Json {
+            self.reader.complete(&mut value);
+            print(&json::pretty(&value).unwrap_or_default());
+            return Ok(exit::OK);
+        }
+        let read = serde_json::from_value(value).map_err(|e| {
+            Error::Agent(Failure::new("the agent's answer cannot be read").because(e))
+        })?;
+        print(&self.reader.completed(&text(&read)));
+        Ok(exit::OK)
     }
-    let read = serde_json::from_value(value)
-        .map_err(|e| Error::Agent(Failure::new("the agent's answer cannot be read").because(e)))?;
-    print(&text(&read));
-    Ok(exit::OK)
 }
 
 /// Every backup's verdict; one that is not whole makes the exit code 1.
-fn verified(value: Value, show: Show) -> Result<u8, Error> {
+fn verified(value: Value, shown: Shown<'_>) -> Result<u8, Error> {
     let all = value.as_array().cloned().unwrap_or_default();
     let whole = all.iter().all(|v| v["whole"] == true);
-    shown(value, show, |all: &Vec<Value>| verdicts(all))?;
+    shown.tell(value, |all: &Vec<Value>| verdicts(all))?;
     Ok(if whole && !all.is_empty() {
         exit::OK
     } else {
@@ -229,9 +245,9 @@ mod tests {
 
     #[test]
     fn contact_that_is_lost_while_a_server_settles_is_unknown_and_not_refused() {
-        let lost = at_work(Error::Connect(Failure::new("too slow")), "status");
+        let lost = at_work(Error::Connect(Failure::new("too slow")));
         assert_eq!(exit_code(lost.status()), exit::UNKNOWN);
-        let refused = at_work(Error::Agent(Failure::new("no")), "status");
+        let refused = at_work(Error::Agent(Failure::new("no")));
         assert_eq!(exit_code(refused.status()), exit::REFUSED);
     }
 

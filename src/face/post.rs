@@ -14,6 +14,7 @@ use crate::output::log::{Log, Style};
 use crate::output::outputs::save_state;
 use crate::output::paint::When;
 use crate::output::{self, Sink};
+use crate::reader::Reader;
 use crate::report::Report;
 use crate::request;
 
@@ -64,6 +65,7 @@ pub async fn run() -> u8 {
     };
     let (plan, private) = request.plan(id, origin);
     log.mask(action::masks(&request, &plan, &private));
+    log.reads(Reader::of_workflow(&request.site));
     log.say(&format!(
         "the main step told no end of the run {}; asking the server",
         plan.id

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, exit, exit_code};
 use crate::event::{Outcome, Status};
-use crate::face::cli::Show;
 use crate::face::errand::Errand;
-use crate::face::operator::{ask, shown};
+use crate::face::operator::{Shown, ask};
 use crate::output::escaped::Escaped;
 use crate::request::Request;
 use crate::saga::again::Kept;
@@ -32,9 +31,9 @@ pub enum When {
 
 /// Settles every run that has no end and nobody at work on it; for a person also the last run, if
 /// its way back had failed.
-pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Error> {
+pub async fn settle(request: &Request, when: When, shown: Shown<'_>) -> Result<u8, Error> {
     let errand = match when {
-        When::ToKeep => return keep(request, show).await,
+        When::ToKeep => return keep(request, shown).await,
         When::Now => Errand::SettleByHand,
         When::AtBoot => {
             await_engine(request).await?;
@@ -43,15 +42,14 @@ pub async fn settle(request: &Request, when: When, show: Show) -> Result<u8, Err
     };
     let value = ask(request, errand, &[]).await?;
     let outcomes: Vec<Outcome> = serde_json::from_value(value.clone()).unwrap_or_default();
-    let history = request.command("history");
-    shown(value, show, |all: &Vec<Outcome>| told(all, &history))?;
+    shown.tell(value, |all: &Vec<Outcome>| told(all))?;
     Ok(code(&outcomes))
 }
 
 /// Lets go of the run that could not be taken back, if there is one.
-async fn keep(request: &Request, show: Show) -> Result<u8, Error> {
+async fn keep(request: &Request, shown: Shown<'_>) -> Result<u8, Error> {
     let value = ask(request, Errand::Keep, &[]).await?;
-    shown(value, show, kept)
+    shown.tell(value, kept)
 }
 
 fn kept(kept: &Kept) -> String {
@@ -78,13 +76,13 @@ async fn await_engine(request: &Request) -> Result<(), Error> {
     }
 }
 
-fn told(outcomes: &[Outcome], history: &str) -> String {
+fn told(outcomes: &[Outcome]) -> String {
     if outcomes.is_empty() {
         return "Nothing was left to settle.".into();
     }
     let lines = outcomes.iter().flat_map(one);
     let mut lines: Vec<String> = lines.map(|line| Escaped::line(&line).to_string()).collect();
-    lines.push(format!("`{history}` tells how."));
+    lines.push("`landfall history` tells how.".into());
     lines.join("\n")
 }
 
@@ -138,7 +136,7 @@ mod tests {
     fn a_way_back_that_failed_is_told_with_its_reason_and_what_to_do() {
         let (cause, step) = (Failure::new("it answers 500"), Step::Up);
         let undo = Failure::new("no space left").hint("free some");
-        let text = told(&[Outcome::Stuck { cause, step, undo }], "history");
+        let text = told(&[Outcome::Stuck { cause, step, undo }]);
         for part in ["it answers 500", "no space left", "to do: free some"] {
             assert!(text.contains(part), "{text}");
         }
@@ -148,7 +146,7 @@ mod tests {
     fn a_containers_last_words_can_colour_and_command_nothing() {
         let cause = Failure::new("\u{1b}[31mred\n::warning::y");
         let step = Step::Up;
-        let text = told(&[Outcome::RolledBack { cause, step }], "history");
+        let text = told(&[Outcome::RolledBack { cause, step }]);
         assert!(
             !text.contains('\u{1b}') && !text.contains("\n::warning"),
             "{text}"

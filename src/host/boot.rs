@@ -17,6 +17,7 @@ use crate::host::cmd::Cmd;
 use crate::host::endpoint;
 use crate::host::trust::{self, Rulers};
 use crate::plan::Site;
+use crate::shell;
 
 /// The program that a boot runs, in the state directory.
 const PROGRAM: &str = "recover";
@@ -129,7 +130,7 @@ fn refuse_foreign(state: &Path) -> Result<()> {
     .hint("log in as the user who deploys, with `sudo: never`, and install it again")
     .hint(format!(
         "or let root alone own the way there: `sudo chown root: {0} && sudo chmod go-w {0}`",
-        dir.display()
+        shell::path(dir)
     ))
     .hint("without it, an interrupted run is settled at the next contact"))
 }

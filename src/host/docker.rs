@@ -31,6 +31,7 @@ use crate::host::docker::read::{
 };
 use crate::host::endpoint::{self, Endpoint};
 use crate::host::reference;
+use crate::host::tree::whose;
 use crate::host::{Container, Image, Network, Occupant, Result, Volumes, Writer};
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
@@ -101,7 +102,10 @@ fn unreachable(endpoint: &Endpoint, error: &Bollard) -> Failure {
     let user = rustix::process::geteuid().as_raw();
     match std::os::unix::net::UnixStream::connect(socket) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => failure
-            .hint("let this user use Docker: `sudo usermod -aG docker <user>`, then log in again")
+            .hint(format!(
+                "let this user use Docker: `sudo usermod -aG docker {}`, then log in again",
+                whose::typed(user)
+            ))
             .hint(format!(
                 "or give this user sudo without a password, and leave `sudo` at `auto` (it runs as user {user} now)"
             )),

@@ -20,12 +20,13 @@ use crate::host::ground::Ground;
 use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::plan::{Plan, Private, RequiredEnv, Site};
 use crate::saga::facts::RunDir;
+use crate::shell;
 
 pub use coming::coming;
 
 pub use backups::{
-    backup, backups, check_target, clear_partial, differing, drop_backup, listed_within, restore,
-    standings,
+    backup, backups, check_target, clear_partial, differing, drop_backup, has_theirs,
+    listed_within, restore, standings,
 };
 
 /// How many paths a message names.
@@ -35,6 +36,11 @@ const ENV_MODE: u32 = 0o600;
 /// How much of it is looked at, in bytes.
 const ENV_FILE: u64 = 1024 * 1024;
 
+/// Whoever this is, as a word of a command.
+fn own_name() -> String {
+    whose::typed(rustix::process::geteuid().as_raw())
+}
+
 /// Makes sure that the deploy directory is there and can be written.
 pub fn check(site: &Site) -> Result<()> {
     let dir = &site.deploy_dir;
@@ -43,7 +49,9 @@ pub fn check(site: &Site) -> Result<()> {
         let failure = Failure::new(format!("`{shown}` cannot be used")).because(&e);
         match e.kind() {
             std::io::ErrorKind::NotFound => failure.hint(format!(
-                "make it once: `sudo install -d -o <user> {shown}`, with the SSH user for `<user>`"
+                "make it once: `sudo install -d -o {} {}`",
+                own_name(),
+                shell::path(dir)
             )),
             _ => failure,
         }
@@ -55,7 +63,9 @@ pub fn check(site: &Site) -> Result<()> {
         Failure::new(format!("`{shown}` cannot be written"))
             .because(e)
             .hint(format!(
-                "give the directory itself to the SSH user: `sudo chown <user> {shown}`; what containers write in it keeps its owner"
+                "give the directory itself to the SSH user: `sudo chown {} {}`; what containers write in it keeps its owner",
+                own_name(),
+                shell::path(dir)
             ))
             .hint("or give this user sudo without a password, and set `sudo: always`")
     })
@@ -175,8 +185,8 @@ fn refuse_stuck(dir: &Path, verb: &str, stuck: &[(String, String)]) -> Result<()
     Err(failure
         .hint(format!(
             "give it to the SSH user: `sudo chown {} {}`",
-            whose::user(rustix::process::geteuid().as_raw()),
-            dir.join(first).display()
+            own_name(),
+            shell::path(&dir.join(first))
         ))
         .hint("or give this user sudo without a password, and set `sudo: always`"))
 }

@@ -14,6 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags, Stat};
 
 use crate::event::Failure;
 use crate::host::Result;
+use crate::shell;
 
 /// How many links a way may lead through.
 const HOPS: u32 = 40;
@@ -60,7 +61,7 @@ pub fn refuse_foreign(path: &Path, rulers: Rulers) -> Result<()> {
 }
 
 fn unsafe_place(place: &Path, wrong: Wrong) -> Failure {
-    let shown = place.display();
+    let (shown, typed) = (place.display(), shell::path(place));
     let failure = Failure::new(format!(
         "root would run and read what others can replace: `{shown}`"
     ));
@@ -68,15 +69,15 @@ fn unsafe_place(place: &Path, wrong: Wrong) -> Failure {
         Wrong::Stranger(owner) => failure
             .because(format!("it belongs to user {owner}"))
             .hint(format!(
-                "look at what it holds, then let root own it: `chown root {shown}`"
+                "look at what it holds, then let root own it: `sudo chown root {typed}`"
             ))
             .hint("or name a directory of the deploying user's own in `backup_dir`"),
         Wrong::Writable => failure
             .because("others may write there")
-            .hint(format!("take that right away: `chmod go-w {shown}`")),
+            .hint(format!("take that right away: `sudo chmod go-w {typed}`")),
         Wrong::Listed => failure
             .because("its access list (ACL) lets others write there")
-            .hint(format!("take that right away: `setfacl -b {shown}`")),
+            .hint(format!("take that right away: `sudo setfacl -b {typed}`")),
         Wrong::Loop => failure.because("its symbolic links lead in a circle"),
     }
 }

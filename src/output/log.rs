@@ -20,6 +20,7 @@ use super::progress::{Bars, Moved, Pace};
 use crate::clean;
 use crate::event::{Check, Event, Failure, Note, Record};
 use crate::masks::Masks;
+use crate::reader::Reader;
 use crate::report::Report;
 use at_work::{AtWork, Shown};
 
@@ -66,6 +67,7 @@ pub struct Log<W> {
     style: Style,
     paint: Paint,
     masks: Masks,
+    reader: Reader,
     pace: Pace,
     bars: Bars,
     at_work: Option<AtWork>,
@@ -89,6 +91,7 @@ impl<W: Write> Log<W> {
             style,
             paint: Paint::Off,
             masks: Masks::default(),
+            reader: Reader::default(),
             pace: Pace::default(),
             bars: Bars::default(),
             at_work: None,
@@ -115,10 +118,22 @@ impl<W: Write> Log<W> {
         self.masks = masks;
     }
 
-    /// A report without the secrets that this log hides.
+    /// Tells whoever this is from here on.
+    pub fn reads(&mut self, reader: Reader) {
+        self.reader = reader;
+    }
+
+    /// The agent was reached, and its program on the server is called that.
+    pub fn learn_program(&mut self, program: String) {
+        self.reader.learn(program);
+    }
+
+    /// A report without the secrets that this log hides, for whoever reads the log.
     #[must_use]
     pub fn scrubbed(&self, report: &Report) -> Report {
-        report.clone().scrubbed(|text| self.masks.scrub(text))
+        let told = |text: &str| self.reader.completed(&self.masks.scrub(text));
+        let report = report.clone().scrubbed(told);
+        report.read_by(self.reader.clone())
     }
 
     /// The stream, once all is told.
@@ -219,7 +234,7 @@ impl<W: Write> Log<W> {
 
     /// A text without secrets and without lines that nobody could read.
     fn told(&self, text: &str) -> String {
-        let text = self.masks.scrub(text);
+        let text = self.reader.completed(&self.masks.scrub(text));
         let lines = text.split('\n').map(|line| clean::bounded(line, LONGEST));
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -13,7 +13,6 @@ use crate::clean;
 use crate::event::{Check, ServiceImage, Status};
 use crate::plan::Goal;
 use crate::report::{Report, made, span};
-use crate::shell;
 
 /// GitHub drops a summary above this size, in bytes.
 const LIMIT: usize = 1024 * 1024;
@@ -181,9 +180,7 @@ fn last_lines(report: &Report) -> String {
 
 fn next_steps(report: &Report) -> String {
     let mut steps: Vec<_> = report.hints.iter().map(|h| paragraph(h)).collect();
-    let commands = ["`landfall ", " recover --deploy-dir "];
-    let gives = |hint: &String| commands.iter().any(|command| hint.contains(command));
-    let command_given = report.hints.iter().any(gives);
+    let command_given = report.hints.iter().any(|h| report.reader.is_given_one(h));
     steps.extend(way_on(report).filter(|_| !command_given));
     if steps.is_empty() {
         return String::new();
@@ -193,39 +190,36 @@ fn next_steps(report: &Report) -> String {
 
 /// The way back from here, or on, with the commands' words filled in.
 fn way_on(report: &Report) -> Option<String> {
-    let dir = report.deploy_dir.as_deref().map(shell::path);
-    let Some(dir) = dir else {
+    if report.deploy_dir.is_none() {
         return (report.status == Status::Refused)
             .then(|| "Mend that and run it again: nothing was touched.".to_owned());
-    };
+    }
+    let typed = |words: &str| code(&report.reader.command(words));
     match report.status {
         Status::Deployed if report.is_the_first() => {
-            let command = format!("landfall rollback --deploy-dir {dir} --to-nothing");
             Some(format!(
                 "Nothing ran before, so there is no release to go back to; to remove the application again: {} on the server ({}).",
-                code(&command),
+                typed("rollback --to-nothing"),
                 link("how", ROLLBACK_GUIDE)
             ))
         }
         Status::Deployed | Status::Restored => {
             let backup = report.backup.as_ref()?;
             let timestamp = &backup.timestamp;
-            let command =
-                format!("landfall rollback --deploy-dir {dir} --backup-timestamp {timestamp}");
             Some(format!(
                 "To put back what ran before: `mode: rollback` with {}, or {} on the server ({}).",
                 code(&format!("backup_timestamp: {timestamp}")),
-                code(&command),
+                typed(&format!("rollback {timestamp}")),
                 link("how", ROLLBACK_GUIDE)
             ))
         }
         Status::RollbackFailed => Some(format!(
             "A person is needed: mend the cause, then run {} on the server.",
-            code(&format!("landfall recover --deploy-dir {dir}"))
+            typed("recover")
         )),
         Status::Unknown => Some(format!(
             "Ask the server how it ended: {}.",
-            code(&format!("landfall status --deploy-dir {dir}"))
+            typed("status")
         )),
         Status::RolledBack if report.is_the_first() => Some(
             "Mend the cause and deploy again; the server is as it was, and nothing has to be done there.".to_owned(),
@@ -244,7 +238,7 @@ fn way_on(report: &Report) -> Option<String> {
         Status::Healthy => None,
         Status::Unhealthy => Some(format!(
             "Look at what the services print: {} on the server.",
-            code(&format!("landfall logs --deploy-dir {dir}"))
+            typed("logs")
         )),
     }
 }

@@ -37,6 +37,8 @@ pub struct Agent {
     transport: Arc<Transport>,
     state: PathBuf,
     command: Vec<String>,
+    binary: String,
+    through_sudo: bool,
 }
 
 /// The state directory of a site.
@@ -75,6 +77,8 @@ impl Agent {
             transport,
             state,
             command,
+            binary: binary.name(),
+            through_sudo: answer.sudo == Some(true),
         })
     }
 
@@ -166,6 +170,17 @@ impl Agent {
         &self.state
     }
 
+    /// The program on its server, as a person types it there.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let program = shell::path(&self.state.join(BIN).join(&self.binary));
+        if self.through_sudo {
+            format!("sudo {program}")
+        } else {
+            program
+        }
+    }
+
     fn words(&self) -> Vec<&str> {
         self.command.iter().map(String::as_str).collect()
     }
@@ -255,8 +270,9 @@ pub(super) fn there<'a>(
             "the deploy directory `{deploy}` is not on the server"
         ))
         .hint(format!(
-            "make it there for that user: `sudo install -d -o {} {deploy}`; `files` can bring the compose file",
-            answer.user
+            "make it there for that user: `sudo install -d -o {} {}`; `files` can bring the compose file",
+            shell::word(&answer.user),
+            shell::path(&site.deploy_dir)
         ))),
         Place::Unsafe(unsafety) => Err(not_safe(answer, site, unsafety)),
         Place::Refused(why) => Err(no_place(answer, site, why)),
@@ -289,11 +305,15 @@ fn not_safe(answer: &Answer, site: &Site, unsafety: &Unsafe) -> Failure {
             .hint(format!("or name a directory of `{user}`'s own in `backup_dir`")),
         Unsafety::Stranger => failure
             .hint(format!(
-                "look at what it holds, then give it to the user who deploys: `chown {user} {path}`"
+                "look at what it holds, then give it to the user who deploys: `sudo chown {} {}`",
+                shell::word(user),
+                shell::word(path)
             ))
             .hint("or name a directory of that user's own in `backup_dir`"),
         Unsafety::Writable => failure.hint(format!(
-            "look at what it holds, then take that right away: `chmod go-w {path}`"
+            "look at what it holds, then take that right away: `{}chmod go-w {}`",
+            if owner == *user { "" } else { "sudo " },
+            shell::word(path)
         )),
     }
 }
@@ -310,7 +330,9 @@ fn no_place(answer: &Answer, site: &Site, why: &str) -> Failure {
     ))
     .because(why)
     .hint(format!(
-        "make it for that user, once: `sudo install -d -o {user} -m 750 {dir}`"
+        "make it for that user, once: `sudo install -d -o {} -m 750 {}`",
+        shell::word(user),
+        shell::path(&site.backup_dir)
     ))
     .hint("or name a directory of that user's own in `backup_dir`");
     match answer.sudo {
@@ -348,8 +370,10 @@ async fn copy(
         return Ok(());
     }
     Err(Error::Agent(
-        failure(&format!("the agent cannot be copied to `{dir}`"), &output)
-            .hint(format!("see that `{dir}` has room: `df -h {dir}`")),
+        failure(&format!("the agent cannot be copied to `{dir}`"), &output).hint(format!(
+            "see that `{dir}` has room: `df -h {}`",
+            shell::word(&dir)
+        )),
     ))
 }
 

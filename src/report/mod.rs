@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Status, Step};
 use crate::plan::{Goal, Made, Origin, Plan};
+use crate::reader::Reader;
 
 pub use standing::Standing;
 pub use words::{seconds, span};
@@ -84,6 +85,9 @@ pub struct Report {
     pub preview: Vec<String>,
     /// What the server is.
     pub server: Option<ServerReport>,
+    /// Who is told, once that is known.
+    #[serde(skip)]
+    pub reader: Reader,
     /// The next sequence number that is news.
     #[serde(skip)]
     next_seq: u64,
@@ -204,6 +208,7 @@ impl Default for Report {
             hints: Vec::new(),
             preview: Vec::new(),
             server: None,
+            reader: Reader::default(),
             next_seq: 0,
             measures_downtime: false,
         }
@@ -286,6 +291,12 @@ impl Report {
         self.failures.push(failure.clone());
         self.settle();
         self
+    }
+
+    /// The same, told to somebody.
+    #[must_use]
+    pub fn read_by(self, reader: Reader) -> Self {
+        Self { reader, ..self }
     }
 
     /// Says whether an end is known.

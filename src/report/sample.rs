@@ -233,7 +233,7 @@ pub fn exited() -> Failure {
 pub fn disk_full() -> Failure {
     Failure::new("`compose up` failed")
         .because("no space left on device")
-        .hint("free some space, then run `landfall recover --deploy-dir /opt/mcp`")
+        .hint("free some space, then run `landfall recover`")
 }
 
 pub fn check(name: &str, kind: &str, passed: bool, detail: &str) -> Note {

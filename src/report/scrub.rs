@@ -2,7 +2,7 @@
 //!
 //! It refuses to know what a secret is; the caller's filter does.
 
-use super::{Failure, Goal, Origin, Report};
+use super::{Goal, Origin, Report};
 
 impl Report {
     /// The report with every text that a person or a server wrote passed through `scrub`.
@@ -42,6 +42,7 @@ impl Report {
             hints,
             preview,
             server: _,
+            reader: _,
             next_seq: _,
             measures_downtime: _,
         } = self;
@@ -67,19 +68,13 @@ impl Report {
             .flat_map(|l| l.lines.iter_mut())
             .for_each(&mut *visit);
         for failure in failures.iter_mut().chain(undo_failure) {
-            failure_texts(failure, visit);
+            failure.each_text(visit);
         }
         warnings.iter_mut().for_each(&mut *visit);
         hints.iter_mut().for_each(&mut *visit);
         preview.iter_mut().for_each(&mut *visit);
         visit(reason);
     }
-}
-
-fn failure_texts(failure: &mut Failure, visit: &mut dyn FnMut(&mut String)) {
-    visit(&mut failure.what);
-    failure.because.iter_mut().for_each(&mut *visit);
-    failure.hints.iter_mut().for_each(&mut *visit);
 }
 
 fn origin_texts(origin: &mut Origin, visit: &mut dyn FnMut(&mut String)) {

@@ -9,6 +9,10 @@ impl Report {
     /// The outcome in one sentence.
     #[must_use]
     pub fn headline(&self) -> String {
+        self.reader.completed(&self.outcome_in_words())
+    }
+
+    fn outcome_in_words(&self) -> String {
         match self.status {
             Status::Deployed => self.deployed_in_words(),
             Status::Restored => format!(

@@ -1,38 +1,52 @@
-//! A command of this program about the place that a request names, as it is typed where the request
-//! was.
+//! Who reads what is told of a request: whoever typed it, or whoever reads a workflow's log.
 //!
-//! It refuses to know what the command does. A key that was given by a file is not told: whoever typed
-//! its name once can do so again.
+//! It refuses to know which commands they are told.
 
 use std::fmt::Write as _;
 
-use super::{Place, Request};
-use crate::shell::{path, word};
+use super::{JumpHost, Place, Request, Sudo, Target};
+use crate::reader::{self, Reader};
+use crate::shell::word;
 
 impl Request {
-    /// `landfall WORDS` with the flags that lead to the same place.
+    /// Whoever typed the request.
     #[must_use]
-    pub fn command(&self, words: &str) -> String {
-        let mut command = format!("landfall {words}");
-        if let Place::Server(target) = &self.place {
-            let (host, user) = (word(&target.host), word(&target.user));
-            let _ = write!(command, " --host {host} --user {user}");
-            if target.port != 22 {
-                let _ = write!(command, " --port {}", target.port);
-            }
-        }
-        let site = &self.site;
-        let _ = write!(command, " --deploy-dir {}", path(&site.deploy_dir));
-        let mut usual = site.deploy_dir.clone().into_os_string();
-        usual.push("-backups");
-        if site.backup_dir.as_os_str() != usual {
-            let _ = write!(command, " --backup-dir {}", path(&site.backup_dir));
-        }
-        if let Some(name) = &site.project_name {
-            let _ = write!(command, " --project-name {}", word(name));
-        }
-        command
+    pub fn reader(&self) -> Reader {
+        self.typed_as(reader::this_program())
     }
+
+    fn typed_as(&self, program: String) -> Reader {
+        let Place::Server(target) = &self.place else {
+            return Reader::on_server(program, &self.site);
+        };
+        let sudo = match self.sudo {
+            Sudo::Auto => "",
+            Sudo::Always => " --sudo always",
+            Sudo::Never => " --sudo never",
+        };
+        let server = format!("{}{sudo}", server(target));
+        Reader::elsewhere(program, &server, &self.site)
+    }
+}
+
+/// The flags that lead to a server.
+fn server(target: &Target) -> String {
+    let (host, user) = (word(&target.host), word(&target.user));
+    let mut flags = format!(" --host {host} --user {user}");
+    if target.port != 22 {
+        let _ = write!(flags, " --port {}", target.port);
+    }
+    if let Some(JumpHost { user, host, port }) = &target.jump_host {
+        let user = user.iter().map(|user| format!("{user}@"));
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
+        };
+        let jump = format!("{}{host}:{port}", user.collect::<String>());
+        let _ = write!(flags, " --jump-host {}", word(&jump));
+    }
+    flags
 }
 
 #[cfg(test)]
@@ -55,6 +69,7 @@ mod tests {
         let request = Request::check(&raw, Caller::Operator, Path::new("."), Vec::new());
         request
             .unwrap_or_else(|faults| panic!("{:?}", faults.all))
+            .typed_as("landfall".into())
             .command("thaw")
     }
 
@@ -67,10 +82,12 @@ mod tests {
             ("port", "2222"),
             ("backup_dir", "/mnt/backups"),
             ("project_name", "shop"),
+            ("jump_host", "gate@gate.example.org"),
+            ("sudo", "always"),
         ];
         assert_eq!(
             command(&all),
-            "landfall thaw --host example.org --user deploy --port 2222 --deploy-dir '/opt/my app' --backup-dir /mnt/backups --project-name shop"
+            "landfall thaw --host example.org --user deploy --port 2222 --jump-host gate@gate.example.org:22 --sudo always --deploy-dir '/opt/my app' --backup-dir /mnt/backups --project-name shop"
         );
     }
 }

@@ -106,10 +106,9 @@ async fn refuse_mended<H: Host>(host: &H, plan: &Plan, dir: &RunDir) -> Result<(
     ))
     .hint("if all is well now, there is nothing to do: the next deployment starts from what runs");
     if let Some(backup) = backup {
-        let rollback = format!("rollback {}", backup.timestamp);
         failure = failure.hint(format!(
-            "to have the old release back all the same, after a backup of what is there now: `{}`",
-            advice::command(&plan.site, &rollback)
+            "to have the old release back all the same, after a backup of what is there now: `landfall rollback {}`",
+            backup.timestamp
         ));
     }
     Err(failure)

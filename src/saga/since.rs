@@ -14,7 +14,7 @@ use crate::host::tree::{Differing, Drift};
 use crate::host::{Container, Host, Result};
 use crate::saga::History;
 use crate::saga::facts::{Generation, Seen, name};
-use crate::saga::release::{advice, data, generation};
+use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
 
 mod known;
@@ -248,7 +248,7 @@ impl Shipped {
 
 /// The finding, and both ways on.
 fn told<H: Host>(run: &Run<'_, H>, found: Vec<String>) -> Failure {
-    let (site, id) = (&run.plan.site, &run.plan.id);
+    let id = &run.plan.id;
     let more = found.len().saturating_sub(TOLD);
     let mut failure = Failure::new(format!(
         "somebody made a release since the run {id} was cut off, and it is left as it is"
@@ -258,12 +258,6 @@ fn told<H: Host>(run: &Run<'_, H>, found: Vec<String>) -> Failure {
         failure = failure.because(format!("and {more} more"));
     }
     failure
-        .hint(format!(
-            "to keep what runs: `{}`; the next deployment starts from it, with or without that",
-            advice::command(site, "recover --keep")
-        ))
-        .hint(format!(
-            "to have it all taken back to before that run: `{}`",
-            advice::command(site, "recover")
-        ))
+        .hint("to keep what runs: `landfall recover --keep`; the next deployment starts from it, with or without that")
+        .hint("to have it all taken back to before that run: `landfall recover`")
 }

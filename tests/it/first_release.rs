@@ -12,7 +12,7 @@ fn nothing_is_behind_a_first_release_and_it_is_removed_upon_a_persons_word_alone
     app.latest("v1");
     let done = app.deploy().run();
     done.ends("deployed", 0);
-    let offered = "landfall rollback --deploy-dir /srv/app --to-nothing";
+    let offered = " rollback --to-nothing --deploy-dir /srv/app`";
     for part in ["Nothing ran before", offered] {
         assert!(done.summary.contains(part), "{part}:\n{}", done.summary);
     }

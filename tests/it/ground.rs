@@ -121,7 +121,7 @@ fn a_run_whose_directory_is_gone_ends_and_says_what_to_do() {
     run.wait().ends("rollback_failed", 3).says(&[
         "`/srv/app` is gone",
         "was removed",
-        "install -d -o <user> /srv/app",
+        "sudo install -d -o deploy /srv/app",
         " rollback 20",
     ]);
     app.slot.sh("install -d -o deploy -g deploy /srv/app");

@@ -36,6 +36,7 @@ mod patience;
 mod plan;
 mod post;
 mod predecessors;
+mod printed;
 mod projects;
 mod promises;
 mod refusal;

@@ -253,7 +253,11 @@ fn a_frozen_directory_is_refused_with_the_persons_message_until_it_is_thawed() {
     is_refused(
         &app,
         app.deploy(),
-        &["stock-taking until Monday", "ana", "landfall thaw"],
+        &[
+            "stock-taking until Monday",
+            "ana",
+            " thaw --deploy-dir /srv/app`",
+        ],
     );
     app.cli(&["thaw"]).run().exits(0);
     app.deploy().run().ends("deployed", 0);

@@ -108,5 +108,5 @@ fn releases_are_kept_and_not_runs_and_a_second_rollback_goes_further_back() {
     let unknown = app.cli(&["rollback", "5555555"]).run();
     unknown
         .exits(2)
-        .says(&["no backup of `5555555`", "landfall backups"]);
+        .says(&["no backup of `5555555`", " backups --host "]);
 }

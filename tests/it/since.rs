@@ -13,7 +13,7 @@ const ELSEWHERE: &str = "/srv/elsewhere-backups";
 /// What is told of a run that somebody has overtaken.
 const TOLD: [&str; 4] = [
     "somebody made a release since the run",
-    "recover --keep --deploy-dir /srv/app",
+    "recover --keep --",
     "to have it all taken back to before that run",
     "rollback_failed",
 ];

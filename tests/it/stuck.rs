@@ -122,7 +122,7 @@ fn an_undo_in_which_every_agent_dies_is_given_up_and_a_person_has_it_tried_again
     status.exits(0).says(&[
         "the agent died during `pre_deploy`",
         "taking back `files` was begun 3 times",
-        " recover --deploy-dir /srv/app",
+        " recover --host ",
     ]);
     // A refusal in between takes nothing of that away, and what was mended by hand is left alone.
     app.cli(&["freeze", "hands off"]).run().exits(0);

@@ -17,6 +17,7 @@ use crate::plan::{PLAN_VERSION, Plan};
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::without_inputs;
 use crate::remote::wire::{Cargo, Tail};
+use crate::shell;
 use zeroize::Zeroizing;
 
 /// How long a new agent may take to claim its run.
@@ -79,7 +80,11 @@ fn receive(dir: &RunDir, from: &mut impl BufRead) -> Result<Arrived, Failure> {
     let cargo: Cargo = serde_json::from_str(&line)
         .map_err(|e| Failure::new("the length of the files cannot be read").because(e))?;
     let staged = format!(".files-{}", std::process::id());
-    let room = format!("see that `{}` has room: `df -h {0}`", dir.state().display());
+    let room = format!(
+        "see that `{}` has room: `df -h {}`",
+        dir.state().display(),
+        shell::path(dir.state())
+    );
     let stored = store(dir.fresh(&staged)?, from, cargo.tar_bytes).map_err(|f| f.hint(room));
     if let Err(failure) = stored {
         let _ = fs::remove_file(dir.path().join(staged));

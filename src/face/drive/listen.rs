@@ -19,7 +19,6 @@ use crate::remote::agent::{self, Agent};
 use crate::remote::run::{Heard, Run};
 use crate::report::Report;
 use crate::saga;
-use crate::saga::release::advice;
 use crate::shell;
 
 /// How long the end is waited for after a signal: telling it takes its time too, and all of it is
@@ -187,8 +186,7 @@ impl<'a> Listener<'a> {
             "the server goes on without it and takes itself back"
         });
         let failure = failure.of(FailureKind::Cancelled);
-        let status = advice::command(&self.plan.site, "status");
-        Error::Lost(failure.hint(format!("ask on the server how it ended: `{status}`")))
+        Error::Lost(failure.hint("ask on the server how it ended: `landfall status`"))
     }
 
     /// How long the run's end is still waited for: no record makes that longer, for an agent that is
@@ -223,7 +221,7 @@ impl<'a> Listener<'a> {
             .hint(format!(
                 "look on the server whether that process is at work, or stopped (`T` in `ps`): `ps -o pid,stat,etime,args -p \"$(fuser {alive} 2>/dev/null)\"`"
             ))
-            .hint("let one that was stopped go on, `kill -CONT <pid>`, or end it; then see how the run ended, or have it settled: `landfall status`"))
+            .hint("let one that was stopped go on, `kill -CONT PID`, or end it; then see how the run ended, or have it settled: `landfall status`"))
     }
 
     /// Asks the server to take itself back, and says so at once.

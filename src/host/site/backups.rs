@@ -11,7 +11,7 @@ use crate::archive::choice::{self, Current, Standings};
 use crate::archive::lineage;
 use crate::archive::restore::{self as put_back, Data, Source};
 use crate::archive::verify::listing_of;
-use crate::archive::{Description, EntryKind, Release, manifest, retention, write};
+use crate::archive::{Description, Entry, EntryKind, Release, manifest, retention, write};
 use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
@@ -239,6 +239,15 @@ fn options<'o>(
 fn snapshot_of(run: &RunDir) -> Option<Snapshot> {
     let file = foreign::open(&run.within(name::SNAPSHOT), Links::Refused).ok();
     file.and_then(Snapshot::read_from)
+}
+
+/// Says whether something of the tree that a run archived belongs to somebody else, directories aside.
+#[must_use]
+pub fn has_theirs(run: &RunDir) -> bool {
+    let us = Us::now();
+    let is_theirs = |entry: &Entry| entry.kind != EntryKind::Dir && us.is_theirs(entry);
+    let tree = snapshot_of(run);
+    tree.is_some_and(|tree| tree.entries().flatten().any(|entry| is_theirs(&entry)))
 }
 
 /// Which paths belong to containers, and which to the release all the same.

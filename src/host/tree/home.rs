@@ -214,7 +214,7 @@ impl Home {
         Err(Failure::new(what)
             .because("somebody moved it, or put another in its place; nothing there was touched")
             .hint(format!(
-                "if it is still there, put it back at `{shown}`: look for inode {} with `find / -xdev -inum {}`",
+                "if it is still there, put it back at `{shown}`: look for inode {} with `sudo find / -xdev -inum {}`",
                 was.ino, was.ino
             ))
             .of(FailureKind::Moved))

@@ -12,6 +12,7 @@ use super::dir::Mark;
 use super::{Home, name};
 use crate::archive::{Entry, EntryKind};
 use crate::host::foreign;
+use crate::shell;
 
 /// How much of the list of users is looked at, in bytes.
 const USERS: u64 = 1024 * 1024;
@@ -124,14 +125,23 @@ fn owned(mark: &Mark, us: &Us) -> Option<String> {
 /// A user as people call it.
 #[must_use]
 pub fn user(uid: u32) -> String {
+    known(uid).unwrap_or_else(|| format!("user {uid}"))
+}
+
+/// A user as a word of a command: a number will do where there is no name.
+#[must_use]
+pub fn typed(uid: u32) -> String {
+    known(uid).map_or_else(|| uid.to_string(), |name| shell::word(&name))
+}
+
+fn known(uid: u32) -> Option<String> {
     let users = foreign::text(Path::new("/etc/passwd"), USERS).unwrap_or_default();
     let number = uid.to_string();
-    let named = users.lines().find_map(|line| {
+    users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1) == Some(number.as_str())).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| format!("user {number}"))
+    })
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ fn a_plain_log_has_no_command_in_it() {
 fn a_rollback_that_fails_tells_both_failures() {
     let log = told(Style::Github, &sample::stuck());
     let last = log.lines().last().unwrap_or_default();
-    insta::assert_snapshot!(last, @"::error title=Landfall%3A rollback failed::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.%0Ahint: read what `web` printed last%0Ahint: free some space, then run `landfall recover --deploy-dir /opt/mcp`");
+    insta::assert_snapshot!(last, @"::error title=Landfall%3A rollback failed::`verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.%0Ahint: read what `web` printed last%0Ahint: free some space, then run `landfall recover`");
 }
 
 #[test]

@@ -6,9 +6,17 @@ use super::*;
 use crate::archive::Release;
 use crate::error::Error;
 use crate::event::Failure;
+use crate::reader::Reader;
 use crate::report::sample;
 use crate::report::standing::ServiceStanding;
 use crate::report::{ServiceLog, Standing};
+
+/// The page as it is told to somebody.
+fn page(report: &Report) -> String {
+    let site = sample::plan().site;
+    let reader = Reader::on_server("landfall".into(), &site);
+    super::page(&report.clone().read_by(reader))
+}
 
 /// A run of each outcome, by its name.
 fn outcomes() -> Vec<(&'static str, Report)> {

@@ -8,6 +8,8 @@ use std::path::Path;
 use crate::archive::{Description, Release, Running};
 use crate::event::{Event, Failure, FailureKind, Note};
 use crate::host::reference;
+use crate::host::site;
+use crate::host::tree::whose;
 use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, Wanted, name};
 use crate::saga::journal;
@@ -25,10 +27,9 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
             .extend(astray(&plan.site, failure.kind, backup.as_ref()));
         return failure;
     }
-    failure.hints.push(format!(
-        "once the cause is gone, have the way back tried again: `{}`",
-        command(&plan.site, "recover")
-    ));
+    failure
+        .hints
+        .push("once the cause is gone, have the way back tried again: `landfall recover`".into());
     let Some(mut before) = before else {
         return failure;
     };
@@ -40,7 +41,8 @@ pub fn by_hand(plan: &Plan, dir: &RunDir, changed: bool, mut failure: Failure) -
     let tool = Tool::of(dir);
     let hints = if changed {
         let new = new_services(dir, &before.release);
-        let mut hints = commands(&plan.site, &before.release, backup.as_ref(), tool);
+        let whose = Whose::of(dir);
+        let mut hints = commands(&plan.site, &before.release, backup.as_ref(), tool, whose);
         hints.splice(1..1, remove(&plan.site, &before.release, &new));
         hints
     } else {
@@ -59,25 +61,45 @@ fn astray(site: &Site, kind: FailureKind, backup: Option<&Description>) -> Vec<S
     let shown = path(&site.deploy_dir);
     let mut hints = Vec::new();
     if kind == FailureKind::Moved {
-        hints.push(format!(
-            "once it is back, have the way back tried again: `{}`",
-            command(site, "recover")
-        ));
+        hints.push("once it is back, have the way back tried again: `landfall recover`".into());
     }
     hints.push(match kind {
         FailureKind::Gone => format!(
-            "if it was removed for good, make it again: `sudo install -d -o <user> {shown}`, with the SSH user for `<user>`"
+            "if it was removed for good, make it again: `sudo install -d -o {} {shown}`",
+            me()
         ),
         _ => format!("or, if what `{shown}` leads to now is right, deploy again: nothing of this run is left to undo there"),
     });
     if let Some(backup) = backup {
-        let rollback = format!("rollback {}", backup.timestamp);
         hints.push(format!(
-            "to have the old release at `{shown}` as it leads then: `{}`",
-            command(site, &rollback)
+            "to have the old release at `{shown}` as it leads then: `landfall rollback {}`",
+            backup.timestamp
         ));
     }
     hints
+}
+
+/// Whoever this is, as a word of a command.
+fn me() -> String {
+    whose::typed(rustix::process::geteuid().as_raw())
+}
+
+/// Whether all files are this user's: `tar` would put its own in the place of another's, which may be
+/// a log that a program holds open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    TheirsToo,
+}
+
+impl Whose {
+    fn of(dir: &RunDir) -> Self {
+        if site::has_theirs(dir) {
+            Self::TheirsToo
+        } else {
+            Self::Ours
+        }
+    }
 }
 
 /// Which Compose the server has.
@@ -118,6 +140,7 @@ fn commands(
     release: &Release,
     backup: Option<&Description>,
     tool: Tool,
+    whose: Whose,
 ) -> Vec<String> {
     let compose = compose(site, release, tool);
     let mut hints = vec![format!(
@@ -129,8 +152,15 @@ fn commands(
         let data = backup.data.iter().fold(String::new(), |all, data| {
             all + " --exclude=" + &word(&format!("./{data}"))
         });
+        let (find, but) = match whose {
+            Whose::Ours => (String::new(), ""),
+            Whose::TheirsToo => (
+                format!("find {dir} ! -user {} ! -type d -printf './%P\\n' | ", me()),
+                " --anchored --no-wildcards -X -",
+            ),
+        };
         hints.push(format!(
-            "put the old files back: `tar -xzpf {archive}{data} -C {dir}`"
+            "put the old files back: `{find}tar{but} -xzpf {archive}{data} -C {dir}`"
         ));
     }
     hints.extend(images(release));
@@ -266,37 +296,6 @@ pub fn typed(site: &Site, project: &str) -> String {
     )
 }
 
-/// A command of this program about a deploy directory, as it is typed on the server.
-#[must_use]
-pub fn command(site: &Site, words: &str) -> String {
-    let dir = path(&site.deploy_dir);
-    let mut usual = site.deploy_dir.clone().into_os_string();
-    usual.push("-backups");
-    let backups = if site.backup_dir.as_os_str() == usual {
-        String::new()
-    } else {
-        format!(" --backup-dir {}", path(&site.backup_dir))
-    };
-    let named = site.project_name.as_ref();
-    let project = named.map_or(String::new(), |name| {
-        format!(" --project-name {}", word(name))
-    });
-    format!("{} {words} --deploy-dir {dir}{backups}{project}", program())
-}
-
-/// This program as it is called on the server: nobody may have put it on the path there.
-fn program() -> String {
-    let own = std::env::current_exe().unwrap_or_default();
-    if own
-        .parent()
-        .is_some_and(|dir| dir.ends_with(".landfall/bin"))
-    {
-        path(&own)
-    } else {
-        "landfall".into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -336,13 +335,27 @@ mod tests {
     fn the_commands_that_mend_it_name_backup_images_and_directory() {
         let site = sample::deploy().site;
         assert_eq!(
-            commands(&site, &release(), Some(&backup()), Tool::Two),
+            commands(&site, &release(), Some(&backup()), Tool::Two, Whose::Ours),
             [
                 "or mend it by hand; look at what runs: `cd /opt/mcp && docker compose -p mcp ps -a`",
                 "put the old files back: `tar -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz --exclude=./data -C /opt/mcp`",
                 "let `acme/app:latest` mean the old image again: `docker tag sha256:0123 acme/app:latest`; if that image is gone, first `docker pull acme/app@sha256:4567`",
                 "start the old release: `cd /opt/mcp && docker compose -p mcp up -d --no-build --pull never --scale web=1`",
             ]
+        );
+    }
+
+    #[test]
+    fn files_of_others_are_left_alone_by_what_puts_the_files_back() {
+        let site = sample::deploy().site;
+        let (release, backup) = (release(), backup());
+        let told = commands(&site, &release, Some(&backup), Tool::Two, Whose::TheirsToo);
+        let me = me();
+        assert_eq!(
+            told[1],
+            format!(
+                "put the old files back: `find /opt/mcp ! -user {me} ! -type d -printf './%P\\n' | tar --anchored --no-wildcards -X - -xzpf /opt/mcp-backups/mcp-backup-20251017_143025.tar.gz --exclude=./data -C /opt/mcp`"
+            )
         );
     }
 
