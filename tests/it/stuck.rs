@@ -46,7 +46,7 @@ fn stuck_without_an_image(app: &App) -> Release {
     done.ends("rollback_failed", 3).says(&[
         "check `outside`",
         "service `web` cannot have its old image back",
-        "tar -xzpf /srv/app-backups/app-backup-",
+        " -xzpf /srv/app-backups/app-backup-",
         &format!("docker tag {v1} registry.lab:5000/beacon:v1"),
         "docker pull registry.lab:5000/beacon@sha256:",
         "docker compose -p app -f /srv/app/compose.yaml up -d",

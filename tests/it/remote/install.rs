@@ -111,6 +111,7 @@ async fn a_place_where_others_may_plant_an_agent_is_named_with_what_mends_it() {
         panic!("anybody could plant an agent there");
     };
     let (path, user) = (state.display(), user());
+    let typed = landfall::shell::path(&state);
     assert_eq!(
         failure.what,
         format!(
@@ -118,7 +119,7 @@ async fn a_place_where_others_may_plant_an_agent_is_named_with_what_mends_it() {
         )
     );
     assert!(
-        failure.hints[0].ends_with(&format!("`chmod go-w {path}`")),
+        failure.hints[0].ends_with(&format!("`chmod go-w {typed}`")),
         "{failure:?}"
     );
 }
