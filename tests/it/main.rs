@@ -32,6 +32,7 @@ mod local_images;
 mod misbehaviour;
 mod namesakes;
 mod neighbours;
+mod pages;
 mod patience;
 mod plan;
 mod post;
