@@ -176,7 +176,9 @@ pub fn find<'a>(list: &'a [Listed], timestamp: &str) -> Result<&'a Listed, Failu
         Some((_, Err(why))) => Err(Failure::new(format!("backup `{timestamp}` cannot be used"))
             .because(why)
             .hint(choices(list))),
-        None => Err(Failure::new(format!("there is no backup `{timestamp}`")).hint(choices(list))),
+        None => Err(Failure::new(format!("there is no backup `{timestamp}`"))
+            .because("none was made here at that time, or it has made room for newer ones")
+            .hint(choices(list))),
     }
 }
 

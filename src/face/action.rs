@@ -90,7 +90,11 @@ async fn carry_out(
 /// Every fault; where only the host key is missing, the keys that the server shows.
 async fn refused(faults: Faults) -> Error {
     match faults.only_host_key_missing {
-        Some(asked) => shown_keys(&asked).await.unwrap_or_else(|error| error),
+        Some(asked) => match shown_keys(&asked).await {
+            Ok(shown) => Error::Input(vec![shown]),
+            // Whatever keeps the keys from being shown does not make up for the pin.
+            Err(error) => Error::Input([&faults.all, error.failures()].concat()),
+        },
         None => Error::Input(faults.all),
     }
 }
@@ -104,9 +108,10 @@ fn tell_faults(error: &Error, log: &mut Log<Stdout>) {
 }
 
 /// Connecting without a pin fails with the keys that the server shows.
-async fn shown_keys(asked: &request::Target) -> Result<Error, Error> {
+async fn shown_keys(asked: &request::Target) -> Result<Failure, Error> {
     match Connection::open(&target(asked)?).await {
-        Ok(_) => Ok(Error::Connect(Failure::new("`host_key` is missing"))),
+        Ok(_) => Ok(Failure::new("`host_key` is missing")),
+        Err(Error::Connect(shown)) if shown.what.starts_with("`host_key` is missing") => Ok(shown),
         Err(error) => Err(error),
     }
 }

@@ -337,8 +337,8 @@ struct Verify {
 
 #[derive(clap::Args)]
 struct Freeze {
-    /// Why, for whoever tries to deploy meanwhile
-    message: String,
+    /// Why, for whoever tries to deploy meanwhile; required
+    message: Option<String>,
     #[command(flatten)]
     look: Look,
 }
@@ -455,7 +455,7 @@ where
         Verb::Freeze(freeze) => {
             let request = look(freeze.look, around);
             Command::Freeze {
-                message: message(&freeze.message, request.as_ref().err())?,
+                message: message(freeze.message.as_deref(), request.as_ref().err())?,
                 request: request?,
             }
         }
@@ -521,16 +521,21 @@ where
 }
 
 /// A message in one line; its fault joins those that the flags have.
-fn message(text: &str, others: Option<&Faults>) -> Result<String, Faults> {
-    let text = text.trim();
-    if !text.is_empty() && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    let fault = Failure::new(format!(
-        "the message {} is not one line of text",
-        shown(text)
-    ))
-    .hint("say in one line why nobody may deploy");
+fn message(text: Option<&str>, others: Option<&Faults>) -> Result<String, Faults> {
+    let given = text.map(str::trim);
+    let fault = match given {
+        Some(text) if !text.is_empty() && !text.chars().any(char::is_control) => {
+            return Ok(text.to_owned());
+        }
+        Some(text) => Failure::new(format!(
+            "the message {} is not one line of text",
+            shown(text)
+        )),
+        None => Failure::new("the message is missing, which whoever tries to deploy will read"),
+    };
+    let fault = fault.hint(
+        "say in one line why nobody may deploy: `landfall freeze \"moving house until Monday\"`",
+    );
     let mut all = others.map_or_else(Vec::new, |faults| faults.all.clone());
     all.push(fault);
     Err(all.into())

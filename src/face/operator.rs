@@ -109,7 +109,9 @@ async fn answer(command: Command, show: Show, color: When) -> Result<u8, Error> 
         }
         Command::Backups(request) => {
             let value = ask(&request, Errand::Backups, &[]).await?;
-            shown.tell(value, |all: &Vec<Kept>| table::backups(all, clock::now()))
+            shown.tell(value, |all: &Vec<Kept>| {
+                table::backups(all, clock::now(), &request.site)
+            })
         }
         Command::Verify { request, backup } => {
             verified(ask(&request, Errand::Verify, &[&backup]).await?, shown)
@@ -223,13 +225,12 @@ fn who() -> String {
 #[must_use]
 pub fn told(error: &Error, color: When) -> u8 {
     let mut log = Log::to(std::io::stderr(), Style::detect(), color);
-    log.error(error.heading());
     for failure in error.failures() {
-        log.say(&format!("  {failure}"));
+        log.error(&failure.to_string());
         failure
             .hints
             .iter()
-            .for_each(|hint| log.say(&format!("    hint: {hint}")));
+            .for_each(|hint| log.say(&format!("hint: {hint}")));
     }
     exit_code(error.status())
 }

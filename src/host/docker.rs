@@ -97,20 +97,12 @@ pub async fn is_back() -> bool {
 
 fn unreachable(endpoint: &Endpoint, error: &Bollard) -> Failure {
     let socket = &endpoint.socket;
-    let failure = Failure::new(format!("Docker does not answer at {}", endpoint.shown()))
-        .because(chain(error));
-    let user = rustix::process::geteuid().as_raw();
+    let silent = Failure::new(format!("Docker does not answer at {}", endpoint.shown()));
     match std::os::unix::net::UnixStream::connect(socket) {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => failure
-            .hint(format!(
-                "let this user use Docker: `sudo usermod -aG docker {}`, then log in again",
-                whose::typed(user)
-            ))
-            .hint(format!(
-                "or give this user sudo without a password, and leave `sudo` at `auto` (it runs as user {user} now)"
-            )),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => forbidden(endpoint),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let failure = failure
+            let failure = silent
+                .because("there is no such socket")
                 .hint("install Docker on the server, or start it: `sudo systemctl start docker`");
             match own_socket() {
                 Some(own) => failure.hint(format!(
@@ -119,8 +111,28 @@ fn unreachable(endpoint: &Endpoint, error: &Bollard) -> Failure {
                 None => failure,
             }
         }
-        _ => failure.hint("start Docker on the server: `sudo systemctl start docker`"),
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => silent
+            .because("nobody listens there")
+            .hint("start Docker on the server: `sudo systemctl start docker`"),
+        _ => silent
+            .because(chain(error))
+            .hint("start Docker on the server: `sudo systemctl start docker`"),
     }
+}
+
+/// The engine is there, and not for this user.
+fn forbidden(endpoint: &Endpoint) -> Failure {
+    let uid = rustix::process::geteuid().as_raw();
+    let user = whose::user(uid);
+    let name = whose::typed(uid);
+    Failure::new(format!("user `{user}` may not use Docker"))
+        .because(format!("permission denied at {}", endpoint.shown()))
+        .hint(format!(
+            "let that user use it: `sudo usermod -aG docker {name}`, then deploy again"
+        ))
+        .hint(format!(
+            "or let `{user}` run `sudo` without a password, and leave `sudo` at `auto`"
+        ))
 }
 
 /// The socket of a rootless engine, if there is one.

@@ -98,10 +98,24 @@ pub(crate) fn cannot(act: Act, path: &dyn fmt::Display, error: &io::Error) -> Fa
         Act::Write => "write",
         Act::Remove => "remove",
     };
+    let path = led_to(&path.to_string());
     let failure = Failure::new(format!("cannot {verb} `{path}`")).because(error);
     match remedy(act, error) {
         Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+/// What a path through a descriptor of this process leads to, for people: they cannot follow it.
+fn led_to(path: &str) -> String {
+    let through = path.strip_prefix("/proc/self/fd/").map(|rest| {
+        let (descriptor, below) = rest.split_once('/').unwrap_or((rest, ""));
+        let link = format!("/proc/self/fd/{descriptor}");
+        std::fs::read_link(link).map(|place| place.join(below).display().to_string())
+    });
+    match through {
+        Some(Ok(place)) => place,
+        _ => path.to_owned(),
     }
 }
 

@@ -258,6 +258,8 @@ impl<W: Write> Log<W> {
                 self.changed |= step.changes_the_release();
                 self.begin(step.word(), record.at);
             }
+            // What has nothing to take back would read as if it had succeeded after all.
+            Event::UndoStarted { step } | Event::Undone { step } if !step.has_an_undo() => {}
             Event::UndoStarted { step } => self.begin(step.way_back(self.changed), record.at),
             Event::Succeeded { .. } | Event::Undone { .. } => {
                 self.close(record.at, ("ok", Tone::Good), None);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::archive::Purpose;
 use crate::clean;
+use crate::plan::Site;
 use crate::report::kept::Kept;
 use crate::report::made;
 
@@ -17,13 +18,23 @@ const COMMIT: usize = 16;
 
 /// Backups, in the order given: what is in each of them, and who made that when.
 #[must_use]
-pub fn backups(backups: &[Kept], now: DateTime<Utc>) -> String {
+pub fn backups(backups: &[Kept], now: DateTime<Utc>, site: &Site) -> String {
     if backups.is_empty() {
-        return "there is no backup yet\n".to_owned();
+        return none(site);
     }
     table(
         ["TIMESTAMP", "RELEASE", "COMMIT", "AGE", "SIZE", "NOTE"],
         backups.iter().map(|kept| backup(kept, now)),
+    )
+}
+
+/// A list without anything in it leaves open whether it is the right one.
+fn none(site: &Site) -> String {
+    format!(
+        "There is no backup of `{}` in `{}`: each deployment makes one of what it replaces.\n\
+         hint: if it was deployed with another `backup_dir` or `project_name`, name that as well\n",
+        site.deploy_dir.display(),
+        site.backup_dir.display()
     )
 }
 
@@ -181,7 +192,8 @@ mod tests {
         all[3].description.made_by = None;
         all[4].description.release.services.clear();
         all[4].description.made_by = None;
-        let told = backups(&all, at + chrono::TimeDelta::hours(30));
+        let site = crate::plan::sample::deploy().site;
+        let told = backups(&all, at + chrono::TimeDelta::hours(30), &site);
         assert!(
             told.lines().all(|line| line.chars().count() <= 80),
             "{told}"
@@ -194,5 +206,13 @@ mod tests {
         20251014_101010  app:2                                  851.3 MB
         20251013_101010                                         851.3 MB  nothing ran
         ");
+    }
+
+    #[test]
+    fn a_list_without_a_backup_says_where_it_looked() {
+        let site = crate::plan::sample::deploy().site;
+        let told = backups(&[], crate::clock::now(), &site);
+        assert!(told.contains("`/opt/mcp` in `/opt/mcp-backups`"), "{told}");
+        assert!(told.contains("\nhint: "), "{told}");
     }
 }

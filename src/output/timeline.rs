@@ -24,6 +24,9 @@ pub fn chart(report: &Report) -> Option<String> {
     let (mut section, mut changed) = ("", false);
     for step in &report.steps {
         changed |= step.step.changes_the_release();
+        if step.result == StepResult::Undone && !step.step.has_an_undo() {
+            continue;
+        }
         if section != section_of(step.result) {
             section = section_of(step.result);
             lines.push(format!("    section {section}"));

@@ -190,9 +190,9 @@ pub fn mismatch(target: &Target, presented: &[Presented]) -> Failure {
         "{} presents none of the pinned host keys",
         host_of(target, presented)
     ));
-    let pinned = target.pins().iter().map(|pin| format!("pinned: {pin}"));
+    let pinned: Vec<String> = target.pins().iter().map(ToString::to_string).collect();
     let failure = told(failure, presented);
-    let failure = pinned.fold(failure, Failure::because);
+    let failure = failure.because(format!("pinned: {}", pinned.join(", ")));
     let failure = if target
         .pins()
         .iter()
@@ -205,6 +205,10 @@ pub fn mismatch(target: &Target, presented: &[Presented]) -> Failure {
     failure
         .hint("find out why before anything else: the server was reinstalled, the address belongs to another machine now, or somebody is listening in")
         .hint(confirm(presented))
+        .hint(format!(
+            "only if they are the same, and you know why they changed, put these in the place of the old:\n{}",
+            target.host_keys.pasted(presented)
+        ))
 }
 
 /// The failure of a connection for which nothing is pinned: it shows what could be.
@@ -219,24 +223,33 @@ pub fn unpinned(target: &Target, presented: &[Presented]) -> Failure {
             host_of(target, presented)
         )),
     };
-    let lines: Vec<_> = presented.iter().map(|p| format!("  {p}")).collect();
-    let lines = lines.join("\n");
-    let failure = told(failure, presented).hint(confirm(presented));
-    match target.host_keys {
-        HostKeys::Pinned(_) => failure.hint(format!(
-            "if they are the same, add to the inputs:\nhost_key: |\n{lines}"
-        )),
-        HostKeys::Own => failure.hint(format!(
-            "if they are the same, add to `~/.ssh/known_hosts` or give as `--host-key`:\n{lines}"
-        )),
+    let lines = target.host_keys.pasted(presented);
+    let place = match target.host_keys {
+        HostKeys::Pinned(_) => "the inputs",
+        HostKeys::Own => "`~/.ssh/known_hosts` or give as `--host-key`",
+    };
+    told(failure, presented)
+        .hint(confirm(presented))
+        .hint(format!("if they are the same, add to {place}:\n{lines}"))
+}
+
+impl HostKeys {
+    /// The presented keys as they are pasted where keys are pinned.
+    fn pasted(&self, presented: &[Presented]) -> String {
+        let lines: Vec<_> = presented.iter().map(|p| format!("  {p}")).collect();
+        match self {
+            Self::Pinned(_) => format!("host_key: |\n{}", lines.join("\n")),
+            Self::Own => lines.join("\n"),
+        }
     }
 }
 
 fn told(failure: Failure, presented: &[Presented]) -> Failure {
-    presented
-        .iter()
-        .map(|p| format!("presented: {} {}", p.key.label(), p.key.fingerprint()))
-        .fold(failure, Failure::because)
+    let keys = presented.iter();
+    let keys: Vec<_> = keys
+        .map(|p| format!("{} {}", p.key.label(), p.key.fingerprint()))
+        .collect();
+    failure.because(format!("presented: {}", keys.join(", ")))
 }
 
 fn host_of(target: &Target, presented: &[Presented]) -> String {

@@ -218,6 +218,9 @@ impl<'a> Border<'a> {
 
     /// Adds the fault of an input that makes no sense without another.
     fn half(&mut self, there: Given<'_>, missing: Given<'_>, why: &str) {
+        if self.found.is_unreadable(missing) {
+            return;
+        }
         let (there, missing) = (self.found.label(there), self.found.label(missing));
         let failure = Failure::new(format!("{there} is given without {missing}"));
         self.found

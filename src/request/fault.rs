@@ -133,8 +133,17 @@ impl Found {
         .ok()
     }
 
+    /// Says whether an input was given by a file that cannot be read, which is told by then.
+    pub(super) fn is_unreadable(&self, given: Given<'_>) -> bool {
+        let told = format!("the file that {} names ", self.label(given));
+        self.all.iter().any(|fault| fault.what.starts_with(&told))
+    }
+
     /// Adds the fault of an input that is needed and missing.
     pub(super) fn missing(&mut self, given: Given<'_>) {
+        if self.is_unreadable(given) {
+            return;
+        }
         let hint = self.caller.how_to_set(given.input.name);
         self.add(Failure::new(format!("{} is required", self.label(given))).hint(hint));
     }

@@ -201,8 +201,10 @@ fn a_user_who_may_not_use_docker_is_refused() {
     app.latest("v1");
     let before = app.untouched();
     let done = app.deploy().run();
-    done.ends("refused", 2)
-        .says(&["Permission denied", "usermod -aG docker"]);
+    done.ends("refused", 2).says(&[
+        "user `stranger` may not use Docker",
+        "usermod -aG docker stranger",
+    ]);
     app.is_untouched(&before);
 }
 

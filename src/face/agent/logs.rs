@@ -163,10 +163,9 @@ impl Reader<'_> {
 fn unknown(service: &str, all: &[Container]) -> Failure {
     let names: BTreeSet<String> = all.iter().map(|c| format!("`{}`", c.service)).collect();
     let names: Vec<String> = names.into_iter().collect();
-    Failure::new(format!("no container is of the service `{service}`")).hint(format!(
-        "name one of those that there are: {}",
-        names.join(", ")
-    ))
+    Failure::new(format!("no container is of the service `{service}`"))
+        .because(format!("there are those of {}", names.join(", ")))
+        .hint("name one of these, or none to have them all")
 }
 
 /// Prints one line for the runner's side.

@@ -48,7 +48,9 @@ fn of_machine(user: &str) -> Vec<Question> {
         ),
         (
             "docker",
-            "docker version --format '{{.Server.Version}}'".into(),
+            "said=$(docker version --format '{{.Server.Version}}' 2>&1) && echo \"$said\" || \
+             { printf '%s\\n' \"${said%%: Get *}\" >&2; exit 1; }"
+                .into(),
             format!(
                 "install Docker, start it, or let `{user}` use it: `sudo usermod -aG docker {owner}`; or give that user sudo without a password, and leave `sudo` at `auto`"
             ),
@@ -86,7 +88,8 @@ fn of_disks(site: &Site) -> Vec<Question> {
         ("disk of backups", format!("at={backups}; until test -e \"$at\"; do at=$(dirname \"$at\"); done; {}", free("$at")),
             "free disk space there, keep fewer backups (`keep_backups`), or set `backup_dir` to a larger disk".into()),
         ("disk of images", format!(
-            "at=$(docker info --format '{{{{.DockerRootDir}}}}') || exit 1; \
+            "at=$(docker info --format '{{{{.DockerRootDir}}}}' 2>/dev/null) || \
+             {{ echo 'not looked at, for Docker does not answer'; exit 0; }}; \
              if ! test -e \"$at\"; then echo \"$at is not on this machine\"; exit 0; fi; {}", free("$at")),
             "free disk space: `docker system df`, `docker image prune`".into()),
     ]

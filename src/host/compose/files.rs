@@ -40,6 +40,12 @@ pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
     if let Some(refused) = env_files::refuse(&failure, site, dir) {
         return refused;
     }
+    let names_here = names(site, dir);
+    let is_missing = |name: &String| !dir.join(name).is_file();
+    if names_here.is_empty() || names_here.iter().any(is_missing) {
+        let missing: Vec<String> = names_here.into_iter().filter(is_missing).collect();
+        return not_there(&missing, site).of(failure.kind);
+    }
     let mut refused = Failure::new(format!(
         "Compose refuses {} in `{}`",
         in_words(&names(site, dir)),
@@ -51,11 +57,23 @@ pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
     } else {
         failure.because
     };
-    let names = names(site, dir);
-    if !names.is_empty() && names.iter().all(|name| dir.join(name).is_file()) {
-        return refused.hint("run `docker compose config` with the same files; it names the line");
+    refused.hint("run `docker compose config` with the same files; it names the line")
+}
+
+/// Compose files that the site names, or without a name any, are missing.
+fn not_there(missing: &[String], site: &Site) -> Failure {
+    let dir = site.deploy_dir.display();
+    if missing.is_empty() {
+        let looked = defaults().filter(|name| !name.contains("override"));
+        let looked: Vec<String> = looked.map(|name| format!("`{name}`")).collect();
+        return Failure::new(format!("there is no compose file in `{dir}`"))
+            .because(format!("Compose looks for {}", looked.join(", ")))
+            .hint("ship one with `files`, or name the one that is there with `compose_file`");
     }
-    refused.hint("if there is no compose file yet, ship it with the input `files`")
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    Failure::new(format!("{} {verb} not in `{dir}`", in_words(missing)))
+        .because("`compose_file` names what nobody has brought there")
+        .hint("ship it with `files`, or name the one that is there with `compose_file`")
 }
 
 fn in_words(names: &[String]) -> String {

@@ -113,8 +113,9 @@ async fn in_time<T: Send + 'static>(
 
 /// Why a pull failed, with what to do about it.
 pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
-    let failure = Failure::new(format!("cannot pull `{text}`")).because(why);
+    let failure = Failure::new(format!("cannot pull `{text}`"));
     let registry = reference.registry();
+    let said = |what: String| failure.clone().because(what).because(why);
     let low = why.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| low.contains(w));
     if has(&[
@@ -123,9 +124,9 @@ pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
         "denied",
         "no basic auth",
     ]) {
-        return failure
+        return said(format!("`{registry}` wants a login that may read it"))
             .hint(format!(
-                "check `registry_username` and `registry_password`, and that `registry` names the one that they are for: `{registry}` hears them only if it does"
+                "give `registry_username` and `registry_password`, or check those that are given, and that `registry` names the one that they are for: `{registry}` hears them only if it does"
             ))
             .hint("for GHCR, the token needs the scope `read:packages` and access to the package");
     }
@@ -135,12 +136,12 @@ pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
         "name unknown",
         "name_unknown",
     ]) {
-        return failure.hint(format!(
+        return said(format!("`{registry}` has no such image, or not that tag")).hint(format!(
             "check the name and the tag, and that the build pushed it: `docker manifest inspect {text}`"
         ));
     }
     if has(&["no space left"]) {
-        return failure
+        return said("a disk of the server is full".to_owned())
             .hint("free disk space on the server: `docker system df`, `docker image prune`");
     }
     if has(&[
@@ -151,11 +152,11 @@ pub fn unpullable(text: &str, reference: &Reference, why: &str) -> Failure {
         "unreachable",
         "eof",
     ]) {
-        return failure.hint(format!(
+        return said(format!("the server does not reach `{registry}`")).hint(format!(
             "check that the server reaches `{registry}`: `curl -sI https://{registry}/v2/`"
         ));
     }
-    failure
+    failure.because(why)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! The engine would say so half-way through `up`. What this application's own containers hold is
 //! given free there. The file never touches who holds something.
 
+use std::path::PathBuf;
+
 use crate::event::Failure;
 use crate::host::sockets::{self, Listener, Process};
 use crate::host::{Container, Host, Occupant, Port, Result, ServiceConfig};
@@ -16,6 +18,8 @@ struct Others {
     listeners: Vec<Listener>,
     /// The application's own containers whose ports the engine does not know.
     on_the_host: Vec<String>,
+    /// The directory of the application.
+    home: PathBuf,
 }
 
 /// Refuses what is held, where it can be seen; where an own command runs before the switch, that may
@@ -89,6 +93,7 @@ async fn others<H: Host>(run: &Run<'_, H>, before: &[Container]) -> Result<Other
         containers,
         listeners,
         on_the_host: on_the_host.map(|b| b.id.clone()).collect(),
+        home: run.plan.site.deploy_dir.clone(),
     })
 }
 
@@ -106,15 +111,11 @@ fn held(project: &str, service: &ServiceConfig, has_own: bool, others: &Others) 
     };
     let mut holders = others.containers.iter();
     if let Some(other) = holders.find(|o| names.contains(&o.name)) {
-        return Some(name_held(service, other));
+        return Some(others.advised(name_held(service, other), other));
     }
     let single = service.ports.iter().find_map(|port| {
         let holder = others.holder(port)?;
-        Some(port_held(
-            service,
-            &format!("port {}", port.number),
-            &holder,
-        ))
+        Some(others.port_held(service, &format!("port {}", port.number), &holder))
     });
     single.or_else(|| range_held(service, others))
 }
@@ -133,7 +134,7 @@ fn range_held(service: &ServiceConfig, others: &Others) -> Option<Failure> {
                 range.first.number, range.last
             ),
         };
-        (free < needed).then(|| port_held(service, &what, &holder))
+        (free < needed).then(|| others.port_held(service, &what, &holder))
     })
 }
 
@@ -153,6 +154,32 @@ impl Others {
         let process = listener.process();
         let is_known = !self.may_be_own(process.as_ref()) && !sockets::is_free(port);
         is_known.then_some(Holder::Process(listener, process))
+    }
+
+    fn port_held(&self, service: &ServiceConfig, what: &str, holder: &Holder<'_>) -> Failure {
+        let failure = port_held(service, what, holder);
+        match holder {
+            Holder::Container(other) => self.advised(failure, other),
+            Holder::Process(..) => failure,
+        }
+    }
+
+    /// Whoever gives a running application another project's name wants none of the usual ways out.
+    fn advised(&self, mut failure: Failure, other: &Occupant) -> Failure {
+        if other.made.dir.as_deref() != Some(self.home.as_path()) {
+            return failure;
+        }
+        let Some(project) = &other.project else {
+            return failure;
+        };
+        failure = failure.because(format!(
+            "it is of the same directory, as the project `{project}`"
+        ));
+        failure.hints.insert(
+            0,
+            format!("to deploy that application, say `project_name: {project}`"),
+        );
+        failure
     }
 
     /// A process that cannot be seen may be in any container that has the server's network.
@@ -226,6 +253,7 @@ mod tests {
             containers: vec![container],
             listeners: Vec::new(),
             on_the_host: Vec::new(),
+            home: PathBuf::new(),
         }
     }
 
@@ -321,6 +349,7 @@ mod tests {
             containers: Vec::new(),
             listeners: sockets::listening(),
             on_the_host: Vec::new(),
+            home: PathBuf::new(),
         };
         let web = web(None, vec![port(None, number)]);
         let told = held("app", &web, false, &others).map(|f| f.to_string());
@@ -343,5 +372,26 @@ mod tests {
         others.on_the_host.clear();
         assert!(held("app", &web, false, &others).is_none());
         Ok(())
+    }
+
+    #[test]
+    fn a_container_of_the_same_directory_says_which_project_it_is_of() {
+        let mut others = other("app-web-1", vec![port(None, 8000)]);
+        others.home = "/srv/app".into();
+        others.containers[0].project = Some("app".into());
+        let asks = web(None, vec![port(None, 8000)]);
+        let hints = |others: &Others| held("shop", &asks, false, others).map(|f| f.hints);
+        let first = |others: &Others| hints(others).and_then(|all| all.into_iter().next());
+        let own = "to deploy that application, say `project_name: app`";
+        others.containers[0].made.dir = Some("/srv/other".into());
+        assert_ne!(first(&others).as_deref(), Some(own));
+        others.containers[0].made.dir = Some("/srv/app".into());
+        assert_eq!(first(&others).as_deref(), Some(own));
+        let named = web(Some("app-web-1"), Vec::new());
+        let told = held("shop", &named, false, &others).map(|f| f.hints);
+        assert_eq!(
+            told.and_then(|all| all.into_iter().next()).as_deref(),
+            Some(own)
+        );
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::event::{Failure, Step};
 use crate::host::{Host, Result};
+use crate::plan::Site;
 use crate::saga::release::hooks;
 use crate::saga::since;
 use crate::saga::steps::Run;
@@ -44,13 +45,34 @@ pub async fn run_hook<H: Host>(run: &Run<'_, H>, step: Step, hook: Option<&Secre
         .hook(run.dir, script, &env, &logins, &|line| run.say(line))
         .await;
     hooks::clear(run.dir);
-    told.map_err(|failure| Failure {
-        what: format!("the hook `{step}` failed"),
-        because: std::iter::once(failure.what)
-            .chain(failure.because)
-            .collect(),
+    told.map_err(|failure| of_hook(step, &run.plan.site, failure))
+}
+
+/// The failure in terms of the hook: how it was handed to the shell is nobody's concern.
+fn of_hook(step: Step, site: &Site, failure: Failure) -> Failure {
+    let how = match failure.what.strip_prefix('`') {
+        Some(command) => command.split_once("` ").map_or(command, |(_, how)| how),
+        None => &failure.what,
+    };
+    let failed = format!("the hook `{step}` failed");
+    let how = match how.strip_prefix("failed (") {
+        Some(status) => format!("{failed} ({status}"),
+        None => format!("{failed}: it {how}"),
+    };
+    let is_not_found = how.contains("exit status: 127");
+    let dir = site.deploy_dir.display();
+    let hint = if is_not_found {
+        format!(
+            "hooks run in `{dir}` on the server: bring what they call with `files`, or call it in a container: `docker compose run --rm …`"
+        )
+    } else {
+        format!("try it by hand on the server, in `{dir}`; its last lines stand above")
+    };
+    Failure {
+        what: how,
         ..failure
-    })
+    }
+    .hint(hint)
 }
 
 /// Removes what an agent that died left of a hook's surroundings; what the hook did to files goes

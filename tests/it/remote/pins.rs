@@ -81,10 +81,18 @@ async fn a_refused_host_key_shows_the_keys_that_were_presented_and_the_pinned_on
         );
         let told = failure.because.join("\n");
         for (kind, label) in [("ed25519", "ED25519"), ("ecdsa", "ECDSA"), ("rsa", "RSA")] {
-            let line = format!("presented: {label} {}", Sshd::fingerprint(kind));
+            let line = format!("{label} {}", Sshd::fingerprint(kind));
             assert!(told.contains(&line), "{line}\n{told}");
         }
-        assert!(told.contains("pinned: "), "{told}");
+        assert!(
+            told.contains("presented: ") && told.contains("pinned: "),
+            "{told}"
+        );
+        let hints = failure.hints.join("\n");
+        assert!(
+            hints.contains("put these in the place of the old"),
+            "{hints}"
+        );
     }
     assert_eq!(server.logins(), 0);
 }

@@ -63,11 +63,13 @@ impl<H: Host> Court<'_, H> {
             End::Late(patience) => docket::too_late(&docket, patience),
             End::Fell(when) => led().map_or_else(
                 || Failure::new("a check stopped to pass").because(&when),
-                |(failure, _, others)| docket::with_others(failure.because(&when), &others),
+                |(failure, _, others)| {
+                    docket::with_others(failure.because(&when), &others).hint(docket::LAST_LINES)
+                },
             ),
             End::Final => led().map_or_else(
                 || Failure::new("a service is beyond repair"),
-                |(failure, _, _)| failure,
+                |(failure, _, _)| failure.hint(docket::LAST_LINES),
             ),
         }
     }

@@ -12,6 +12,9 @@ use crate::host::{Container, HealthStatus, ailment};
 /// The longest line that tells what is waited for, in characters.
 const LINE: usize = 400;
 
+/// Where the cause stands more often than anywhere else.
+pub const LAST_LINES: &str = "look at what the services printed last";
+
 /// How much a word tells; the headline goes to the one that tells the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
@@ -127,7 +130,7 @@ pub fn with_others(failure: Failure, others: &[Failure]) -> Failure {
 /// More time helps only where nobody has said no.
 fn advised(failure: Failure, weight: Weight) -> Failure {
     let knows_better = !failure.hints.is_empty();
-    let failure = failure.hint("look at what the services printed last");
+    let failure = failure.hint(LAST_LINES);
     if knows_better || weight >= Weight::Answered {
         return failure;
     }
