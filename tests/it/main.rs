@@ -52,6 +52,7 @@ mod sshd;
 mod standing;
 mod stuck;
 mod theirs;
+mod transcripts;
 mod variants;
 mod version_1;
 mod word;

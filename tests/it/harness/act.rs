@@ -3,6 +3,8 @@
 //! As the action: the environment that the GitHub runner makes, and nothing else. As the command
 //! line: flags and `LANDFALL_…` variables. It refuses to know what should come of it.
 
+mod typed;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -40,6 +42,8 @@ pub struct Act<'a> {
     program: PathBuf,
     /// What says which inputs that program has.
     action: PathBuf,
+    /// Whether its two output streams are kept apart.
+    apart: bool,
 }
 
 enum Face {
@@ -80,6 +84,7 @@ impl<'a> Act<'a> {
             runner,
             program: landfall(),
             action: concat!(env!("CARGO_MANIFEST_DIR"), "/action.yml").into(),
+            apart: false,
         };
         act.input("host", slot.fact("SSH_HOST"))
             .input("port", slot.fact("SSH_PORT"))
@@ -205,11 +210,15 @@ impl<'a> Act<'a> {
         }
         let log = self.file("log");
         let printed = File::create(&log).unwrap();
+        let errors = match self.apart {
+            true => File::create(self.file("errors")),
+            false => printed.try_clone(),
+        };
         let child = self
             .command()
             .stdin(Stdio::null())
-            .stdout(printed.try_clone().unwrap())
-            .stderr(printed)
+            .stdout(printed)
+            .stderr(errors.unwrap())
             .spawn()
             .unwrap();
         Started {
@@ -396,6 +405,7 @@ impl Started<'_> {
                 BTreeMap::new()
             },
             log,
+            errors: read("errors"),
             summary: read("summary"),
             state: read("state"),
             took: self.began.elapsed(),

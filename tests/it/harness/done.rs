@@ -11,8 +11,11 @@ pub struct Done {
     pub code: Option<i32>,
     /// As the runner reads them.
     pub outputs: BTreeMap<String, String>,
-    /// Both its output streams.
+    /// Both its output streams; the first alone where they were kept apart.
     pub log: String,
+    /// The second, where they were kept apart.
+    #[allow(dead_code, reason = "cells keep nothing apart")]
+    pub errors: String,
     /// The step summary.
     pub summary: String,
     /// What it saved for a later step of its own.

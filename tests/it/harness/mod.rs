@@ -17,3 +17,4 @@ pub mod runner;
 pub mod slack;
 pub mod slot;
 pub mod snoop;
+pub mod whole;
