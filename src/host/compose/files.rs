@@ -52,12 +52,37 @@ pub fn refuse(failure: Failure, site: &Site, dir: &Path) -> Failure {
         site.deploy_dir.display()
     ));
     refused.kind = failure.kind;
-    refused.because = if failure.because.is_empty() {
+    let said = if failure.because.is_empty() {
         vec![failure.what]
     } else {
         failure.because
     };
+    // New files are asked about where they are laid out, which is nowhere that anybody looks.
+    let (laid_out, home) = (dir.to_string_lossy(), site.deploy_dir.to_string_lossy());
+    let said = said.iter().map(|text| text.replace(&*laid_out, &home));
+    refused.because = said.collect();
+    if let Some(path) = refused
+        .because
+        .iter()
+        .find_map(|text| env_file_missing(text))
+    {
+        return Failure::new(format!("the env file `{path}` is not there"))
+            .because(format!("{} names it", in_words(&names(site, dir))))
+            .hint("ship it with `files`, or make it on the server")
+            .of(refused.kind);
+    }
     refused.hint("run `docker compose config` with the same files; it names the line")
+}
+
+/// The env file of a service that Compose, newer or older, says is missing.
+fn env_file_missing(said: &str) -> Option<&str> {
+    let newer = said
+        .split_once("env file ")
+        .and_then(|(_, rest)| rest.split_once(" not found"));
+    let older = said.split_once("Couldn't find env file: ");
+    newer
+        .map(|(path, _)| path)
+        .or(older.map(|(_, path)| path.trim()))
 }
 
 /// Compose files that the site names, or without a name any, are missing.
@@ -140,5 +165,27 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".env"), "COMPOSE_FILE=a.yml:b.yml\n").unwrap();
         assert!(may_name_profiles(&sample::deploy().site, dir.path()));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_as_it_is_called_on_the_server() {
+        let site = sample::deploy().site;
+        let stage = tempfile::tempdir().unwrap();
+        let told = |said: String| refuse(Failure::new("x").because(said), &site, stage.path());
+        assert_eq!(
+            told(String::new()).what,
+            "there is no compose file in `/opt/mcp`"
+        );
+        std::fs::write(stage.path().join("compose.yaml"), "").unwrap();
+        let path = stage.path().join("web.env");
+        for said in [
+            "env file PATH not found: stat PATH: no such file",
+            "Couldn't find env file: PATH",
+        ] {
+            let failure = told(said.replace("PATH", &path.display().to_string()));
+            assert_eq!(failure.what, "the env file `/opt/mcp/web.env` is not there");
+        }
+        let failure = told(format!("yaml: in {}", path.display()));
+        assert_eq!(failure.because, ["yaml: in /opt/mcp/web.env"]);
     }
 }

@@ -22,9 +22,15 @@ const FORMS: &[(&str, &str)] = &[
     // What is told while a step takes long depends on how long it takes.
     (r"(?m)^::(endgroup::|group::\w+ …)\n", ""),
     (r"(?m)^::group::", ""),
-    (r"(?m)^(\w+ …|  waiting, .*)\n", ""),
+    (r"(?m)^([a-z_ ]+ …|  waiting, .*)\n", ""),
+    // Cron's own files, which a run meets or does not.
+    (r"(?m)^.*`log/(cron|private)\.log`.*\n", ""),
     (r"/tmp/it-[A-Za-z0-9]+", "<runner>"),
-    (r"\b\d{8}_\d{6}-[0-9a-f]{6}\b", "<run>"),
+    (r"\b\d{8}\\?_\d{6}-[0-9a-f]{6}\b", "<run>"),
+    (
+        r"\bana@(<!-- -->)?[A-Za-z0-9.-]+ since",
+        "ana@<machine> since",
+    ),
     (r"\b\d{8}\\?_\d{6}\b", "<timestamp>"),
     (
         r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z| UTC)?",
@@ -81,6 +87,21 @@ impl Plain {
         for (form, word) in &self.forms {
             text = form.replace_all(&text, *word).into_owned();
         }
-        text
+        without_details(&text)
     }
+}
+
+/// A transcript without what a run tells below its steps: above a step's line where the step was slow,
+/// and below it where it was not.
+fn without_details(text: &str) -> String {
+    let mut is_a_run = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        is_a_run = line.starts_with("<run>: a ") || (is_a_run && !line.starts_with("===="));
+        if !(is_a_run && line.starts_with("  ")) {
+            kept += line;
+            kept.push('\n');
+        }
+    }
+    kept
 }
