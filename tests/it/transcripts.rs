@@ -33,23 +33,23 @@ const SCENES: [&[&str]; 5] = [
 fn mistakes_that_are_refused_where_an_application_runs() {
     let app = App::running("v1");
     let plays = [door::play, inputs::play, release::play];
-    is_as_kept(plays.map(|play| play(&app)).concat());
+    is_as_kept(&plays.map(|play| play(&app)).concat());
 }
 
 #[test]
 fn mistakes_that_show_once_a_release_runs() {
     let app = App::running("v1");
-    is_as_kept(life::play(&app));
+    is_as_kept(&life::play(&app));
 }
 
 #[test]
 fn mistakes_where_nothing_was_deployed_yet() {
     let app = App::empty();
-    is_as_kept(ground::play(&app));
+    is_as_kept(&ground::play(&app));
 }
 
 #[track_caller]
-fn is_as_kept(wrong: Vec<String>) {
+fn is_as_kept(wrong: &[String]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n\n"));
 }
 

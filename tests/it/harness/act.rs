@@ -210,9 +210,10 @@ impl<'a> Act<'a> {
         }
         let log = self.file("log");
         let printed = File::create(&log).unwrap();
-        let errors = match self.apart {
-            true => File::create(self.file("errors")),
-            false => printed.try_clone(),
+        let errors = if self.apart {
+            File::create(self.file("errors"))
+        } else {
+            printed.try_clone()
         };
         let child = self
             .command()

@@ -86,7 +86,7 @@ impl Act<'_> {
         let mut shown = String::new();
         for path in shipped {
             if let Ok(text) = std::fs::read_to_string(workspace.join(path)) {
-                shown += &format!("\n`{path}` in the workspace:\n{}", indented(&text));
+                let _ = write!(shown, "\n`{path}` in the workspace:\n{}", indented(&text));
             }
         }
         shown
@@ -104,14 +104,19 @@ fn entry(name: &str, value: &str) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    let mut all = String::new();
+    for line in text.lines() {
+        let _ = writeln!(all, "    {line}");
+    }
+    all
 }
 
 /// A word as a person types it for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=~@,+".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
