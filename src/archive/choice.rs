@@ -59,7 +59,7 @@ impl<'l> Standings<'l> {
                 .hint("deploy first: a deployment makes one"));
         }
         if self.older.is_empty() {
-            failure.because.clone_from(&self.passed_over);
+            failure = failure.because(self.passed_over.join("; "));
         }
         Err(failure.hint("name one by `backup_timestamp`; `landfall backups` lists them"))
     }
@@ -96,7 +96,13 @@ pub fn standings<'l>(list: &'l [Listed], current: &mut Current) -> Result<Standi
         }
     }
     let passed = list.iter().filter(|l| !standings.older.contains(l));
-    let why = |l: &Listed| format!("{}: {}", l.timestamp, objection(l, project, is_running(l)));
+    let why = |l: &Listed| {
+        format!(
+            "`{}`: {}",
+            l.timestamp,
+            objection(l, project, is_running(l))
+        )
+    };
     standings.passed_over = passed.map(why).collect();
     Ok(standings)
 }

@@ -37,6 +37,22 @@ pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Why a backup of a list is dropped with the others that are: what is kept in its place.
+#[must_use]
+pub fn why(list: &[Listed], dropped: &[String], timestamp: &str) -> String {
+    let is_kept = |l: &&Listed| !dropped.contains(&l.timestamp);
+    let releases = lineage::releases(list);
+    let own = releases.iter().find(|held| {
+        let mut copies = held.copies.iter();
+        copies.any(|(listed, _)| listed.timestamp == timestamp)
+    });
+    let same = own.and_then(|held| held.copies.iter().map(|(l, _)| *l).find(is_kept));
+    match same {
+        Some(same) => format!("`{}` holds the same release", same.timestamp),
+        None => "there are newer ones, as many as `keep_backups` says".to_owned(),
+    }
+}
+
 /// Of the newest `keep` good releases the newest copy, and the newest that `latest` may mean. Of what is
 /// no release to go back to as many, but none that is older than all of those once they are complete.
 fn kept(list: &[Listed], keep: usize) -> HashSet<&str> {

@@ -128,10 +128,10 @@ fn user(request: &Request) -> String {
 
 fn page(findings: &[Finding], paint: Paint) -> String {
     let lines = findings.iter().map(|f| {
-        let (word, tone) = if f.well {
-            ("ok", Tone::Good)
-        } else {
-            ("failed", Tone::Bad)
+        let (word, tone) = match (f.well, f.mend.as_str()) {
+            (true, "") => ("ok", Tone::Good),
+            (true, _) => ("advice", Tone::Caution),
+            (false, _) => ("failed", Tone::Bad),
         };
         let line = Escaped::line(&format!("{:<17} {}", f.what, f.seen));
         let line = line.led_by(word, paint, tone);

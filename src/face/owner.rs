@@ -63,7 +63,7 @@ pub fn hand_over(raw: &Raw, args: &[OsString]) -> Option<Result<ExitCode, Failur
 /// Root is told as whom its work is done.
 #[allow(clippy::print_stderr)] // The answer has standard output.
 fn tell(account: &Account, place: &Path) {
-    eprintln!("as user `{}`, whose `{}` is", account.name, place.display());
+    eprintln!("as user `{}`, who owns `{}`", account.name, place.display());
 }
 
 /// The first of the places that a deployment makes or finds, and its owner; none where none is there.

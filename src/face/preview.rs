@@ -39,7 +39,7 @@ async fn foreseen(request: &Request, plan: &Plan, private: &Private) -> Report {
     if !foreseen.refusals.is_empty() {
         return report.refused(foreseen.refusals);
     }
-    let mut lines = output::foreseen::lines(&foreseen);
+    let mut lines = output::foreseen::lines(&foreseen, report.asked());
     lines.push(String::new());
     lines.extend(plan.to_string().lines().map(ToOwned::to_owned));
     report.planned(lines)

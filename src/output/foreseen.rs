@@ -4,13 +4,14 @@
 
 use crate::event::ServiceImage;
 use crate::report::foreseen::{Foreseen, ServiceForeseen};
+use crate::report::made;
 
 /// How much of a digest tells one from another.
 const SHORT: usize = 12;
 
-/// The lines of it.
+/// The lines of it; images are called as they were asked for.
 #[must_use]
-pub fn lines(foreseen: &Foreseen) -> Vec<String> {
+pub fn lines(foreseen: &Foreseen, asked: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(server) = &foreseen.server {
         lines.push(format!(
@@ -23,7 +24,11 @@ pub fn lines(foreseen: &Foreseen) -> Vec<String> {
     } else {
         "What would change:".to_owned()
     });
-    section(&mut lines, "images", foreseen.images.iter().map(image));
+    section(
+        &mut lines,
+        "images",
+        foreseen.images.iter().map(|i| image(i, asked)),
+    );
     section(
         &mut lines,
         "services",
@@ -57,7 +62,7 @@ fn section(lines: &mut Vec<String>, head: &str, body: impl Iterator<Item = Strin
     }
 }
 
-fn image(image: &ServiceImage) -> String {
+fn image(image: &ServiceImage, asked: &[String]) -> String {
     let (old, new) = versions(image);
     let digests = match (old, new) {
         (Some(old), Some(new)) if old == new => format!("{new}, as now"),
@@ -66,7 +71,8 @@ fn image(image: &ServiceImage) -> String {
         (Some(old), None) => format!("{old} → built on the server"),
         (None, None) => "built on the server".to_owned(),
     };
-    format!("{:<10} {}  {digests}", image.service, image.image)
+    let called = made::asked_for(&image.image, asked);
+    format!("{:<10} {called}  {digests}", image.service)
 }
 
 /// The old and the new digest; where either has none, as what no registry has, both IDs.
@@ -138,7 +144,7 @@ mod tests {
             ways_back: vec!["afterwards, to what runs now".into()],
             ..Foreseen::default()
         };
-        insta::assert_snapshot!(lines(&foreseen).join("\n"), @r"
+        insta::assert_snapshot!(lines(&foreseen, &[]).join("\n"), @r"
         What would change:
           images
             web        acme/web:2  sha256:1a1a1a1a1a1a → sha256:2b2b2b2b2b2b
@@ -156,8 +162,8 @@ mod tests {
         foreseen.files.clear();
         foreseen.services.remove(0);
         foreseen.images = vec![web("1a", Some("1a"))];
-        assert_eq!(lines(&foreseen)[0], "Nothing would change.");
-        assert!(lines(&foreseen)[2].ends_with("sha256:1a1a1a1a1a1a, as now"));
+        assert_eq!(lines(&foreseen, &[])[0], "Nothing would change.");
+        assert!(lines(&foreseen, &[])[2].ends_with("sha256:1a1a1a1a1a1a, as now"));
     }
 
     #[test]
@@ -165,13 +171,13 @@ mod tests {
         let mut local = web("1a", Some("1a"));
         local.previous_digest = None;
         local.image_id = "sha256:id2".into();
-        assert!(image(&local).ends_with("sha256:id1a → sha256:id2"));
+        assert!(image(&local, &[]).ends_with("sha256:id1a → sha256:id2"));
         local.image_id.clear();
         local.digest = None;
-        assert!(image(&local).ends_with("sha256:id1a → built on the server"));
+        assert!(image(&local, &[]).ends_with("sha256:id1a → built on the server"));
         let mut first = web("2b", None);
-        assert!(image(&first).ends_with("→ sha256:2b2b2b2b2b2b"));
+        assert!(image(&first, &[]).ends_with("→ sha256:2b2b2b2b2b2b"));
         first.digest = None;
-        assert!(image(&first).ends_with("built on the server"));
+        assert!(image(&first, &[]).ends_with("built on the server"));
     }
 }

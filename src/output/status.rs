@@ -41,17 +41,13 @@ pub fn status(standing: &Standing) -> String {
     let latest = standing.rollback_target.clone();
     facts.push((
         "latest",
-        latest.unwrap_or_else(|| "no backup to go back to".to_owned()),
+        latest.unwrap_or_else(|| "no older release to go back to".to_owned()),
     ));
     let facts = facts
         .into_iter()
         .map(|(name, value)| vec![name.to_owned(), value]);
     let facts: Vec<_> = facts.collect();
-    format!(
-        "{}\n{}",
-        aligned(&facts, usize::MAX),
-        services(&standing.services)
-    )
+    format!("{}\n{}", aligned(&facts, usize::MAX), services(standing))
 }
 
 /// The verdict, and why it is none.
@@ -163,8 +159,8 @@ fn mending(run: &Report) -> Vec<Fact> {
     std::iter::once(why).chain(hints).collect()
 }
 
-fn services(services: &[ServiceStanding]) -> String {
-    if services.is_empty() {
+fn services(standing: &Standing) -> String {
+    if standing.services.is_empty() {
         return "nothing runs\n".to_owned();
     }
     table(
@@ -176,11 +172,14 @@ fn services(services: &[ServiceStanding]) -> String {
             "IMAGE ID",
             "STATE",
         ],
-        services.iter().map(service),
+        standing
+            .services
+            .iter()
+            .map(|s| service(s, standing.called(s))),
     )
 }
 
-fn service(service: &ServiceStanding) -> [String; 6] {
+fn service(service: &ServiceStanding, called: &str) -> [String; 6] {
     let since = service.since.map(|at| at.format("%Y-%m-%d %H:%M:%S"));
     let state = match service.replicas {
         0 | 1 => service.detail.clone(),
@@ -190,7 +189,7 @@ fn service(service: &ServiceStanding) -> [String; 6] {
         service.service.clone(),
         if service.healthy { "yes" } else { "no" }.to_owned(),
         since.map(|at| at.to_string()).unwrap_or_default(),
-        service.image.clone(),
+        called.to_owned(),
         clean::short(&service.image_id),
         state,
     ]
@@ -299,7 +298,7 @@ mod tests {
         insta::assert_snapshot!(status(&Standing::default()), @r"
         directory
         project
-        latest     no backup to go back to
+        latest     no older release to go back to
 
         nothing runs
         ");
@@ -321,8 +320,8 @@ mod tests {
                    Rollback failed: `compose up` failed; production needs a person (it began with: service `web` exited with code 1 three seconds after the start).
         why        `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.
         to do      read what `web` printed last
-        to do      free some space, then run `landfall recover`
-        latest     no backup to go back to
+        to do      free some space, then run `landfall recover --deploy-dir /opt/mcp`
+        latest     no older release to go back to
 
         nothing runs
         ");

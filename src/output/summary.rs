@@ -269,7 +269,7 @@ fn service(image: &ServiceImage, asked: &[String]) -> Vec<String> {
     let after = image.digest.as_ref().unwrap_or(&image.image_id);
     vec![
         code(&image.service),
-        code(made::asked_for(image, asked)),
+        code(made::asked_for(&image.image, asked)),
         before.map_or_else(|| "–".to_owned(), |b| code(&clean::short(b))),
         code(&clean::short(after)),
     ]

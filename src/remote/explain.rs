@@ -174,7 +174,8 @@ fn denied(hop: &Hop) -> Failure {
         (Some(key), _) => failure
             .hint(format!("check on the server that the offered key {} belongs there (`ssh-keygen -lf ~/.ssh/authorized_keys`)", key.fingerprint()))
             .hint(format!("or add this line to `~/.ssh/authorized_keys` of that user: {key} landfall"))
-            .hint("check `user`, and that `~/.ssh` and `authorized_keys` are writable by that user alone"),
+            .hint("check `user`, and that `~/.ssh` and `authorized_keys` are writable by that user alone")
+            .hint(format!("an account without a password may be locked, and an sshd with `UsePAM no` refuses those: `sudo usermod -p '*' {user}` leaves it without one and unlocks it; `AllowUsers` in `sshd_config` has to name it, too", user = hop.target.user)),
         (None, Identity::Own) => failure
             .hint(format!("check that `ssh {address}` works without a question; `ssh-add` unlocks a key that has a passphrase")),
         (None, Identity::Key { .. }) => {

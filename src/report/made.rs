@@ -5,7 +5,6 @@
 use chrono::{DateTime, Utc};
 
 use crate::clean;
-use crate::event::ServiceImage;
 use crate::host::reference;
 use crate::plan::{Made, Origin};
 
@@ -16,11 +15,11 @@ const TITLE: usize = 60;
 
 /// The reference that was asked for instead of the one in the compose file; that one if none was.
 #[must_use]
-pub fn asked_for<'a>(image: &'a ServiceImage, asked: &'a [String]) -> &'a str {
+pub fn asked_for<'a>(image: &'a str, asked: &'a [String]) -> &'a str {
     let repository = |text: &str| reference::parse(text).repository;
-    let own = repository(&image.image);
+    let own = repository(image);
     let of_it = asked.iter().find(|asked| repository(asked) == own);
-    of_it.map_or(&image.image, String::as_str)
+    of_it.map_or(image, String::as_str)
 }
 
 /// References in short, each once: `beacon:v1, worker:v1`. A digest is no name and is left out where
@@ -92,16 +91,13 @@ mod tests {
 
     #[test]
     fn a_release_is_called_by_what_was_asked_for_and_not_by_the_compose_files_tag() {
-        let image = ServiceImage {
-            image: "ghcr.io/acme/beacon:latest".into(),
-            ..ServiceImage::default()
-        };
+        let image = "ghcr.io/acme/beacon:latest";
         let asked = [
             "ghcr.io/acme/beacon:abc123".to_owned(),
             "redis:8".to_owned(),
         ];
-        assert_eq!(asked_for(&image, &asked), "ghcr.io/acme/beacon:abc123");
-        assert_eq!(asked_for(&image, &asked[1..]), "ghcr.io/acme/beacon:latest");
+        assert_eq!(asked_for(image, &asked), "ghcr.io/acme/beacon:abc123");
+        assert_eq!(asked_for(image, &asked[1..]), "ghcr.io/acme/beacon:latest");
         let all = asked.iter().map(String::as_str);
         assert_eq!(in_short(all.chain(["redis:8"])), "beacon:abc123, redis:8");
         assert_eq!(in_short(["a/b@sha256:0123456789abcdef"]), "b@0123456789ab");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{Report, made};
 use crate::archive::Release;
 use crate::event::{Failure, ServiceImage, Status};
 
@@ -93,13 +93,25 @@ impl Standing {
         self.status == Some(Status::Healthy)
     }
 
+    /// What a service's image is called: as it was asked for, where that runs which was deployed.
+    #[must_use]
+    pub fn called<'a>(&'a self, service: &'a ServiceStanding) -> &'a str {
+        let is_deployed =
+            |i: &ServiceImage| i.service == service.service && i.image_id == service.image_id;
+        let run = self.deployed.as_ref();
+        let run = run.filter(|run| run.images.iter().any(is_deployed));
+        run.map_or(&service.image, |run| {
+            made::asked_for(&service.image, run.asked())
+        })
+    }
+
     /// What runs, as the `images` output has it.
     #[must_use]
     pub fn images(&self) -> Vec<ServiceImage> {
         let there = self.services.iter().filter(|s| s.replicas > 0);
         let images = there.map(|s| ServiceImage {
             service: s.service.clone(),
-            image: s.image.clone(),
+            image: self.called(s).to_owned(),
             image_id: s.image_id.clone(),
             digest: s.digest.clone(),
             previous_image_id: None,

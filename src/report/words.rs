@@ -75,7 +75,7 @@ impl Report {
         let first = self.images.first()?;
         let same = |i: &super::ServiceImage| i.image_id == first.image_id;
         if self.images.iter().all(same) {
-            let name = made::asked_for(first, self.asked());
+            let name = made::asked_for(&first.image, self.asked());
             return Some(called(name, first.digest.as_deref()));
         }
         let names: Vec<_> = self.images.iter().map(|i| i.service.as_str()).collect();

@@ -151,7 +151,12 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let needed: Vec<&str> = needed.iter().chain(&own).map(String::as_str).collect();
     let (listed, others) = apart(listed, &project);
     run.host.clear_partial(&run.plan.id).await?;
-    let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
+    let keep = match outcome {
+        Outcome::Deployed | Outcome::Restored => run.plan.backups.keep,
+        // An attempt that failed evicts no release; of each, the newest copy is enough.
+        _ => u32::MAX,
+    };
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let drop = retention::to_drop(&listed, keep, &needed);
     let described = listed.iter().filter(|l| l.description.is_ok());
     let (dropping, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));
@@ -159,7 +164,8 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     for timestamp in &drop {
         run.host.drop_backup(timestamp).await?;
         run.say(format!(
-            "removed the backup {timestamp}: the newest of each of the newest {keep} releases is kept"
+            "removed the backup {timestamp}: {}",
+            retention::why(&listed, &drop, timestamp)
         ));
     }
     for description in &dropped {

@@ -54,7 +54,7 @@ fn root_asks_as_the_user_who_deploys_and_breaks_no_deployment_of_theirs() {
         assert_eq!(ended, Some(code), "{words}: {said}");
         assert!(said.contains(says), "{words}: {said}");
         assert!(
-            said.contains("as user `deploy`, whose `/srv/app-backups/.landfall` is"),
+            said.contains("as user `deploy`, who owns `/srv/app-backups/.landfall`"),
             "{said}"
         );
         assert_eq!(of_others(&app), before, "{words}");

@@ -54,11 +54,13 @@ const BLOCKS: [(&str, &str, By); 13] = [
 ];
 
 /// Commands in the text of pages; those of this program are told short, and are looked up in its help.
-const INLINE: [(&str, By); 15] = [
+const INLINE: [(&str, By); 17] = [
     (TAR, By::Test),
     ("docker compose ls", By::Test),
     ("sudo chown deploy /opt/app", By::Test),
     ("sudo usermod -aG docker deploy", By::Test),
+    ("sudo usermod -p '*' deploy", By::Test),
+    ("sudo sshd -T | grep -i usepam", By::Test),
     (
         "sudo install -d -o deploy -m 750 /opt/app-backups",
         By::Test,

@@ -33,4 +33,5 @@ pub mod project;
 pub mod reassert;
 pub mod record;
 pub mod strangers;
+pub mod unpublished;
 pub mod witness;

@@ -11,7 +11,9 @@ use crate::host::reference;
 use crate::host::{Access, Config, Host, Kept, Result, ServiceConfig};
 use crate::plan::Goal;
 use crate::saga::facts::{Policy, Source, Wanted, name};
-use crate::saga::release::{advice, data, endless, held, left_behind, record, strangers};
+use crate::saga::release::{
+    advice, data, endless, held, left_behind, record, strangers, unpublished,
+};
 use crate::saga::steps::Run;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
@@ -40,6 +42,7 @@ pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
     let before = record::of(run.host, &wanted.config.project, references).await?;
     left_behind::refuse(run, &wanted, &before.containers).await?;
     held::refuse(run, &wanted, &before.containers).await?;
+    unpublished::warn(run, &wanted).await;
     record::tell_server(run, &wanted.config.project).await?;
     strangers::tell_earlier(run, &before.containers);
     endless::warn(run, &before.containers);

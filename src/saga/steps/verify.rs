@@ -9,7 +9,7 @@ mod asked;
 mod closing;
 mod declared;
 mod docket;
-mod ports;
+pub mod ports;
 mod vouch;
 
 use std::cell::{Cell, RefCell};

@@ -165,8 +165,6 @@ fn a_newcomer_who_types_what_the_pages_say_has_an_application_that_runs() {
     let mut server = blocks::named("README.md", "$ sudo adduser ");
     server.text = server.text.replace("ssh-ed25519 AAAA… landfall", public);
     let printed = on_the_server(&slot, &server, "sudoer");
-    // An sshd without PAM, as this one is, takes an account without a password for a locked one.
-    slot.sh(&format!("usermod -p '*' {USER}"));
     let keys = printed
         .lines()
         .filter(|line| line.starts_with("example.org ssh-"));
