@@ -320,7 +320,7 @@ mod tests {
                    Rollback failed: `compose up` failed; production needs a person (it began with: service `web` exited with code 1 three seconds after the start).
         why        `verify` failed: service `web` exited with code 1 three seconds after the start: panic: no database. Putting back failed too: `compose up` failed: no space left on device.
         to do      read what `web` printed last
-        to do      free some space, then run `landfall recover --deploy-dir /opt/mcp`
+        to do      free some space, then run `landfall recover`
         latest     no older release to go back to
 
         nothing runs

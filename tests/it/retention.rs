@@ -71,6 +71,12 @@ fn releases_are_kept_and_not_runs_and_a_second_rollback_goes_further_back() {
     for _ in 0..3 {
         pushed(&app, "exits-at-start", "4444444d").ends("rolled_back", 1);
     }
+    // Where fewer are wanted than there are, the next good one drops the oldest, and no failed one does.
+    let fewer = app.deploy().image(&compose::beacon("exits-at-start"));
+    let fewer = fewer.input("keep_backups", "2").run();
+    fewer
+        .ends("rolled_back", 1)
+        .says(&["holds the same release"]);
     let all = told(&app);
     let commits = |all: &[Value]| -> Vec<String> {
         let commits = all.iter().map(|b| &b["made_by"]["origin"]["commit"]);

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::archive::catalogue::{Listed, Unusable, brought_since, find, in_order, list, of_others};
 use crate::archive::choice::{Current, how_far, named, standings};
-use crate::archive::retention::{clear_partial, drop, to_drop};
+use crate::archive::retention::{self, clear_partial, drop, to_drop};
 use crate::archive::verify::verify;
 use crate::host::foreign::odd;
 use crate::host::ground::Ground;
@@ -202,15 +202,13 @@ fn latest_is_the_newest_good_backup_that_is_not_what_runs() {
     assert_eq!(chosen(&all, "sha256:good").unwrap(), "20251017_143004");
     assert_eq!(chosen(&all, "sha256:new").unwrap(), "20251017_143006");
     let error = chosen(&all[..4], "sha256:running").unwrap_err();
-    assert_eq!(
-        error.because,
-        [
-            "20251017_143009: it has no description",
-            "20251017_143008: `api` did not run well in it",
-            "20251017_143007: it is the safety copy of a rollback",
-            "20251017_143006: it is what is running",
-        ]
-    );
+    let why = [
+        "`20251017_143009`: it has no description",
+        "`20251017_143008`: `api` did not run well in it",
+        "`20251017_143007`: it is the safety copy of a rollback",
+        "`20251017_143006`: it is what is running",
+    ];
+    assert_eq!(error.because, [why.join("; ")]);
     let error = chosen(&[], "x").unwrap_err();
     assert_eq!(error.because, ["there is no backup at all"]);
 }
@@ -532,6 +530,12 @@ fn releases_are_kept_and_not_runs_and_what_failed_evicts_none() {
         ["20251017_143008", "20251017_143007", "20251017_143006"]
     );
     assert_eq!(drops(2).last().unwrap(), "20251017_143004");
+    let why = |timestamp| retention::why(&all, &drops(2), timestamp);
+    assert_eq!(
+        why("20251017_143006"),
+        "`20251017_143009` holds the same release"
+    );
+    assert!(why("20251017_143004").contains("`keep_backups`"));
     // The newest copy may be one that `latest` never means; then the newest other one stays too.
     let mut rolled_back = all.to_vec();
     rolled_back[0] = of_release(9, "v3", "ccc", Safety);
@@ -590,7 +594,7 @@ fn every_rollback_goes_further_back_and_none_goes_forward() {
     all.insert(0, again);
     let error = latest(&all, "v1").unwrap_err();
     assert!(error.what.contains("older release"), "{error}");
-    assert!(error.because.len() == 4, "{error:?}");
+    assert_eq!(error.because[0].split("; ").count(), 4, "{error:?}");
     // A release that no backup holds is the newest; what was rolled back from is never meant.
     assert_eq!(latest(&all, "v4").unwrap(), "20251017_143005");
     let of = |all: &[Listed], further| {
