@@ -9,7 +9,7 @@ mod asked;
 mod closing;
 mod declared;
 mod docket;
-pub mod ports;
+pub(crate) mod ports;
 mod vouch;
 
 use std::cell::{Cell, RefCell};

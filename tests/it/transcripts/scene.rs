@@ -197,7 +197,7 @@ fn server(before: &Before, now: &Whole, is_the_release: bool) -> String {
     match (differences.is_empty(), is_the_release) {
         (true, _) => lines.push("as before".to_owned()),
         (false, true) => {
-            lines.push("the release is as before: images, configuration, files".into())
+            lines.push("the release is as before: images, configuration, files".into());
         }
         (false, false) => lines.push("not as before".into()),
     }
