@@ -40,6 +40,10 @@ pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
 /// Why a backup of a list is dropped with the others that are: what is kept in its place.
 #[must_use]
 pub fn why(list: &[Listed], dropped: &[String], timestamp: &str) -> String {
+    let is_broken = |l: &Listed| l.timestamp == timestamp && l.description.is_err();
+    if list.iter().any(is_broken) {
+        return "it cannot be used, and is older than those that are kept".to_owned();
+    }
     let is_kept = |l: &&Listed| !dropped.contains(&l.timestamp);
     let releases = lineage::releases(list);
     let own = releases.iter().find(|held| {

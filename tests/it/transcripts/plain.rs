@@ -4,6 +4,7 @@
 
 use regex_lite::Regex;
 
+use crate::harness::act::landfall;
 use crate::harness::app::App;
 
 /// What is recognised by its form, in this order.
@@ -23,6 +24,8 @@ const FORMS: &[(&str, &str)] = &[
     (r"(?m)^::(endgroup::|group::\w+ …)\n", ""),
     (r"(?m)^::group::", ""),
     (r"(?m)^([a-z_ ]+ …|  waiting, .*)\n", ""),
+    // Whether it runs or has just ended depends on the moment, and so does how often it spoke.
+    (r"(restarted \d+ times), last exit code \d+", "$1"),
     // Cron's own files, which a run meets or does not.
     (r"(?m)^.*`log/(cron|private)\.log`.*\n", ""),
     (r"/tmp/it-[A-Za-z0-9]+", "<runner>"),
@@ -70,6 +73,7 @@ impl Plain {
         let literal = vec![
             (slot.fact("SSH_PORT").to_owned(), "<port>"),
             (slot.fact("REGISTRY_PASSWORD").to_owned(), "<password>"),
+            (landfall().display().to_string(), "landfall"),
         ];
         let form = |(form, word): &(&str, &'static str)| (Regex::new(form).unwrap(), *word);
         Self {
@@ -87,8 +91,15 @@ impl Plain {
         for (form, word) in &self.forms {
             text = form.replace_all(&text, *word).into_owned();
         }
-        without_details(&text)
+        said_once(&without_details(&text))
     }
+}
+
+/// A transcript in which nothing says the same line twice on end, as what dies again and again does.
+fn said_once(text: &str) -> String {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    lines.dedup_by(|line, before| line == before && !line.is_empty());
+    lines.join("\n")
 }
 
 /// A transcript without what a run tells below its steps: above a step's line where the step was slow,
