@@ -97,7 +97,7 @@ fn a_run_whose_agent_was_stopped_ends_unknown_behind_its_timeout_and_goes_back_o
         "it last told something",
         "it hangs, was stopped",
         "/alive 2>/dev/null",
-        "kill -CONT <pid>",
+        "kill -CONT PID",
     ]);
     assert!(
         !done.log.contains("settles by itself"),
