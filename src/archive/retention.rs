@@ -19,10 +19,39 @@ use crate::host::tree::dir::Dir;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Act, cannot};
 
-/// The timestamps to drop of a list, newest first: all usable ones but those of the newest `keep` good
-/// releases, and broken ones older than those. What is protected stays, whatever its age.
+/// How many backups stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Good releases.
+    releases: usize,
+    /// Backups of what is no release to go back to.
+    others: usize,
+}
+
+impl Keep {
+    /// The newest releases, so many.
+    #[must_use]
+    pub fn newest(keep: usize) -> Self {
+        Self {
+            releases: keep,
+            others: keep,
+        }
+    }
+
+    /// Every release, for an attempt that failed evicts none; of what is none, as many as otherwise.
+    #[must_use]
+    pub fn every_release(keep: usize) -> Self {
+        Self {
+            releases: usize::MAX,
+            ..Self::newest(keep)
+        }
+    }
+}
+
+/// The timestamps to drop of a list, newest first: all usable ones but those of the good releases that
+/// are kept, and broken ones older than those. What is protected stays, whatever its age.
 #[must_use]
-pub fn to_drop(list: &[Listed], keep: usize, protect: &[&str]) -> Vec<String> {
+pub fn to_drop(list: &[Listed], keep: Keep, protect: &[&str]) -> Vec<String> {
     let kept = kept(list, keep);
     let oldest = kept.iter().min().copied();
     let goes = |l: &&Listed| match &l.description {
@@ -57,13 +86,13 @@ pub fn why(list: &[Listed], dropped: &[String], timestamp: &str) -> String {
     }
 }
 
-/// Of the newest `keep` good releases the newest copy, and the newest that `latest` may mean. Of what is
-/// no release to go back to as many, but none that is older than all of those once they are complete.
-fn kept(list: &[Listed], keep: usize) -> HashSet<&str> {
+/// Of the newest good releases the newest copy, and the newest that `latest` may mean. Of what is no
+/// release to go back to the newest, but none that is older than all of those once they are complete.
+fn kept(list: &[Listed], keep: Keep) -> HashSet<&str> {
     let is_good = |l: &&Listed| l.description.as_ref().is_ok_and(|d| d.release.is_good());
     let releases = lineage::releases(list.iter().filter(is_good));
-    let is_complete = releases.len() >= keep;
-    let copies = releases.iter().take(keep).flat_map(|held| {
+    let is_complete = releases.len() >= keep.releases;
+    let copies = releases.iter().take(keep.releases).flat_map(|held| {
         let newest = Some(held.newest());
         newest.into_iter().chain(held.deployed_over())
     });
@@ -76,7 +105,7 @@ fn kept(list: &[Listed], keep: usize) -> HashSet<&str> {
     let others = list.iter().filter(|l| !is_good(l));
     let others = others.filter(|l| l.description.as_ref().is_ok_and(is_recent));
     let copies = copies.into_iter().map(|(listed, _)| listed);
-    let all = copies.chain(others.take(keep));
+    let all = copies.chain(others.take(keep.others));
     all.map(|listed| listed.timestamp.as_str()).collect()
 }
 

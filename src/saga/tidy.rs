@@ -7,8 +7,9 @@ mod images;
 use std::io;
 use std::path::Path;
 
+use crate::archive::Description;
 use crate::archive::catalogue::{self, Listed};
-use crate::archive::{Description, retention};
+use crate::archive::retention::{self, Keep};
 use crate::event::Outcome;
 use crate::host::foreign::{self, Links};
 use crate::host::{Host, Result};
@@ -151,12 +152,11 @@ async fn retain<H: Host>(run: &Run<'_, H>, outcome: &Outcome) -> Result<()> {
     let needed: Vec<&str> = needed.iter().chain(&own).map(String::as_str).collect();
     let (listed, others) = apart(listed, &project);
     run.host.clear_partial(&run.plan.id).await?;
+    let keep = usize::try_from(run.plan.backups.keep).unwrap_or(usize::MAX);
     let keep = match outcome {
-        Outcome::Deployed | Outcome::Restored => run.plan.backups.keep,
-        // An attempt that failed evicts no release; of each, the newest copy is enough.
-        _ => u32::MAX,
+        Outcome::Deployed | Outcome::Restored => Keep::newest(keep),
+        _ => Keep::every_release(keep),
     };
-    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
     let drop = retention::to_drop(&listed, keep, &needed);
     let described = listed.iter().filter(|l| l.description.is_ok());
     let (dropping, kept): (Vec<_>, Vec<_>) = described.partition(|l| drop.contains(&l.timestamp));

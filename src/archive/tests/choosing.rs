@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 use crate::archive::catalogue::{Listed, Unusable, brought_since, find, in_order, list, of_others};
 use crate::archive::choice::{Current, how_far, named, standings};
-use crate::archive::retention::{self, clear_partial, drop, to_drop};
+use crate::archive::retention::{self, Keep, clear_partial, drop, to_drop};
 use crate::archive::verify::verify;
 use crate::host::foreign::odd;
 use crate::host::ground::Ground;
@@ -313,7 +313,7 @@ fn the_newest_stay_and_so_does_what_is_protected() {
             ..listed(3, "", Purpose::Deploy)
         },
     ];
-    let drops = |keep, protect: &[&str]| to_drop(&all, keep, protect);
+    let drops = |keep, protect: &[&str]| to_drop(&all, Keep::newest(keep), protect);
     assert_eq!(
         drops(2, &[]),
         ["20251017_143006", "20251017_143005", "20251017_143004"]
@@ -323,7 +323,7 @@ fn the_newest_stay_and_so_does_what_is_protected() {
         ["20251017_143006", "20251017_143005"]
     );
     assert_eq!(drops(9, &[]), [""; 0]);
-    assert_eq!(to_drop(&[broken(1)], 3, &[]), [""; 0]);
+    assert_eq!(to_drop(&[broken(1)], Keep::newest(3), &[]), [""; 0]);
 }
 
 #[test]
@@ -334,7 +334,12 @@ fn dropped_backups_are_gone_and_nothing_else_is() {
     }
     fs::write(scene.backups().join("notes.txt"), "").unwrap();
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
-    drop(&scene.backups(), &scene.deploy(), &to_drop(&all, 1, &[])).unwrap();
+    drop(
+        &scene.backups(),
+        &scene.deploy(),
+        &to_drop(&all, Keep::newest(1), &[]),
+    )
+    .unwrap();
     assert_eq!(
         scene.kept(),
         [
@@ -450,7 +455,7 @@ fn a_clock_that_was_set_back_changes_neither_the_order_nor_what_is_kept() {
     let sequences = all.iter().map(|l| l.description.as_ref().unwrap().sequence);
     assert_eq!(sequences.collect::<Vec<_>>(), [5, 4, 3, 2, 1]);
     assert_eq!(
-        to_drop(&all, 2, &[]),
+        to_drop(&all, Keep::newest(2), &[]),
         newest_first[1..],
         "all are one release"
     );
@@ -485,7 +490,7 @@ fn what_a_newer_landfall_made_is_told_and_never_dropped() {
     let all = list(&scene.backups(), &scene.deploy()).unwrap();
     let why = all[1].description.as_ref().unwrap_err().to_string();
     assert!(why.contains("needs `time-travel`"), "{why}");
-    assert_eq!(to_drop(&all, 1, &[]), [""; 0]);
+    assert_eq!(to_drop(&all, Keep::newest(1), &[]), [""; 0]);
     let path = scene.listing(&written.description);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("\"version\":2", "\"version\":3")).unwrap();
@@ -524,7 +529,7 @@ fn releases_are_kept_and_not_runs_and_what_failed_evicts_none() {
         of_release(5, "v2", "bbb", Deploy),
         of_release(4, "v1", "aaa", Deploy),
     ];
-    let drops = |keep| to_drop(&all, keep, &[]);
+    let drops = |keep| to_drop(&all, Keep::newest(keep), &[]);
     assert_eq!(
         drops(3),
         ["20251017_143008", "20251017_143007", "20251017_143006"]
@@ -539,8 +544,37 @@ fn releases_are_kept_and_not_runs_and_what_failed_evicts_none() {
     // The newest copy may be one that `latest` never means; then the newest other one stays too.
     let mut rolled_back = all.to_vec();
     rolled_back[0] = of_release(9, "v3", "ccc", Safety);
-    let kept = to_drop(&rolled_back, 3, &[]);
+    let kept = to_drop(&rolled_back, Keep::newest(3), &[]);
     assert_eq!(kept, ["20251017_143007", "20251017_143006"]);
+}
+
+#[test]
+fn attempts_that_fail_evict_no_release_and_do_not_heap_up() {
+    let nothing = |second| {
+        let mut listed = listed(second, "sha256:none", Purpose::Deploy);
+        listed
+            .description
+            .as_mut()
+            .unwrap()
+            .release
+            .services
+            .clear();
+        listed
+    };
+    let failed = (2..10).rev().map(nothing);
+    let mut all: Vec<Listed> = failed.collect();
+    all.push(of_release(1, "v1", "aaa", Purpose::Deploy));
+    let drops = |keep| to_drop(&all, keep, &[]);
+    let stamps = |seconds: &[u32]| -> Vec<String> {
+        let stamp = |s: &u32| format!("20251017_14300{s}");
+        seconds.iter().map(stamp).collect()
+    };
+    assert_eq!(drops(Keep::every_release(3)), stamps(&[6, 5, 4, 3, 2]));
+    all[0] = of_release(9, "v3", "ccc", Purpose::Deploy);
+    all[1] = of_release(8, "v2", "bbb", Purpose::Deploy);
+    let drops = |keep| to_drop(&all, keep, &[]);
+    assert_eq!(drops(Keep::every_release(1)), stamps(&[6, 5, 4, 3, 2]));
+    assert_eq!(drops(Keep::newest(1)).last().unwrap(), "20251017_143001");
 }
 
 #[test]
@@ -562,10 +596,10 @@ fn what_was_no_good_release_stays_beside_the_good_ones_and_goes_once_it_is_older
         of_release(2, "v1", "aaa", Purpose::Deploy),
         nothing,
     ];
-    assert_eq!(to_drop(&all, 4, &[]), [""; 0]);
-    assert_eq!(to_drop(&all, 3, &[]), ["20251017_143001"]);
+    assert_eq!(to_drop(&all, Keep::newest(4), &[]), [""; 0]);
+    assert_eq!(to_drop(&all, Keep::newest(3), &[]), ["20251017_143001"]);
     assert_eq!(
-        to_drop(&all, 1, &[]),
+        to_drop(&all, Keep::newest(1), &[]),
         [
             "20251017_143005",
             "20251017_143004",
