@@ -5,7 +5,7 @@
 
 mod display;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,16 @@ pub struct Site {
     /// The services to deploy; empty means all.
     #[serde(default)]
     pub services: Vec<String>,
+}
+
+impl Site {
+    /// Where the backups of a directory lie unless somebody says otherwise: `/opt/app-backups`.
+    #[must_use]
+    pub fn usual_backup_dir(deploy_dir: &Path) -> PathBuf {
+        let mut path = deploy_dir.as_os_str().to_owned();
+        path.push("-backups");
+        path.into()
+    }
 }
 
 /// A file that travels beside the plan.

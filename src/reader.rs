@@ -133,9 +133,7 @@ fn is_short(words: &str) -> bool {
 /// The flags that name a place on its server.
 fn place(site: &Site) -> String {
     let mut flags = format!(" --deploy-dir {}", path(&site.deploy_dir));
-    let mut usual = site.deploy_dir.clone().into_os_string();
-    usual.push("-backups");
-    if site.backup_dir.as_os_str() != usual {
+    if site.backup_dir != Site::usual_backup_dir(&site.deploy_dir) {
         let _ = write!(flags, " --backup-dir {}", path(&site.backup_dir));
     }
     if let Some(name) = &site.project_name {

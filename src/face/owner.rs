@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::exit;
 use crate::event::Failure;
+use crate::plan::Site;
 use crate::request::{ASKED_BY, Raw};
 use crate::shell::{path, word};
 
@@ -73,11 +74,7 @@ fn owned(deploy_dir: &str, backup_dir: Option<&str>) -> Option<(PathBuf, u32)> {
     }
     let deploy_dir = Path::new(deploy_dir);
     let backups = match backup_dir {
-        None => {
-            let mut usual = deploy_dir.as_os_str().to_owned();
-            usual.push("-backups");
-            PathBuf::from(usual)
-        }
+        None => Site::usual_backup_dir(deploy_dir),
         Some(named) => PathBuf::from(named),
     };
     let places = [backups.join(".landfall"), backups, deploy_dir.to_owned()];

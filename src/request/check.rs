@@ -4,7 +4,7 @@
 //! business. It refuses to know the grammars themselves.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::env_file::EnvFile as EnvText;
 use crate::event::Failure;
@@ -278,7 +278,7 @@ impl<'a> Border<'a> {
         let services = self.services();
         let deploy_dir = deploy_dir?;
         Some(Site {
-            backup_dir: backup_dir.unwrap_or_else(|| beside(&deploy_dir)),
+            backup_dir: backup_dir.unwrap_or_else(|| Site::usual_backup_dir(&deploy_dir)),
             deploy_dir,
             compose_files,
             project_name,
@@ -501,13 +501,6 @@ fn is_path(text: &str) -> bool {
 /// What Compose will not take, by line and name.
 fn hook(given: Given<'_>) -> Option<Secret> {
     (!given.text.trim().is_empty()).then(|| Secret::new(given.text.replace("\r\n", "\n")))
-}
-
-/// `/opt/mcp` → `/opt/mcp-backups`.
-fn beside(deploy_dir: &Path) -> PathBuf {
-    let mut path = deploy_dir.as_os_str().to_owned();
-    path.push("-backups");
-    path.into()
 }
 
 #[cfg(test)]
