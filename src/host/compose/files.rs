@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::event::Failure;
-use crate::host::compose::env_files;
+use crate::host::compose::{env_files, surroundings};
 use crate::host::foreign;
 use crate::plan::Site;
 
@@ -121,10 +121,8 @@ pub fn may_be(site: &Site, dir: &Path) -> Vec<PathBuf> {
 
 /// The names that Compose looks for.
 fn defaults() -> impl Iterator<Item = String> {
-    ["compose", "docker-compose"].into_iter().flat_map(|stem| {
-        let ends = [".yaml", ".yml", ".override.yaml", ".override.yml"];
-        ends.map(|end| format!("{stem}{end}"))
-    })
+    let read = surroundings::READ.into_iter();
+    read.filter(|name| *name != ".env").map(ToOwned::to_owned)
 }
 
 /// The compose files in `dir`, relative to it.
