@@ -36,11 +36,6 @@ const ENV_MODE: u32 = 0o600;
 /// How much of it is looked at, in bytes.
 const ENV_FILE: u64 = 1024 * 1024;
 
-/// Whoever this is, as a word of a command.
-fn own_name() -> String {
-    whose::typed(rustix::process::geteuid().as_raw())
-}
-
 /// Makes sure that the deploy directory is there and can be written.
 pub fn check(site: &Site) -> Result<()> {
     let dir = &site.deploy_dir;
@@ -50,7 +45,7 @@ pub fn check(site: &Site) -> Result<()> {
         match e.kind() {
             std::io::ErrorKind::NotFound => failure.hint(format!(
                 "make it once: `sudo install -d -o {} {}`",
-                own_name(),
+                whose::me(),
                 shell::path(dir)
             )),
             _ => failure,
@@ -64,7 +59,7 @@ pub fn check(site: &Site) -> Result<()> {
             .because(e)
             .hint(format!(
                 "give the directory itself to the SSH user: `sudo chown {} {}`; what containers write in it keeps its owner",
-                own_name(),
+                whose::me(),
                 shell::path(dir)
             ))
             .hint("or give this user sudo without a password, and set `sudo: always`")
@@ -185,7 +180,7 @@ fn refuse_stuck(dir: &Path, verb: &str, stuck: &[(String, String)]) -> Result<()
     Err(failure
         .hint(format!(
             "give it to the SSH user: `sudo chown {} {}`",
-            own_name(),
+            whose::me(),
             shell::path(&dir.join(first))
         ))
         .hint("or give this user sudo without a password, and set `sudo: always`"))

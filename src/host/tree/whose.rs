@@ -134,6 +134,12 @@ pub fn typed(uid: u32) -> String {
     known(uid).map_or_else(|| uid.to_string(), |name| shell::word(&name))
 }
 
+/// Whoever this process runs as, as a word of a command.
+#[must_use]
+pub fn me() -> String {
+    typed(rustix::process::geteuid().as_raw())
+}
+
 fn known(uid: u32) -> Option<String> {
     let users = foreign::text(Path::new("/etc/passwd"), USERS).unwrap_or_default();
     let number = uid.to_string();

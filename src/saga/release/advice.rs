@@ -66,7 +66,7 @@ fn astray(site: &Site, kind: FailureKind, backup: Option<&Description>) -> Vec<S
     hints.push(match kind {
         FailureKind::Gone => format!(
             "if it was removed for good, make it again: `sudo install -d -o {} {shown}`",
-            me()
+            whose::me()
         ),
         _ => format!("or, if what `{shown}` leads to now is right, deploy again: nothing of this run is left to undo there"),
     });
@@ -77,11 +77,6 @@ fn astray(site: &Site, kind: FailureKind, backup: Option<&Description>) -> Vec<S
         ));
     }
     hints
-}
-
-/// Whoever this is, as a word of a command.
-fn me() -> String {
-    whose::typed(rustix::process::geteuid().as_raw())
 }
 
 /// Whether all files are this user's: `tar` would put its own in the place of another's, which may be
@@ -155,7 +150,10 @@ fn commands(
         let (find, but) = match whose {
             Whose::Ours => (String::new(), ""),
             Whose::TheirsToo => (
-                format!("find {dir} ! -user {} ! -type d -printf './%P\\n' | ", me()),
+                format!(
+                    "find {dir} ! -user {} ! -type d -printf './%P\\n' | ",
+                    whose::me()
+                ),
                 " --anchored --no-wildcards -X -",
             ),
         };
@@ -350,7 +348,7 @@ mod tests {
         let site = sample::deploy().site;
         let (release, backup) = (release(), backup());
         let told = commands(&site, &release, Some(&backup), Tool::Two, Whose::TheirsToo);
-        let me = me();
+        let me = whose::me();
         assert_eq!(
             told[1],
             format!(
