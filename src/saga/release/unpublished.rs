@@ -11,17 +11,18 @@ use crate::saga::steps::verify::ports;
 
 /// Warns of each, where some service publishes a port and nobody listens at the one that is asked.
 pub async fn warn<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
-    let published = published(wanted);
-    let in_vain: Vec<_> = asked(&run.plan.checks)
-        .filter(|(_, port)| !published.iter().any(|(_, p)| p == port))
-        .collect();
-    if published.is_empty() || in_vain.is_empty() {
+    let published = ports::to_be_published(&wanted.config.services);
+    let is_published = |port: u16| published.values().flatten().any(|p| *p == port);
+    let asked = asked(&run.plan.checks);
+    let in_vain: Vec<_> = asked.filter(|(_, port)| !is_published(*port)).collect();
+    let told = ports::told(&published);
+    if told.is_empty() || in_vain.is_empty() {
         return;
     }
     let listeners = run.host.listeners().await;
     for (name, port) in in_vain {
         if !listeners.iter().any(|l| l.port.number == port) {
-            run.warn(line(&name, port, &published));
+            run.warn(line(&name, port, &told));
         }
     }
 }
@@ -39,19 +40,10 @@ fn asked(checks: &Checks) -> impl Iterator<Item = (String, u16)> {
     by_http.filter_map(|(name, probe)| Some((name, ports::asked(&probe)?)))
 }
 
-/// Every service and every port that it publishes.
-fn published(wanted: &Wanted) -> Vec<(&str, u16)> {
-    let services = wanted.config.services.iter();
-    let ports = services.flat_map(|s| s.ports.iter().map(|p| (s.name.as_str(), p.number)));
-    ports.collect()
-}
-
-fn line(name: &str, port: u16, published: &[(&str, u16)]) -> String {
-    let told = published.iter();
-    let told = told.map(|(service, port)| format!("`{service}` publishes {port}"));
+fn line(name: &str, port: u16, published: &[String]) -> String {
     format!(
         "`{name}` asks port {port}, which no service publishes and where nobody listens: {}",
-        told.collect::<Vec<_>>().join(", ")
+        published.join(", ")
     )
 }
 
@@ -85,8 +77,8 @@ mod tests {
             [("health_url".to_owned(), 8080), ("api".to_owned(), 9001)]
         );
         insta::assert_snapshot!(
-            line("health_url", 8080, &[("web", 8000), ("db", 5432)]),
-            @"`health_url` asks port 8080, which no service publishes and where nobody listens: `web` publishes 8000, `db` publishes 5432"
+            line("health_url", 8080, &["`web` publishes 8000".into()]),
+            @"`health_url` asks port 8080, which no service publishes and where nobody listens: `web` publishes 8000"
         );
     }
 }

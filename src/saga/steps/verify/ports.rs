@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Failure;
-use crate::host::{Container, Occupant};
+use crate::host::{Container, Occupant, ServiceConfig};
 use crate::plan::Probe;
 
 /// The services and the ports of the server that they publish.
@@ -22,6 +22,22 @@ pub fn published(containers: &[Container], occupants: &[Occupant]) -> Published 
         ports.dedup();
     }
     published
+}
+
+/// Who is to publish what, of these services.
+pub fn to_be_published(services: &[ServiceConfig]) -> Published {
+    let ports = |service: &ServiceConfig| service.ports.iter().map(|p| p.number).collect();
+    let services = services.iter().map(|s| (s.name.clone(), ports(s)));
+    services.collect()
+}
+
+/// The services that publish something, and what: "`web` publishes 8000".
+pub fn told(published: &Published) -> Vec<String> {
+    published
+        .iter()
+        .filter(|(_, ports)| !ports.is_empty())
+        .map(|(service, ports)| format!("`{service}` publishes {}", listed(ports)))
+        .collect()
 }
 
 /// The port of this server that a test asks, if it asks one.
@@ -45,11 +61,7 @@ pub fn advised(failure: Failure, port: u16, published: &Published) -> Failure {
             "service `{service}` publishes that port, and nobody takes its connections yet"
         ));
     }
-    let told: Vec<String> = published
-        .iter()
-        .filter(|(_, ports)| !ports.is_empty())
-        .map(|(service, ports)| format!("`{service}` publishes {}", listed(ports)))
-        .collect();
+    let told = told(published);
     if told.is_empty() {
         return failure
             .because("none of the services publishes a port")
