@@ -242,6 +242,9 @@ pub enum FailureKind {
     /// The same where the directory itself is gone.
     #[serde(rename = "failed", skip_deserializing)]
     Gone,
+    /// Nothing says which key a server has to have; what it presents is shown. No run ends by it.
+    #[serde(rename = "failed", skip_deserializing)]
+    Unpinned,
 }
 
 impl Failure {

@@ -111,7 +111,7 @@ fn tell_faults(error: &Error, log: &mut Log<Stdout>) {
 async fn shown_keys(asked: &request::Target) -> Result<Failure, Error> {
     match Connection::open(&target(asked)?).await {
         Ok(_) => Ok(Failure::new("`host_key` is missing")),
-        Err(Error::Connect(shown)) if shown.what.starts_with("`host_key` is missing") => Ok(shown),
+        Err(Error::Connect(shown)) if shown.kind == FailureKind::Unpinned => Ok(shown),
         Err(error) => Err(error),
     }
 }

@@ -218,6 +218,7 @@ pub fn unpinned(target: &Target, presented: &[Presented]) -> Failure {
     let failure = match target.host_keys {
         HostKeys::Pinned(_) => {
             Failure::new("`host_key` is missing, so nothing proves who the server is")
+                .of(FailureKind::Unpinned)
         }
         HostKeys::Own => Failure::new(format!(
             "{} is not known to this machine by the key it presents",
