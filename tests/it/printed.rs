@@ -11,7 +11,7 @@ use crate::harness::act::Act;
 use crate::harness::app::App;
 use crate::harness::compose;
 use crate::harness::done::Done;
-use crate::harness::poll::seconds;
+use crate::stuck::goes_back_without_an_image;
 
 /// What begins a command rather than a name.
 const PROGRAMS: [&str; 19] = [
@@ -223,24 +223,13 @@ fn what_is_printed_of_a_run_that_died_works_as_it_is_printed() {
     reader.types_all(&again, &[]);
 }
 
-/// A check that only this machine can make, and that fails once the server waits for its word.
-const NOWHERE: &str = "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n";
-
 #[test]
 fn what_is_printed_of_a_way_back_that_failed_mends_it_as_it_is_printed() {
     let app = App::empty();
     app.furnish(&compose::web(&compose::beacon("v1")));
     app.deploy().image("").run().ends("deployed", 0);
-    let v1 = app.container("web").image_id;
     let new = compose::web(&compose::beacon("v2"));
-    let act = app.deploy().image("").ship("compose.yaml", &new);
-    let act = act.input("smoke_tests", NOWHERE);
-    let mut run = act.input("health_timeout", "12").start();
-    run.until_it_says("waits for the runner's", seconds(60));
-    app.slot.sh(&format!("docker rmi -f {v1}"));
-    app.slot.lab("registry", &["stop"]);
-    let stuck = run.wait();
-    stuck.ends("rollback_failed", 3);
+    let stuck = goes_back_without_an_image(&app, &new);
     app.slot.lab("registry", &["start"]);
     let log_in = format!(
         "docker login -u {} --password-stdin registry.lab:5000 2>&1",

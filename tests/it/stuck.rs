@@ -4,6 +4,7 @@
 
 use crate::harness::app::App;
 use crate::harness::compose;
+use crate::harness::done::Done;
 use crate::harness::oracle::Release;
 use crate::harness::poll::{seconds, until};
 
@@ -24,6 +25,22 @@ fn kill_who_settles(app: &App) {
 /// A check that only this machine can make, and that fails once the server waits for its word.
 const NOWHERE: &str = "- name: outside\n  http: http://127.0.0.1:9/\n  from: runner\n";
 
+/// Deploys what fails once the server waits for the runner's word, while the old image of `web` goes from
+/// the server, and the registry cannot be reached.
+#[track_caller]
+pub fn goes_back_without_an_image(app: &App, new: &str) -> Done {
+    let old = app.container("web").image_id;
+    let act = app.deploy().image("").ship("compose.yaml", new);
+    let act = act.input("smoke_tests", NOWHERE);
+    let mut run = act.input("health_timeout", "12").start();
+    run.until_it_says("waits for the runner's", seconds(60));
+    app.slot.sh(&format!("docker rmi -f {old}"));
+    app.slot.lab("registry", &["stop"]);
+    let done = run.wait();
+    done.ends("rollback_failed", 3);
+    done
+}
+
 /// Deploys v2 over `web` v1 and `worker` v3, and takes the old image of `web` away from the server
 /// and the registry before the deployment fails; how it was.
 #[track_caller]
@@ -36,14 +53,8 @@ fn stuck_without_an_image(app: &App) -> Release {
     let before = app.release();
     let v1 = app.container("web").image_id;
     let new = compose::pair(&compose::beacon("v2"), &compose::beacon("v2"));
-    let act = app.deploy().image("").ship("compose.yaml", &new);
-    let act = act.input("smoke_tests", NOWHERE);
-    let mut run = act.input("health_timeout", "12").start();
-    run.until_it_says("waits for the runner's", seconds(60));
-    app.slot.sh(&format!("docker rmi -f {v1}"));
-    app.slot.lab("registry", &["stop"]);
-    let done = run.wait();
-    done.ends("rollback_failed", 3).says(&[
+    let done = goes_back_without_an_image(app, &new);
+    done.says(&[
         "check `outside`",
         "service `web` cannot have its old image back",
         " -xzpf /srv/app-backups/app-backup-",
