@@ -114,7 +114,7 @@ pub enum Extent {
     /// build that is not optimised.
     Brief,
     /// Every failing act and every death; what comes behind them wholly in some scenes, and behind
-    /// every thirtieth of them in the others.
+    /// every fortieth of them in the others.
     Daily,
     /// Second deaths and failing undos behind every death, one more death behind a failing act.
     Broad,
@@ -137,7 +137,7 @@ impl Extent {
     fn stride(self, scene: &str) -> usize {
         match self {
             Self::Brief => 60,
-            Self::Daily if !WHOLLY.contains(&scene) => 30,
+            Self::Daily if !WHOLLY.contains(&scene) => 40,
             _ => 1,
         }
     }
