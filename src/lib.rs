@@ -1,6 +1,6 @@
 //! Landfall: Docker Compose deploys that land, or turn back.
 //!
-//! Data flows one way: inputs → [`plan::Plan`] → [`event::Record`]s → outputs.
+//! Data flows one way: inputs → [`words::plan::Plan`] → [`words::event::Record`]s → outputs.
 //! `face` asks, `saga` decides, `host` and `remote` act, `output` tells.
 //!
 //! Only the proof of crash safety is tested optimised, without debug assertions. Nobody calls there:
@@ -11,25 +11,15 @@
 pub mod fault;
 
 pub mod archive;
-pub mod clean;
 pub mod clock;
-pub mod env_file;
-pub mod error;
-pub mod event;
 #[cfg(any(not(test), debug_assertions))]
 pub mod face;
 pub mod host;
-pub mod masks;
 pub mod output;
-pub mod plan;
-pub mod reader;
-pub mod registry;
 pub mod remote;
-pub mod report;
 pub mod request;
 pub mod saga;
-pub mod secret;
-pub mod shell;
+pub mod words;
 
 /// Runs the binary: these arguments, the program's name first.
 #[cfg(any(not(test), debug_assertions))]

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use super::Description;
 use super::manifest::{self, Unreadable};
 use super::naming::{self, Role};
-use crate::event::Failure;
 use crate::host::tree::{Act, cannot};
+use crate::words::event::Failure;
 
 /// A backup in a backup directory, usable or not.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,8 +9,8 @@ use super::catalogue::{self, Listed};
 use super::lineage::{self, Held};
 use super::naming;
 use super::{Description, Purpose, Release};
-use crate::event::Failure;
-use crate::host::reference;
+use crate::words::event::Failure;
+use crate::words::reference;
 
 /// How few characters of a commit's hash are taken for one.
 const SHORT: usize = 7;

@@ -11,13 +11,13 @@ use super::pipe::Inlet;
 use super::space::full_disk;
 use super::write::Request;
 use super::{Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::dir::Mark;
 use crate::host::tree::scope::Part;
 use crate::host::tree::snapshot::{Snapshot, Taking, bare, unread};
 use crate::host::tree::sums::{Summing, is_guarded};
 use crate::host::tree::walk::{Found, TOO_DEEP, walk};
 use crate::host::tree::{Act, cannot, name};
+use crate::words::event::Failure;
 
 /// Why a backup ended early.
 pub(crate) enum Stop {

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{DESCRIPTION_VERSION, Description, Entry};
-use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::tree::{Act, cannot, hex, name};
+use crate::words::event::Failure;
 
 /// What a reader has to know to make sense of a description that needs it.
 pub const KEYED: &str = "keyed-checksums";

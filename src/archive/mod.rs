@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Made, Origin};
+use crate::words::plan::{Made, Origin};
 
 /// The version of [`Description`] that this build writes.
 pub const DESCRIPTION_VERSION: u32 = 2;

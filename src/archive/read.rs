@@ -14,10 +14,10 @@ use tar::{Archive, EntryType, Header};
 
 use super::pipe::{Inlet, Outlet, pipe};
 use super::{ArchiveFact, Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::tree::walk::DEEPEST;
 use crate::host::tree::{Act, BUFFER, cannot, dir, hex, name};
+use crate::words::event::Failure;
 
 /// No file system takes a longer path.
 const LONGEST_NAME: u64 = 64 * 1024;

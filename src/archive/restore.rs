@@ -23,9 +23,9 @@ pub use self::made_of::is_made_of_the_same;
 use self::plan::Plan;
 use super::read::{Item, Then, broken, digest_of, read_through};
 use super::{Description, Entry, EntryKind, manifest};
-use crate::event::Failure;
 use crate::host::tree::difference::Change;
 use crate::host::tree::{Act, Difference, Home, Part, Scope, Snapshot, cannot, digest, name, put};
+use crate::words::event::Failure;
 
 /// How many differences a failure names.
 const TOLD: usize = 20;

@@ -13,11 +13,11 @@ use std::path::Path;
 use super::catalogue::{Listed, Unusable, names};
 use super::naming::{self, Role};
 use super::{Description, EntryKind, lineage};
-use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::host::tree::dir::Dir;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Act, cannot};
+use crate::words::event::Failure;
 
 /// How many backups stay.
 #[derive(Debug, Clone, Copy)]

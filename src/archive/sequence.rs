@@ -9,11 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::naming::{self, Role};
 use super::{catalogue, manifest};
-use crate::event::Failure;
 use crate::host::foreign;
 use crate::host::tree::dir::Dir;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Act, cannot};
+use crate::words::event::Failure;
 
 /// What the highest place is noted in, in the state directory: the backup that had it may be gone.
 const FILE: &str = "sequence";

@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use super::EntryKind;
-use crate::event::Failure;
 use crate::host::tree::scope::{Part, Scope};
 use crate::host::tree::snapshot::{is_kept_from_us, unread};
 use crate::host::tree::walk::{Found, walk};
 use crate::host::tree::{Act, Home, cannot};
+use crate::words::event::Failure;
 
 /// What a tar entry takes besides its content: its header, its padding and a fair part of a name.
 const OVERHEAD: u64 = 1536;

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::read::{Item, Then, file_name, read_through};
 use super::{Description, Entry, EntryKind, manifest};
-use crate::event::Failure;
 use crate::host::tree::difference::aspects;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::sums::{Key, Summing};
 use crate::host::tree::{digest, name};
+use crate::words::event::Failure;
 
 /// How many mismatches are noted.
 const NOTED: usize = 1000;

@@ -21,10 +21,10 @@ use super::{
     ArchiveFact, DESCRIPTION_VERSION, Description, Entry, Purpose, Release, catalogue, lineage,
     manifest, space, verify,
 };
-use crate::event::Failure;
 use crate::host::tree::dir::Dir;
 use crate::host::tree::{Act, Home, Scope, Snapshot, cannot};
-use crate::plan::{Made, Origin};
+use crate::words::event::Failure;
+use crate::words::plan::{Made, Origin};
 
 /// What a backup is to be made of.
 pub struct Request<'a> {

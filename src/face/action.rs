@@ -9,19 +9,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock;
-use crate::error::{Error, exit_code};
-use crate::event::{Failure, FailureKind};
 use crate::face::target::target;
 use crate::face::{drive, post, preview};
-use crate::masks::Masks;
 use crate::output::log::{Log, Style};
 use crate::output::paint::When;
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink};
-use crate::reader::Reader;
 use crate::remote::ssh::Connection;
-use crate::report::Report;
 use crate::request::{self, Faults, Mode, Notify, Request};
+use crate::words::error::{Error, exit_code};
+use crate::words::event::{Failure, FailureKind};
+use crate::words::masks::Masks;
+use crate::words::reader::Reader;
+use crate::words::report::Report;
 
 /// How long a channel may take to be told of a cancelled run.
 const HURRY: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ fn hurry(sink: &mut Sink) {
 
 async fn carry_out(
     request: &Request,
-    origin: crate::plan::Origin,
+    origin: crate::words::plan::Origin,
     log: &mut Log<Stdout>,
 ) -> Report {
     let (plan, private) = request.plan(request::deployment_id(clock::now()), origin);
@@ -118,7 +118,11 @@ async fn shown_keys(asked: &request::Target) -> Result<Failure, Error> {
 
 /// Everything that the log may not show.
 #[must_use]
-pub fn masks(request: &Request, plan: &crate::plan::Plan, private: &crate::plan::Private) -> Masks {
+pub fn masks(
+    request: &Request,
+    plan: &crate::words::plan::Plan,
+    private: &crate::words::plan::Private,
+) -> Masks {
     let mut masks = Masks::of(plan, private);
     if let Some(request::Identity::Key { text, passphrase }) = request.target().map(|t| &t.identity)
     {

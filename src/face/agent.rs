@@ -21,13 +21,13 @@ use clap::{Parser, Subcommand};
 use rustix::fs::Mode;
 use rustix::process::{geteuid, setsid, umask};
 
-use crate::error::exit;
-use crate::event::Failure;
 use crate::host::cmd::umask::of_login;
 use crate::host::trust::{self, Rulers};
-use crate::plan::{Plan, Private};
 use crate::remote::rundir::{RunDir, Word};
 use crate::remote::wire::Line;
+use crate::words::error::exit;
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, Private};
 
 /// What an agent does once it stands.
 pub trait Work {

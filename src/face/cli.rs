@@ -15,11 +15,11 @@ use super::flags::{Flags, Scope};
 use super::logs::Wanted;
 use super::owner;
 use super::recover::When;
-use crate::error::{Error, exit};
-use crate::event::Failure;
 use crate::output::paint;
-use crate::reader::Reader;
 use crate::request::{Caller, Faults, Group, Raw, Request, one_line, shown};
+use crate::words::error::{Error, exit};
+use crate::words::event::Failure;
+use crate::words::reader::Reader;
 
 /// What an operator asked for, validated.
 #[derive(Debug, Clone)]

@@ -10,7 +10,6 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use serde::Serialize;
 
-use crate::error::{Error, exit};
 use crate::face::cli::Show;
 use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
@@ -22,6 +21,7 @@ use crate::output::paint::{Paint, Tone};
 use crate::remote::role;
 use crate::remote::transport::Ended;
 use crate::request::Request;
+use crate::words::error::{Error, exit};
 use questions::{ADVICE, questions};
 
 const LOOK: Duration = Duration::from_mins(1);
@@ -147,8 +147,8 @@ fn page(findings: &[Finding], paint: Paint) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::plan::{Site, sample};
     use crate::remote::transport::Transport;
+    use crate::words::plan::{Site, sample};
 
     fn question(site: &Site, of: &str) -> String {
         let all = questions(site, "deploy", &str::to_owned).into_iter();

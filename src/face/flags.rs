@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
-use crate::event::Failure;
 use crate::request::{Group, INPUTS, Input, Raw, Shape, Unset};
+use crate::words::event::Failure;
 
 /// Which inputs a command takes.
 pub trait Scope {

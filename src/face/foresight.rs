@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::event::Failure;
 use crate::face::errand::Errand;
 use crate::face::{drive, target};
-use crate::plan::{Plan, PlannedFile, Private};
 use crate::remote::binary::Binaries;
 use crate::remote::borrowed::Borrowed;
 use crate::remote::payload::Payload;
-use crate::report::foreseen::Foreseen;
 use crate::request::Request;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, PlannedFile, Private};
+use crate::words::report::foreseen::Foreseen;
 
 /// How long the look may take beside what the run's own registries and files take.
 const LOOK: Duration = Duration::from_mins(5);

@@ -7,8 +7,6 @@ use std::io::Write as _;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
-use crate::error::{Error, exit};
-use crate::event::Failure;
 use crate::face::cli::Show;
 use crate::face::drive;
 use crate::host::lines;
@@ -16,6 +14,8 @@ use crate::output::escaped::Escaped;
 use crate::remote::agent::Agent;
 use crate::remote::transport::{Ended, Process};
 use crate::request::Request;
+use crate::words::error::{Error, exit};
+use crate::words::event::Failure;
 
 /// What is to be shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

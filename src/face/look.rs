@@ -3,16 +3,16 @@
 //! The agent is asked where a release of this directory could be, which first settles what an
 //! interrupted run left. Where nothing was ever deployed and nothing runs, it is not placed.
 
-use crate::error::Error;
-use crate::event::{Failure, Status};
 use crate::face::errand::Errand;
 use crate::face::{operator, shell};
 use crate::output::status;
-use crate::plan::Plan;
-use crate::report::Report;
-use crate::report::standing::Standing;
 use crate::request::Request;
-use crate::shell::path;
+use crate::words::error::Error;
+use crate::words::event::{Failure, Status};
+use crate::words::plan::Plan;
+use crate::words::report::Report;
+use crate::words::report::standing::Standing;
+use crate::words::shell::path;
 
 /// What the shell says where there may be a release.
 const RELEASE: &str = "landfall has been here, or something runs";

@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use crate::error::exit;
+use crate::words::error::exit;
 
 /// Picks the face for these arguments, the program's name first.
 pub fn run(args: impl IntoIterator<Item = OsString>, work: &impl agent::Work) -> ExitCode {

@@ -9,22 +9,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::clock;
-use crate::error::{Error, exit, exit_code};
-use crate::event::{Failure, Status};
 use crate::face::cli::{Command, Invocation, Show};
 use crate::face::errand::Errand;
 use crate::face::{doctor, drive, logs, preview, recover};
-use crate::masks::Masks;
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::paint::{Paint, When};
 use crate::output::webhook::{self, Webhook};
 use crate::output::{self, Sink, history, json, status, table};
-use crate::reader::Reader;
 use crate::remote::agent::Agent;
-use crate::report::Report;
-use crate::report::kept::Kept;
 use crate::request::{self, Notify, Request};
+use crate::words::error::{Error, exit, exit_code};
+use crate::words::event::{Failure, Status};
+use crate::words::masks::Masks;
+use crate::words::reader::Reader;
+use crate::words::report::Report;
+use crate::words::report::kept::Kept;
 
 /// Carries a command out; the exit code of the contract.
 pub async fn carry_out(invocation: Invocation) -> u8 {

@@ -13,11 +13,11 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::exit;
-use crate::event::Failure;
-use crate::plan::Site;
 use crate::request::{ASKED_BY, Raw};
-use crate::shell::{path, word};
+use crate::words::error::exit;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::shell::{path, word};
 
 /// What of root's surroundings the other process is given, beside its own inputs.
 const KEPT: [&str; 14] = [

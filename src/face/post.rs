@@ -7,16 +7,16 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::error::{exit, exit_code};
-use crate::event::Status;
 use crate::face::{action, drive};
 use crate::output::log::{Log, Style};
 use crate::output::outputs::save_state;
 use crate::output::paint::When;
 use crate::output::{self, Sink};
-use crate::reader::Reader;
-use crate::report::Report;
 use crate::request;
+use crate::words::error::{exit, exit_code};
+use crate::words::event::Status;
+use crate::words::reader::Reader;
+use crate::words::report::Report;
 
 /// The name under which the binary is this face.
 pub const NAME: &str = "landfall-post";

@@ -6,10 +6,10 @@
 
 use crate::face::{foresight, look, shell};
 use crate::output;
-use crate::plan::{Plan, Private};
-use crate::report::Report;
 use crate::request::{Mode, Request};
-use crate::shell::path;
+use crate::words::plan::{Plan, Private};
+use crate::words::report::Report;
+use crate::words::shell::path;
 
 /// Shows what a run would change, and reports it as planned; or how the server stands, which is no
 /// preview.
@@ -79,8 +79,8 @@ fn script(request: &Request) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::event::Event;
-    use crate::report::sample;
+    use crate::words::event::Event;
+    use crate::words::report::sample;
 
     #[test]
     fn a_look_at_the_server_is_no_planned_deployment() {

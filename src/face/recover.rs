@@ -5,13 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, exit, exit_code};
-use crate::event::{Outcome, Status};
 use crate::face::errand::Errand;
 use crate::face::operator::{Shown, ask};
 use crate::output::escaped::Escaped;
 use crate::request::Request;
 use crate::saga::again::Kept;
+use crate::words::error::{Error, exit, exit_code};
+use crate::words::event::{Outcome, Status};
 
 /// How long a booting machine's engine may take to answer.
 const BOOT: Duration = Duration::from_mins(5);
@@ -111,7 +111,7 @@ fn code(outcomes: &[Outcome]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Failure, Step};
+    use crate::words::event::{Failure, Step};
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_outcome() {

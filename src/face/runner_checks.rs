@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::error::Error;
-use crate::event::Failure;
 use crate::host::http;
-use crate::plan::{Checks, Probe, SmokeTest};
 use crate::remote::agent::Agent;
 use crate::remote::rundir::Word;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::plan::{Checks, Probe, SmokeTest};
 
 /// How often a test that does not pass yet is made again.
 const LOOK: Duration = Duration::from_millis(250);

@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::event::Failure;
 use crate::face::{drive, target};
 use crate::host::compose::surroundings;
-use crate::plan::Site;
 use crate::remote::role;
 use crate::request::Request;
-use crate::shell::{path, word};
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::shell::{path, word};
 
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(30);

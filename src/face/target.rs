@@ -2,11 +2,11 @@
 //!
 //! The two rooms do not know each other: one reads what was typed, the other speaks SSH.
 
-use crate::error::Error;
 use crate::remote::hostkey::{self, HostPin};
 use crate::remote::target::{HostKeys, Identity, Jump, Target};
 use crate::remote::transport::Transport;
 use crate::request::{self, Place, Request};
+use crate::words::error::Error;
 
 /// The way to where a request is carried out: none but this machine's own, or a connection.
 pub async fn transport(request: &Request) -> Result<Transport, Error> {

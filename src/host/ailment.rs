@@ -2,8 +2,8 @@
 //!
 //! It refuses to know whether that is a failure, and who asks.
 
-use crate::event::Failure;
 use crate::host::{Container, State};
+use crate::words::event::Failure;
 
 /// What a person knows about an exit code, for the end of a sentence.
 #[must_use]

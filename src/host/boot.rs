@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::getuid;
 
-use crate::event::Failure;
-use crate::host::Result;
 use crate::host::cmd::Cmd;
 use crate::host::endpoint;
 use crate::host::trust::{self, Rulers};
-use crate::plan::Site;
-use crate::shell;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::shell;
 
 /// The program that a boot runs, in the state directory.
 const PROGRAM: &str = "recover";
@@ -274,7 +274,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn server(with: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

@@ -20,9 +20,10 @@ use tokio::process::Child;
 
 pub use group::{end_noted, note_in};
 
-use crate::event::{Failure, FailureKind};
+use crate::host::endpoint;
 use crate::host::lines::Line;
-use crate::host::{Lines, Result, endpoint};
+use crate::words::event::{Failure, FailureKind};
+use crate::words::{Lines, Result};
 use group::Group;
 
 /// The only variables that a command inherits: an operator's shell must not decide a deployment.

@@ -20,10 +20,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::Failure;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Config, Making, Others, Recreate, Result, ServiceConfig, foreign};
-use crate::plan::Site;
+use crate::host::{Config, Making, Others, Recreate, ServiceConfig, foreign};
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// The longest that one `up` or `build` may take; the run's own deadline is usually nearer.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -291,7 +292,7 @@ pub fn refuse_unset(unset: &[String], site: &Site, env_file: Option<&str>) -> Fa
     if unset.is_empty() {
         return Failure::new("an env file uses a variable that is not set")
             .because("Compose would put a blank text in its place")
-            .hint(crate::env_file::DOLLAR);
+            .hint(crate::words::env_file::DOLLAR);
     }
     let names: Vec<String> = unset.iter().map(|n| format!("`{n}`")).collect();
     Failure::new(format!(
@@ -355,7 +356,7 @@ mod tests {
 
     use super::*;
     use crate::host::Access;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn two() -> Version {
         Version::parse("2.26.1").unwrap()

@@ -24,15 +24,16 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use crate::clean::CUT;
-use crate::event::Failure;
 use crate::host::docker::read::{
     Behind, PROJECT, read_container, read_occupant, read_volumes, read_writer,
 };
 use crate::host::endpoint::{self, Endpoint};
-use crate::host::reference;
 use crate::host::tree::whose;
-use crate::host::{Container, Image, Network, Occupant, Result, Volumes, Writer};
+use crate::host::{Container, Image, Network, Occupant, Volumes, Writer};
+use crate::words::Result;
+use crate::words::clean::CUT;
+use crate::words::event::Failure;
+use crate::words::reference;
 
 /// Seconds that one answer of the engine may take; pulls and stops are streams or have their own.
 const ANSWER: u64 = 120;

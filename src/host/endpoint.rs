@@ -11,8 +11,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::event::Failure;
-use crate::host::{Result, foreign};
+use crate::host::foreign;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// Where the engine listens unless somebody says otherwise.
 const SYSTEM: &str = "/var/run/docker.sock";

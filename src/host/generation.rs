@@ -10,10 +10,10 @@ use std::io::{self, Read, Write};
 use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
-use crate::event::Failure;
-use crate::host::Result;
 use crate::host::tree::Home;
 use crate::host::tree::dir::Dir;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// The extended attribute.
 const ATTRIBUTE: &str = "user.landfall.generation";

@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::Result;
 use crate::host::tree::{Home, Scope, scope};
-use crate::plan::Site;
+use crate::words::Result;
+use crate::words::plan::Site;
 
 /// The directories of a run; clones are the same ones.
 #[derive(Debug, Clone)]

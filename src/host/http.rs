@@ -10,11 +10,11 @@ use reqwest::header::LOCATION;
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::Value;
 
-use crate::clean;
-use crate::event::Failure;
-use crate::host::Result;
-use crate::plan::Expect;
-use crate::report::span;
+use crate::words::Result;
+use crate::words::clean;
+use crate::words::event::Failure;
+use crate::words::plan::Expect;
+use crate::words::report::span;
 
 /// How what was answered begins, and nothing else.
 const ANSWERED: &str = "answered ";

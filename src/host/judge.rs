@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use crate::clean;
 use crate::host::ailment::{meaning, missing_command};
 use crate::host::{Container, Health, HealthStatus, State};
+use crate::words::clean;
 
 /// How long a container without a healthcheck must have run without a restart before it counts as
 /// up, if nothing asks the application itself: most that dies of its settings has died by then.

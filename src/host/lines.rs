@@ -3,7 +3,7 @@
 //! A line is told once it is masked, and only then cut short: the bound here is far behind that, and
 //! keeps no more than memory. It refuses to know what is printed.
 
-use crate::clean;
+use crate::words::clean;
 
 /// How much of a line is kept, in bytes.
 pub const KEPT: usize = 64 * 1024;

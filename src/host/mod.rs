@@ -17,7 +17,6 @@ pub mod http;
 pub mod judge;
 pub mod lines;
 pub mod real;
-pub mod reference;
 pub mod site;
 pub mod sockets;
 pub mod tree;
@@ -38,17 +37,15 @@ use crate::archive::catalogue::Listed;
 use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
-use crate::event::Failure;
 use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
-use crate::plan::{Expect, Plan, Private, Site};
-use crate::report::foreseen::FileForeseen;
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
-use crate::secret::Secret;
-
-/// What every act and look comes back with.
-pub type Result<T> = std::result::Result<T, Failure>;
+use crate::words::event::Failure;
+use crate::words::plan::{Expect, Plan, Private, Site};
+use crate::words::report::foreseen::FileForeseen;
+use crate::words::secret::Secret;
+use crate::words::{Lines, Result};
 
 /// Which Docker and which Compose a server has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -447,9 +444,6 @@ pub struct Telling<'a> {
     /// How far it has come: what, bytes so far, bytes in all.
     pub progress: &'a dyn Fn(&str, u64, u64),
 }
-
-/// Where a command's lines go.
-pub type Lines<'a> = &'a dyn Fn(&str);
 
 /// How `up` treats containers whose configuration did not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

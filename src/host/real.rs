@@ -22,7 +22,6 @@ use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::verify::verify;
 use crate::archive::{Description, Release};
-use crate::event::Failure;
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, surroundings};
 use crate::host::docker::logins::Logins;
@@ -32,16 +31,18 @@ use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Kept, Lines, Login, Making, Network, Occupant,
-    Others, Recreate, Rehearsed, Restored, Result, Surroundings, Telling, Volumes, Writer, docker,
+    Config, Container, Engine, Fetched, Host, Image, Kept, Login, Making, Network, Occupant,
+    Others, Recreate, Rehearsed, Restored, Surroundings, Telling, Volumes, Writer, docker,
     endpoint, generation, http, site, sockets,
 };
-use crate::plan::{Expect, Plan, Private, Site};
-use crate::report::foreseen::FileForeseen;
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::release::hooks;
 use crate::saga::steps::backup::Order;
-use crate::secret::Secret;
+use crate::words::event::Failure;
+use crate::words::plan::{Expect, Plan, Private, Site};
+use crate::words::report::foreseen::FileForeseen;
+use crate::words::secret::Secret;
+use crate::words::{Lines, Result};
 
 /// The longest configuration that is read, in bytes.
 const CONFIG: usize = 16 * 1024 * 1024;
@@ -660,7 +661,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn abandoned_file_work_ends_before_any_other_begins_and_learns_of_it() {
-        let host = Server::new(&crate::plan::sample::deploy().site).unwrap();
+        let host = Server::new(&crate::words::plan::sample::deploy().site).unwrap();
         let seen = Arc::new(AtomicBool::default());
         let seen_by_work = seen.clone();
         let slow = host.beside(move |abandoned| {

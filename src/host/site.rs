@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use crate::archive::space;
-use crate::env_file::EnvFile;
-use crate::event::Failure;
-use crate::host::Result;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
 use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
-use crate::plan::{Plan, Private, RequiredEnv, Site};
 use crate::saga::facts::RunDir;
-use crate::shell;
+use crate::words::Result;
+use crate::words::env_file::EnvFile;
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, Private, RequiredEnv, Site};
+use crate::words::shell;
 
 pub use coming::coming;
 

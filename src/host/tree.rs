@@ -35,7 +35,7 @@ pub use sums::Key;
 pub use whose::Us;
 
 use crate::archive::Entry;
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// How much of a file is in memory at once.
 pub(crate) const BUFFER: usize = 64 * 1024;

@@ -12,9 +12,9 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, Stat};
 
-use crate::event::Failure;
-use crate::host::Result;
-use crate::shell;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::shell;
 
 /// How many links a way may lead through.
 const HOPS: u32 = 40;

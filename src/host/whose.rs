@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::foreign;
 use crate::host::tree::scope::OWN_NAME;
-use crate::plan::Site;
 use crate::saga::release::named;
+use crate::words::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.
 const ENV: u64 = 1024 * 1024;
@@ -209,7 +209,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn made(dir: &Path, files: &[&str]) -> Made {
         Made {

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use super::paint::{Paint, Tone};
-use crate::clean;
-use crate::secret::Secret;
+use crate::words::clean;
+use crate::words::secret::Secret;
 
 /// The columns of the word that leads a line.
 const LEAD: usize = 8;

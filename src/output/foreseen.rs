@@ -2,9 +2,9 @@
 //!
 //! It refuses to know how it was found out.
 
-use crate::event::ServiceImage;
-use crate::report::foreseen::{Foreseen, ServiceForeseen};
-use crate::report::made;
+use crate::words::event::ServiceImage;
+use crate::words::report::foreseen::{Foreseen, ServiceForeseen};
+use crate::words::report::made;
 
 /// How much of a digest tells one from another.
 const SHORT: usize = 12;
@@ -106,7 +106,7 @@ fn service(service: &ServiceForeseen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::foreseen::{Change, FileForeseen};
+    use crate::words::report::foreseen::{Change, FileForeseen};
 
     fn web(digest: &str, previous: Option<&str>) -> ServiceImage {
         ServiceImage {

@@ -4,9 +4,9 @@
 //! It refuses to know how wide a terminal is; a program that wants more takes the JSON.
 
 use super::paint::{Paint, Tone};
-use crate::clean;
-use crate::plan::Goal;
-use crate::report::{Report, made, span};
+use crate::words::clean;
+use crate::words::plan::Goal;
+use crate::words::report::{Report, made, span};
 
 /// The columns of a line.
 const WIDTH: usize = 80;
@@ -58,7 +58,7 @@ fn what(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::words::report::sample;
 
     #[test]
     fn a_history_fits_80_columns_and_says_why_a_run_failed() {

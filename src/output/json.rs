@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::report::Report;
+use crate::words::report::Report;
 
 /// A value as indented JSON with a last newline, for a stream.
 ///
@@ -59,7 +59,7 @@ fn clip_texts(report: &mut Report) -> bool {
     let before = report.clone();
     *report = before
         .clone()
-        .scrubbed(|text| crate::clean::clip(text, 500));
+        .scrubbed(|text| crate::words::clean::clip(text, 500));
     *report != before
 }
 
@@ -71,7 +71,7 @@ fn inert(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::words::report::sample;
 
     #[test]
     fn what_is_printed_is_never_obeyed_and_reads_back_the_same() {

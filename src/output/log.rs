@@ -17,11 +17,11 @@ use chrono::{DateTime, Utc};
 use super::escaped::{Command, Escaped};
 use super::paint::{Paint, Tone, When};
 use super::progress::{Bars, Moved, Pace};
-use crate::clean;
-use crate::event::{Check, Event, Failure, Note, Record};
-use crate::masks::Masks;
-use crate::reader::Reader;
-use crate::report::Report;
+use crate::words::clean;
+use crate::words::event::{Check, Event, Failure, Note, Record};
+use crate::words::masks::Masks;
+use crate::words::reader::Reader;
+use crate::words::report::Report;
 use at_work::{AtWork, Shown};
 
 /// The longest line of a log, in bytes.

@@ -2,7 +2,7 @@
 //!
 //! It refuses to know what a page says.
 
-use crate::clean;
+use crate::words::clean;
 
 /// The longest text in one place; a page is read by people.
 const LONGEST: usize = 2_000;

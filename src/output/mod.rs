@@ -23,8 +23,8 @@ pub mod webhook;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::event::Failure;
-use crate::report::Report;
+use crate::words::event::Failure;
+use crate::words::report::Report;
 use log::Log;
 use webhook::{Notify, Webhook};
 
@@ -87,10 +87,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-    use crate::event::{Note, Step};
-    use crate::masks::Masks;
-    use crate::report::sample::{self, Story};
-    use crate::secret::Secret;
+    use crate::words::event::{Note, Step};
+    use crate::words::masks::Masks;
+    use crate::words::report::sample::{self, Story};
+    use crate::words::secret::Secret;
     use log::Style;
 
     async fn told(report: &Report, sinks: &[Sink], masks: Masks) -> String {
@@ -126,7 +126,7 @@ mod tests {
             Sink::Outputs(outputs.clone()),
             Sink::Summary(summary.clone()),
         ];
-        let private = crate::plan::Private {
+        let private = crate::words::plan::Private {
             env_file: Some(Secret::new("DB_PASSWORD=hunter2\n")),
             registry_password: Some(Secret::new("t0k3n")),
             ..Default::default()
@@ -142,12 +142,12 @@ mod tests {
             .note(Step::Verify, sample::check("web", "service", false, leak))
             .note(Step::Verify, logs)
             .fails(Step::Verify, 1, &failure)
-            .ends(crate::event::Outcome::RolledBack {
+            .ends(crate::words::event::Outcome::RolledBack {
                 cause: failure,
                 step: Step::Verify,
             });
         let report = Report::fold(&records);
-        let masks = Masks::of(&crate::plan::sample::deploy(), &private);
+        let masks = Masks::of(&crate::words::plan::sample::deploy(), &private);
         let mut all = told(&report, &sinks, masks.clone()).await;
         all += &std::fs::read_to_string(outputs).unwrap();
         all += &std::fs::read_to_string(summary).unwrap();

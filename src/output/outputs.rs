@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::json;
 use super::named::OUTPUTS;
-use crate::event::{ServiceImage, Status};
-use crate::report::{Report, seconds};
+use crate::words::event::{ServiceImage, Status};
+use crate::words::report::{Report, seconds};
 
 /// The longest `report` output, in bytes: it has to fit into a variable of a later step's
 /// environment, which Linux bounds at 128 KiB.
@@ -126,7 +126,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-    use crate::report::sample;
+    use crate::words::report::sample;
 
     /// Reads a file as the runner does, with the runner's own complaints.
     fn parse(text: &str) -> Result<Vec<(String, String)>, String> {

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
-use crate::event::Status;
+use crate::words::event::Status;
 
 /// When somebody wants colours, as `--color` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

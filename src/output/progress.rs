@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::escaped::Escaped;
-use crate::clean;
+use crate::words::clean;
 
 /// Seconds after which a line is due even without much progress.
 const PATIENCE: TimeDelta = TimeDelta::seconds(5);

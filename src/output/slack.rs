@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::markdown::web_address;
-use crate::clean;
-use crate::event::Status;
-use crate::plan::{Goal, Origin};
-use crate::report::{Report, made, span};
+use crate::words::clean;
+use crate::words::event::Status;
+use crate::words::plan::{Goal, Origin};
+use crate::words::report::{Report, made, span};
 
 /// Slack's limit for a header, in characters.
 const HEADER: usize = 150;

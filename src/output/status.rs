@@ -6,12 +6,12 @@
 use chrono::{DateTime, Utc};
 
 use super::table::{aligned, table};
-use crate::clean;
-use crate::event::{Failure, Status};
-use crate::plan::Goal;
-use crate::report::made;
-use crate::report::standing::ServiceStanding;
-use crate::report::{Report, Standing};
+use crate::words::clean;
+use crate::words::event::{Failure, Status};
+use crate::words::plan::Goal;
+use crate::words::report::made;
+use crate::words::report::standing::ServiceStanding;
+use crate::words::report::{Report, Standing};
 
 type Fact = (&'static str, String);
 
@@ -199,7 +199,7 @@ fn service(service: &ServiceStanding, called: &str) -> [String; 6] {
 mod tests {
     use super::*;
     use crate::archive::Release;
-    use crate::report::sample;
+    use crate::words::report::sample;
 
     fn web() -> ServiceStanding {
         ServiceStanding {

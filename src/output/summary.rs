@@ -9,10 +9,10 @@ use std::path::Path;
 
 use super::markdown::{code, fenced, link, list, paragraph, prose, table, text, web_address};
 use super::timeline;
-use crate::clean;
-use crate::event::{Check, ServiceImage, Status};
-use crate::plan::Goal;
-use crate::report::{Report, made, span};
+use crate::words::clean;
+use crate::words::event::{Check, ServiceImage, Status};
+use crate::words::plan::Goal;
+use crate::words::report::{Report, made, span};
 
 /// GitHub drops a summary above this size, in bytes.
 const LIMIT: usize = 1024 * 1024;

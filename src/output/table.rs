@@ -5,10 +5,10 @@
 use chrono::{DateTime, Utc};
 
 use crate::archive::Purpose;
-use crate::clean;
-use crate::plan::Site;
-use crate::report::kept::Kept;
-use crate::report::made;
+use crate::words::clean;
+use crate::words::plan::Site;
+use crate::words::report::kept::Kept;
+use crate::words::report::made;
 
 /// The widest cell; more is in the JSON.
 const WIDEST: usize = 80;
@@ -107,8 +107,8 @@ pub(super) fn aligned(rows: &[Vec<String>], widest: usize) -> String {
 mod tests {
     use super::*;
     use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Release, Running};
-    use crate::plan::Made;
-    use crate::report::sample;
+    use crate::words::plan::Made;
+    use crate::words::report::sample;
 
     fn release() -> Release {
         let web = Running {
@@ -192,7 +192,7 @@ mod tests {
         all[3].description.made_by = None;
         all[4].description.release.services.clear();
         all[4].description.made_by = None;
-        let site = crate::plan::sample::deploy().site;
+        let site = crate::words::plan::sample::deploy().site;
         let told = backups(&all, at + chrono::TimeDelta::hours(30), &site);
         assert!(
             told.lines().all(|line| line.chars().count() <= 80),
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_list_without_a_backup_says_where_it_looked() {
-        let site = crate::plan::sample::deploy().site;
+        let site = crate::words::plan::sample::deploy().site;
         let told = backups(&[], crate::clock::now(), &site);
         assert!(told.contains("`/opt/mcp` in `/opt/mcp-backups`"), "{told}");
         assert!(told.contains("\nhint: "), "{told}");

@@ -3,8 +3,8 @@
 //! It refuses to know anything but the steps: their names are this program's own words, and the
 //! title is stripped to letters, digits and a few signs, so nothing can break out of the chart.
 
-use crate::clean;
-use crate::report::{Report, StepReport, StepResult, span};
+use crate::words::clean;
+use crate::words::report::{Report, StepReport, StepResult, span};
 
 /// The section of what takes steps back.
 const BACK: &str = "Way back";
@@ -76,7 +76,7 @@ fn bar(step: &StepReport, changed: bool, until: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::words::report::sample;
 
     #[test]
     fn steps_and_their_undo_are_bars_with_readable_durations() {

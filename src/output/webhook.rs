@@ -8,10 +8,10 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde_json::Value;
 
-use crate::clean;
-use crate::event::{Failure, FailureKind, Status};
-use crate::report::span;
-use crate::secret::{REDACTED, Secret};
+use crate::words::clean;
+use crate::words::event::{Failure, FailureKind, Status};
+use crate::words::report::span;
+use crate::words::secret::{REDACTED, Secret};
 
 /// When a message is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

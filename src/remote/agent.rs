@@ -13,10 +13,10 @@ use super::run::Run;
 use super::rundir::Word;
 use super::shell::{GUARD, PLACE};
 use super::transport::{Ended, Output, Process, Transport};
-use crate::error::Error;
-use crate::event::Failure;
-use crate::plan::{Plan, PlannedFile, Private, Site};
-use crate::shell;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, PlannedFile, Private, Site};
+use crate::words::shell;
 
 /// How long one look at the server may take.
 pub const LOOK: Duration = Duration::from_mins(1);

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// Where an installation keeps the twins.
 const LIBRARY: &str = "/usr/local/lib/landfall";

@@ -15,10 +15,10 @@ use super::payload::Payload;
 use super::probe::{Answer, Place, Sudo};
 use super::role;
 use super::transport::{Output, Transport};
-use crate::error::Error;
-use crate::event::Failure;
-use crate::plan::Site;
-use crate::shell::word;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::shell::word;
 
 /// How long finding a place may take, and giving it back.
 const PLACE: Duration = Duration::from_mins(1);
@@ -202,7 +202,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     async fn asked(deploy: &Path, backups: &Path) -> Lent {
         let mut site = sample::deploy().site;

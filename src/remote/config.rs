@@ -163,7 +163,7 @@ mod tests {
     use super::super::hostkey;
     use super::super::target::Jump;
     use super::*;
-    use crate::secret::Secret;
+    use crate::words::secret::Secret;
 
     const PRINT: &str = "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU";
 

@@ -4,7 +4,7 @@
 
 use super::hostkey::{HostKey, HostPin, Presented};
 use super::target::{HostKeys, Identity, Jump, Target, known_as};
-use crate::event::{Failure, FailureKind};
+use crate::words::event::{Failure, FailureKind};
 
 /// How `ssh` words it, and how we tell it.
 type Case = (&'static [&'static str], fn(&Hop) -> Failure);

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::key::field;
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// A public key: its type and its base64 text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use super::hostkey::HostKey;
 use super::key::{Lock, PrivateKey};
 use super::ssh::local;
 use super::transport::without_inputs;
-use crate::error::Error;
-use crate::event::Failure;
-use crate::secret::Secret;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::secret::Secret;
 
 /// The variable that names the file with the passphrase, in the environment of one local child.
 pub const ASKPASS_FILE: &str = "LANDFALL_ASKPASS_FILE";

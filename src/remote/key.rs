@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::hostkey::HostKey;
-use crate::event::Failure;
-use crate::secret::Secret;
+use crate::words::event::Failure;
+use crate::words::secret::Secret;
 
 /// A private key's text, as `ssh` wants it.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Failure, FailureKind};
+use crate::words::event::{Failure, FailureKind};
 
 /// How many lines of what it printed are told, and how much of each.
 const LINES: usize = 6;

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
 use super::wire::Cargo;
-use crate::event::Failure;
-use crate::plan::{Plan, PlannedFile, Private};
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, PlannedFile, Private};
 
 /// A tar stream consists of blocks of this many bytes, and ends with two empty ones.
 const BLOCK: u64 = 512;

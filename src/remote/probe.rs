@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::binary::Arch;
 use super::shell::{LOOK, MAKE};
-use crate::shell::word;
+use crate::words::shell::word;
 
 /// Whether commands on the server go through `sudo -n`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

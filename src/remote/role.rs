@@ -6,8 +6,8 @@
 use super::agent::state_dir;
 use super::probe::Sudo;
 use super::shell::ROLE;
-use crate::plan::Site;
-use crate::shell;
+use crate::words::plan::Site;
+use crate::words::shell;
 
 /// The line that carries out a script which only reads, as the user or through sudo.
 #[must_use]
@@ -23,7 +23,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::transport::Transport;
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::time::Duration;

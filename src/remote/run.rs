@@ -17,8 +17,8 @@ use super::payload::{Payload, Sent};
 use super::rundir::Word;
 use super::transport::{Ended, Output};
 use super::wire::{LONGEST_LINE, Line, is_last};
-use crate::error::Error;
-use crate::event::{Failure, Record};
+use crate::words::error::Error;
+use crate::words::event::{Failure, Record};
 
 /// How long contact may be lost before the runner gives up.
 pub const PATIENCE: Duration = Duration::from_mins(3);

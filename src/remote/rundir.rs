@@ -9,8 +9,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::event::Failure;
 use crate::host::foreign::{self, Links};
+use crate::words::event::Failure;
 
 /// The longest reason that is heard with a word, in bytes.
 const WORD: u64 = 1024 * 1024;

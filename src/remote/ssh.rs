@@ -26,9 +26,9 @@ use super::login::{self, Instead};
 use super::presented;
 use super::target::{HostKeys, Identity, Target};
 use super::transport::without_inputs;
-use crate::error::Error;
-use crate::event::Failure;
-use crate::shell::word;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::shell::word;
 
 /// What the server's shell says once we are in.
 const GREETING: &str = "landfall-is-in";

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::hostkey::HostPin;
-use crate::error::Error;
-use crate::event::Failure;
-use crate::secret::Secret;
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::secret::Secret;
 
 /// How long connecting may take where nothing else is said.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

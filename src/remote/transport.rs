@@ -16,9 +16,9 @@ use super::login::{self, Instead};
 use super::mark::{Before, Behind, marked};
 use super::ssh::Connection;
 use super::target::Target;
-use crate::error::Error;
-use crate::event::{Failure, FailureKind};
-use crate::shell::word;
+use crate::words::error::Error;
+use crate::words::event::{Failure, FailureKind};
+use crate::words::shell::word;
 
 /// The longest output of a command that is kept.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -445,7 +445,7 @@ mod tests {
     #[tokio::test]
     async fn any_word_survives_the_shell() {
         for word in ["plain", "", "it's", "a b", "$(id)", "\\", "*", "ü", "-n"] {
-            let script = format!("printf %s {}", crate::shell::word(word));
+            let script = format!("printf %s {}", crate::words::shell::word(word));
             let output = Transport::Here.run(&script, b"", SOON).await.unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word);
         }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Failure, Record};
 use crate::host::foreign::{self, Links};
+use crate::words::event::{Event, Failure, Record};
 
 /// One line towards the runner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ pub fn is_last(record: &Record) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::event::{Note, Outcome, RECORD_VERSION, Step};
+    use crate::words::event::{Note, Outcome, RECORD_VERSION, Step};
     use std::fs;
 
     fn record(seq: u64, event: Event) -> Record {

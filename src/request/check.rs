@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::env_file::EnvFile as EnvText;
-use crate::event::Failure;
-use crate::plan::{Backups, Checks, Confirm, Site, SmokeTest};
-use crate::secret::Secret;
+use crate::words::env_file::EnvFile as EnvText;
+use crate::words::event::Failure;
+use crate::words::plan::{Backups, Checks, Confirm, Site, SmokeTest};
+use crate::words::secret::Secret;
 
 use super::fault::{Caller, Faults, Found};
 use super::inputs::{Given, Raw};

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::event::Failure;
-use crate::plan::{Checks, Probe, Site};
+use crate::words::event::Failure;
+use crate::words::plan::{Checks, Probe, Site};
 
 use super::fault::{Found, shown};
 use super::inputs::{Given, Group, Raw};

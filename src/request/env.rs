@@ -2,8 +2,8 @@
 //!
 //! It refuses to know where the file goes on the server.
 
-use crate::env_file::EnvFile;
-use crate::event::Failure;
+use crate::words::env_file::EnvFile;
+use crate::words::event::Failure;
 
 use super::fault::Caller;
 use super::inputs::Given;

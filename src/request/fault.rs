@@ -3,7 +3,7 @@
 //! It refuses to know any grammar. What it shows is cut short, free of control characters, and
 //! never holds the value of a secret input.
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 use super::Target;
 use super::inputs::{Given, Raw, Shape};
@@ -60,7 +60,7 @@ impl From<Vec<Failure>> for Faults {
     }
 }
 
-impl From<Faults> for crate::error::Error {
+impl From<Faults> for crate::words::error::Error {
     fn from(faults: Faults) -> Self {
         Self::Input(faults.all)
     }
@@ -82,7 +82,7 @@ pub fn one_line(failure: &Failure) -> String {
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 80;
     if text.contains("PRIVATE KEY") {
-        return format!("`{}`", crate::secret::REDACTED);
+        return format!("`{}`", crate::words::secret::REDACTED);
     }
     let mut out = String::from("`");
     for (i, c) in text.chars().enumerate() {
@@ -165,7 +165,7 @@ impl Found {
             for text in texts.chain(&mut failure.because).chain(&mut failure.hints) {
                 for secret in &secrets {
                     if text.contains(secret) {
-                        *text = text.replace(secret, crate::secret::REDACTED);
+                        *text = text.replace(secret, crate::words::secret::REDACTED);
                     }
                 }
             }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::Failure;
-use crate::plan::PlannedFile;
+use crate::words::event::Failure;
+use crate::words::plan::PlannedFile;
 
 use super::fault::shown;
 use super::grammar;

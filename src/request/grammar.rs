@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDateTime;
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 use super::fault::{shown, unknown_word};
 

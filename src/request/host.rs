@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 use super::fault::shown;
 use super::grammar::{number, one_line};

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 use super::fault::shown;
-use crate::registry::{self, DOCKER_HUB};
+use crate::words::registry::{self, DOCKER_HUB};
 
 /// An image reference: `[registry/]path[:tag][@digest]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

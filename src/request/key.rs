@@ -8,9 +8,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use crate::event::Failure;
 use crate::remote::key;
-use crate::secret::Secret;
+use crate::words::event::Failure;
+use crate::words::secret::Secret;
 
 /// What a server's key is held against.
 #[derive(Debug, Clone, PartialEq, Eq)]

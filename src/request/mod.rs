@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use crate::event::Failure;
-use crate::plan::{Backups, Checks, Site};
-use crate::secret::Secret;
+use crate::words::event::Failure;
+use crate::words::plan::{Backups, Checks, Site};
+use crate::words::secret::Secret;
 
 mod check;
 mod consistency;
@@ -24,6 +24,7 @@ mod origin;
 mod plan;
 mod raw;
 mod smoke;
+mod this_program;
 mod typed;
 
 pub use fault::{Caller, Faults, one_line, shown};

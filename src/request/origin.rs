@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::plan::Origin;
+use crate::words::plan::Origin;
 
 /// The variable that says who typed it, where another user carries it out.
 pub const ASKED_BY: &str = "LANDFALL_ASKED_BY";

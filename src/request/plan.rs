@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use chrono::{DateTime, Utc};
 
-use crate::plan::{Goal, Hooks, Origin, PLAN_VERSION, Plan, Private, RequiredEnv};
+use crate::words::plan::{Goal, Hooks, Origin, PLAN_VERSION, Plan, Private, RequiredEnv};
 
 use super::{Mode, Request};
 

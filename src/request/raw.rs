@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 use super::inputs::{INPUTS, Input, Raw, STAYS, Unset};
 use super::meant;

@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::event::Failure;
-use crate::plan::{Expect, Probe, SmokeTest, Vantage};
+use crate::words::event::Failure;
+use crate::words::plan::{Expect, Probe, SmokeTest, Vantage};
 
 use super::fault::{listed, shown, unknown_word};
 use super::{Suite, grammar, host};

@@ -4,15 +4,15 @@
 
 use std::fmt::Write as _;
 
-use super::{JumpHost, Place, Request, Sudo, Target};
-use crate::reader::{self, Reader};
-use crate::shell::word;
+use super::{JumpHost, Place, Request, Sudo, Target, this_program};
+use crate::words::reader::Reader;
+use crate::words::shell::word;
 
 impl Request {
     /// Whoever typed the request.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        self.typed_as(reader::this_program())
+        self.typed_as(this_program::name())
     }
 
     fn typed_as(&self, program: String) -> Reader {

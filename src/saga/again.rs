@@ -10,13 +10,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Description;
-use crate::event::{Event, Failure, Outcome};
-use crate::host::{Container, Host, Result};
-use crate::plan::{Plan, Site};
+use crate::host::{Container, Host};
 use crate::saga::facts::{Before, RunDir, Seen, name};
 use crate::saga::release::advice;
 use crate::saga::run::Word;
 use crate::saga::{journal, run, runs, settle};
+use crate::words::Result;
+use crate::words::event::{Event, Failure, Outcome};
+use crate::words::plan::{Plan, Site};
 
 /// Settles every unfinished run of a deploy directory, and tries a way back again that had failed:
 /// for a person who has removed the cause.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::host::http;
-use crate::plan::Expect;
+use crate::words::plan::Expect;
 
 /// How often the URL is asked.
 const LOOK: Duration = Duration::from_millis(50);

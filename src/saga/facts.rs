@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Release;
-use crate::event::{Failure, FailureKind, ServiceImage};
 use crate::host::tree::{Differing, Home};
-use crate::host::{Config, Container, Result, ServiceConfig};
+use crate::host::{Config, Container, ServiceConfig};
 use crate::saga::disk::{self, Claim};
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind, ServiceImage};
 
 /// How much room a run keeps for its way back, in bytes.
 const BALLAST: u64 = 1024 * 1024;
@@ -395,7 +396,7 @@ pub struct Seen {
 
 /// The names of the facts.
 pub mod name {
-    /// The [`crate::plan::Plan`], for when the journal's own cannot be read.
+    /// The [`crate::words::plan::Plan`], for when the journal's own cannot be read.
     pub const PLAN: &str = "plan";
     /// [`super::Before`].
     pub const BEFORE: &str = "before";

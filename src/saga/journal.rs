@@ -9,11 +9,11 @@ use std::path::Path;
 use rustix::io::Errno;
 use serde::Deserialize;
 
-use crate::event::{Event, Failure, RECORD_VERSION, Record};
-use crate::plan::Plan;
 use crate::saga::History;
 use crate::saga::disk::{self, Tape};
 use crate::saga::salvage::salvaged;
+use crate::words::event::{Event, Failure, RECORD_VERSION, Record};
+use crate::words::plan::Plan;
 
 /// How much room the records which decide always have, whatever else fills the disk.
 const RESERVE: u64 = 64 * 1024;
@@ -349,8 +349,8 @@ mod tests {
     use rustix::fs::{MemfdFlags, SealFlags};
 
     use super::*;
-    use crate::event::Step;
-    use crate::plan::sample;
+    use crate::words::event::Step;
+    use crate::words::plan::sample;
 
     fn written(dir: &Path) -> std::path::PathBuf {
         let path = dir.join("journal");
@@ -466,7 +466,7 @@ mod tests {
         let path = written(dir.path());
         let mut journal = Journal::open(&path, "r").unwrap();
         let step = Step::Preflight;
-        let note = crate::event::Note::Said {
+        let note = crate::words::event::Note::Said {
             text: "x".repeat(9000),
         };
         for _ in 0..20 {

@@ -13,10 +13,11 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Failure, FailureKind};
+use crate::host::foreign;
 use crate::host::tree::Home;
 use crate::host::tree::home::Leads;
-use crate::host::{Result, foreign};
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind};
 
 /// How often a waiting deployment looks.
 const LOOK: Duration = Duration::from_millis(100);

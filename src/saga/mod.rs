@@ -23,8 +23,8 @@ pub mod tidy;
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, Failure, FailureKind, Outcome, Step};
-use crate::plan::{Goal, Plan};
+use crate::words::event::{Event, Failure, FailureKind, Outcome, Step};
+use crate::words::plan::{Goal, Plan};
 
 /// How often the undo of one step is begun when every agent that begins it dies.
 pub const ATTEMPTS: u32 = 3;

@@ -5,12 +5,12 @@
 
 use std::path::Path;
 
-use crate::clean;
-use crate::event::{Failure, Note, Step};
 use crate::host::compose::env_files;
-use crate::masks::Masks;
-use crate::plan::{Plan, Private, Site};
-use crate::secret::Secret;
+use crate::words::clean;
+use crate::words::event::{Failure, Note, Step};
+use crate::words::masks::Masks;
+use crate::words::plan::{Plan, Private, Site};
+use crate::words::secret::Secret;
 
 /// The longest line that is told, in bytes.
 const LINE: usize = 4 * 1024;
@@ -187,7 +187,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     #[test]
     fn what_a_container_prints_never_carries_a_secret_of_the_run() {

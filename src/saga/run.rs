@@ -7,10 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
 use crate::host::tree::home::Identity;
-use crate::host::{Host, Result, cmd};
-use crate::plan::{Plan, Private};
+use crate::host::{Host, cmd};
 use crate::saga::downtime::{Early, Sampler};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
@@ -19,7 +17,10 @@ use crate::saga::redact::Redactor;
 use crate::saga::release::advice;
 use crate::saga::steps::Run;
 use crate::saga::{Next, next, runs, since, tidy};
-use crate::shell;
+use crate::words::Result;
+use crate::words::event::{Event, Failure, FailureKind, Note, Outcome, Step};
+use crate::words::plan::{Plan, Private};
+use crate::words::shell;
 
 /// How often the wish to cancel is looked for.
 const LOOK: Duration = Duration::from_millis(100);

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::event::{Event, Note, Outcome, Record};
-use crate::host::Result;
-use crate::plan::{Plan, Site};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::{disk, journal, lock};
+use crate::words::Result;
+use crate::words::event::{Event, Note, Outcome, Record};
+use crate::words::plan::{Plan, Site};
 
 /// How often it is looked whether nobody else is being given a number, and how often at most.
 const LOOK: Duration = Duration::from_millis(10);
@@ -201,10 +201,10 @@ pub(super) mod sample {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::event::{Failure, Step};
-    use crate::plan::sample;
     use crate::saga::journal::Journal;
     use crate::saga::{Next, next, tidy};
+    use crate::words::event::{Failure, Step};
+    use crate::words::plan::sample;
 
     /// How a run ends.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,9 +297,9 @@ mod tests {
 
     use super::sample::{Ends, begun, ended, ended_of, made};
     use super::*;
-    use crate::plan::sample;
     use crate::saga::journal::Journal;
     use crate::saga::{Next, next, tidy};
+    use crate::words::plan::sample;
 
     fn site(deploy_dir: &str) -> Site {
         let mut site = sample::deploy().site;

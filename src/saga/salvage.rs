@@ -3,9 +3,9 @@
 //! Where it proves nothing, it presumes that a step had begun: taking back what never began is
 //! harmless, and leaving what had is not. It refuses to read bytes.
 
-use crate::event::{Event, Step};
-use crate::plan::Plan;
 use crate::saga::History;
+use crate::words::event::{Event, Step};
+use crate::words::plan::Plan;
 
 /// The events that are to follow what comes before the damage, given what was read behind it.
 ///

@@ -7,16 +7,17 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::Outcome;
 use crate::host::tree::home;
-use crate::host::{Host, Result, cmd};
-use crate::plan::{Plan, Site};
+use crate::host::{Host, cmd};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
 use crate::saga::lock::{self, Lock};
 use crate::saga::run::Word;
 use crate::saga::steps::Run;
 use crate::saga::{run, runs, tidy};
+use crate::words::Result;
+use crate::words::event::Outcome;
+use crate::words::plan::{Plan, Site};
 
 /// How long somebody who only looks waits for a deployment at work.
 pub(super) const LOCK: Duration = Duration::from_secs(10);
@@ -165,10 +166,10 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::event::{Event, Step};
     use crate::host::real::Server;
-    use crate::plan::sample;
     use crate::saga::runs::sample::{begun, made};
+    use crate::words::event::{Event, Step};
+    use crate::words::plan::sample;
 
     /// A state directory with one dead run that has only begun.
     fn scene(dir: &Path) -> (Server, Site, RunDir) {

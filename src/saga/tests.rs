@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::plan::sample;
+use crate::words::plan::sample;
 
 /// A world in which chosen acts and undos fail.
 struct World {

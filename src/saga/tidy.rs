@@ -10,13 +10,14 @@ use std::path::Path;
 use crate::archive::Description;
 use crate::archive::catalogue::{self, Listed};
 use crate::archive::retention::{self, Keep};
-use crate::event::Outcome;
+use crate::host::Host;
 use crate::host::foreign::{self, Links};
-use crate::host::{Host, Result};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::{aside, hooks, record};
 use crate::saga::steps::{Run, backup};
 use crate::saga::{disk, journal, runs};
+use crate::words::Result;
+use crate::words::event::Outcome;
 
 /// How many runs a state directory keeps, and more only where some are not over.
 const RUNS: usize = 100;
@@ -230,8 +231,8 @@ mod tests {
     use std::fs::{self, File};
 
     use super::*;
-    use crate::plan::sample;
     use crate::saga::runs::sample::{Ends, begun, ended, made};
+    use crate::words::plan::sample;
 
     #[test]
     fn what_was_sent_for_a_run_that_never_began_goes_and_what_is_being_started_stays() {

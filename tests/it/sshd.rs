@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use landfall::remote::hostkey;
 use landfall::remote::target::{HostKeys, Identity, Target};
-use landfall::secret::Secret;
+use landfall::words::secret::Secret;
 
 /// Where distributions keep it.
 const PROGRAM: &str = "/usr/sbin/sshd";

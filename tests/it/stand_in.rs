@@ -15,15 +15,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use landfall::event::{Event, Failure, Note, Outcome, RECORD_VERSION, Record, Step};
 use landfall::face::agent::Work;
-use landfall::plan::{Plan, Private};
 use landfall::remote::hostkey;
 use landfall::remote::rundir::{RunDir, Word};
 use landfall::remote::ssh::Connection;
 use landfall::remote::target::{HostKeys, Identity, Target};
 use landfall::remote::wire;
-use landfall::secret::Secret;
+use landfall::words::event::{Event, Failure, Note, Outcome, RECORD_VERSION, Record, Step};
+use landfall::words::plan::{Plan, Private};
+use landfall::words::secret::Secret;
 
 struct StandIn;
 

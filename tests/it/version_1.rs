@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use landfall::archive::catalogue::{self, Listed};
 use landfall::archive::restore::{self, Data, Options, Source};
 use landfall::archive::verify::verify;
-use landfall::event::{Event, Outcome, Record, Step};
 use landfall::host::tree::{Home, Scope};
 use landfall::output::summary;
 use landfall::remote::wire::{Line, Tail};
-use landfall::report::Report;
 use landfall::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
 use landfall::saga::journal::{self, Journal};
 use landfall::saga::{History, Next, next};
+use landfall::words::event::{Event, Outcome, Record, Step};
+use landfall::words::report::Report;
 use tempfile::TempDir;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1");

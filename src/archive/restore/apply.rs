@@ -10,10 +10,10 @@ use super::Report;
 use super::plan::Plan;
 use super::stage::{self, Staged};
 use crate::archive::{Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::put::temporary;
 use crate::host::tree::{Act, Home, Us, below, cannot, name};
+use crate::words::event::Failure;
 
 /// How many further failures are named.
 const NAMED: usize = 10;

@@ -12,12 +12,12 @@ use std::path::Path;
 use super::apply::{Site, fill, open_up};
 use crate::archive::read::{Item, Then, read_through};
 use crate::archive::{Description, Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir, Mark};
 use crate::host::tree::scope::{Part, Scope};
 use crate::host::tree::snapshot::unread;
 use crate::host::tree::walk::{Found, walk};
 use crate::host::tree::{Act, BUFFER, name};
+use crate::words::event::Failure;
 
 /// Restores the data of a backup below the site's root.
 pub(crate) fn restore(

@@ -7,9 +7,9 @@ use rustix::process::geteuid;
 use super::left::{Found, Leaving};
 use super::{Options, Source, look, seen, view, would_change};
 use crate::archive::{Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::difference::{Aspect, Change};
 use crate::host::tree::{Differing, Drift, Home};
+use crate::words::event::Failure;
 
 /// How the names begin under which files are written.
 const TEMPORARY: &str = ".landfall-tmp-";

@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use super::Source;
 use crate::archive::lineage::Among;
 use crate::archive::{Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::{self, Act, Home, Part, Scope, cannot, name};
+use crate::words::event::Failure;
 
 /// Says whether these paths, and all that the release answers for below them, hold what a backup has
 /// there, and nothing else is.

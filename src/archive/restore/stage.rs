@@ -14,10 +14,10 @@ use super::apply::Site;
 use super::plan::Plan;
 use crate::archive::read::{Item, Then, broken, read_through};
 use crate::archive::{Entry, EntryKind};
-use crate::event::Failure;
 use crate::host::tree::dir::{self, Dir};
 use crate::host::tree::sums::{Key, Summing};
 use crate::host::tree::{Act, BUFFER, Home, cannot, hex};
+use crate::words::event::Failure;
 
 /// The directory at the top of the tree in which files wait.
 const STAGING: &str = ".landfall-tmp-restore";

@@ -10,7 +10,7 @@ use crate::archive::verify::verify;
 use crate::host::foreign::odd;
 use crate::host::ground::Ground;
 use crate::host::site;
-use crate::plan::{Made, Site, sample};
+use crate::words::plan::{Made, Site, sample};
 
 fn listed(second: u32, image_id: &str, purpose: Purpose) -> Listed {
     let timestamp = format!("20251017_1430{second:02}");

@@ -16,11 +16,11 @@ use super::restore::{Data, Options, Report, Source, restore};
 use super::verify::listing_of;
 use super::write::{Request, Written, write};
 use super::{Description, Entry, Purpose, Release, Running, manifest};
-use crate::event::Failure;
 use crate::host::tree::odd::{self, lay};
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{Home, Key, Scope, Tree};
-use crate::plan::Origin;
+use crate::words::event::Failure;
+use crate::words::plan::Origin;
 
 /// A deploy directory with its backup directory beside it.
 struct Scene {

@@ -7,11 +7,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::print;
-use crate::event::Failure;
 use crate::host::foreign::{self, Links};
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::lines_of;
 use crate::remote::wire::{Line, Tail, is_last};
+use crate::words::event::Failure;
 
 /// How often the journal is looked at: a look is some ten system calls, and what it misses keeps the
 /// person and the step waiting.

@@ -6,15 +6,15 @@
 use std::io;
 use std::path::Path;
 
-use crate::event::Failure;
 use crate::face::agent::{launch, read_plan};
 use crate::host::real::Server;
-use crate::plan::Site;
 use crate::remote::agent::state_dir;
 use crate::remote::rundir;
-use crate::report::foreseen::Foreseen;
 use crate::saga::facts::RunDir;
 use crate::saga::foresee::foresee;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::report::foreseen::Foreseen;
 
 /// Reads a plan of this id from standard input, and looks.
 pub async fn answer(state: &Path, site: &Site, id: &str) -> Result<Foreseen, Failure> {

@@ -12,12 +12,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::{follow, unit};
-use crate::event::Failure;
-use crate::plan::{PLAN_VERSION, Plan};
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::without_inputs;
 use crate::remote::wire::{Cargo, Tail};
-use crate::shell;
+use crate::words::event::Failure;
+use crate::words::plan::{PLAN_VERSION, Plan};
+use crate::words::shell;
 use zeroize::Zeroizing;
 
 /// How long a new agent may take to claim its run.
@@ -167,8 +167,8 @@ fn await_claim(dir: &RunDir, child: &mut Child) -> Result<(), Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::event::{Event, Outcome, RECORD_VERSION, Record};
     use crate::remote::wire::journal_line;
+    use crate::words::event::{Event, Outcome, RECORD_VERSION, Record};
 
     #[test]
     fn an_empty_journal_is_no_started_run_and_a_first_record_is() {

@@ -12,15 +12,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use crate::event::{Failure, Step};
 use crate::face::logs::{Printed, Wanted};
 use crate::host::docker::logs::Reading;
 use crate::host::real::Server;
 use crate::host::{Container, Host};
-use crate::plan::Site;
 use crate::saga::redact::Redactor;
 use crate::saga::release::deployed::{self, Deployed};
 use crate::saga::release::project;
+use crate::words::event::{Failure, Step};
+use crate::words::plan::Site;
 
 /// How often it is looked whether there are more containers by now.
 const LOOK: Duration = Duration::from_secs(1);

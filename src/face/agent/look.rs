@@ -12,18 +12,18 @@ use super::standing::{meant, running, standing};
 use crate::archive::catalogue::{self, Listed};
 use crate::archive::choice;
 use crate::archive::verify;
-use crate::event::Failure;
 use crate::face::agent::foresee;
 use crate::face::errand::Errand;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;
-use crate::plan::Site;
-use crate::report::Report;
-use crate::report::kept::Kept;
 use crate::saga::facts::RunDir;
 use crate::saga::lock::{self, Freeze};
 use crate::saga::{again, journal, runs, settle};
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::report::Report;
+use crate::words::report::kept::Kept;
 
 /// Answers one question; the first argument is the site as JSON.
 pub async fn look(state: &Path, what: &str, args: &[String]) -> Result<Value, Failure> {

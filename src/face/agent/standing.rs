@@ -8,18 +8,18 @@ use std::path::Path;
 use super::look::{history, of_project};
 use crate::archive::Release;
 use crate::archive::catalogue::Listed;
-use crate::event::{Failure, Status};
 use crate::host::Host;
 use crate::host::real::Server;
-use crate::plan::Site;
-use crate::report::Report;
-use crate::report::standing::Standing;
 use crate::saga::facts::RunDir;
 use crate::saga::lock;
 use crate::saga::redact::Redactor;
 use crate::saga::release::deployed::{self, Deployed};
 use crate::saga::release::{deviations, health, project, record};
 use crate::saga::{runs, settle};
+use crate::words::event::{Failure, Status};
+use crate::words::plan::Site;
+use crate::words::report::Report;
+use crate::words::report::standing::Standing;
 
 /// How it stands.
 pub async fn standing(state: &Path, site: &Site) -> Result<Standing, Failure> {

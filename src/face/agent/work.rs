@@ -8,15 +8,15 @@ use std::process::ExitCode;
 use serde_json::Value;
 use tokio::task::LocalSet;
 
-use crate::error::{exit, exit_code};
-use crate::event::Failure;
 use crate::face::agent::{Work, logs, look};
 use crate::host::boot;
 use crate::host::real::Server;
-use crate::plan::{Plan, Private};
 use crate::remote::rundir;
 use crate::saga::facts::RunDir;
 use crate::saga::run;
+use crate::words::error::{exit, exit_code};
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, Private};
 
 /// The work of the shipped binary.
 pub struct Shipped;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::face::shell;
 use crate::host::boot;
-use crate::plan::Site;
-use crate::shell::word;
+use crate::words::plan::Site;
+use crate::words::shell::word;
 
 /// How a question ends whose answer is well, and could be better.
 pub const ADVICE: i32 = 3;

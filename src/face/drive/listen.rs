@@ -9,17 +9,17 @@ use tokio::task::JoinHandle;
 
 use super::patience;
 use super::signals::Signals;
-use crate::error::Error;
-use crate::event::{Event, Failure, FailureKind, Note, Record, Step};
 use crate::face::errand::Errand;
 use crate::face::runner_checks::{self, Told};
 use crate::output::log::Log;
-use crate::plan::Plan;
 use crate::remote::agent::{self, Agent};
 use crate::remote::run::{Heard, Run};
-use crate::report::Report;
 use crate::saga;
-use crate::shell;
+use crate::words::error::Error;
+use crate::words::event::{Event, Failure, FailureKind, Note, Record, Step};
+use crate::words::plan::Plan;
+use crate::words::report::Report;
+use crate::words::shell;
 
 /// How long the end is waited for after a signal: telling it takes its time too, and all of it is
 /// to be over within 5 s. The GitHub runner kills after 10 s.
@@ -362,13 +362,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::{RECORD_VERSION, Status};
     use crate::output::log::Style;
-    use crate::plan::{Site, sample};
     use crate::remote::binary::Binaries;
     use crate::remote::probe;
     use crate::remote::transport::Transport;
     use crate::remote::wire::Line;
+    use crate::words::event::{RECORD_VERSION, Status};
+    use crate::words::plan::{Site, sample};
 
     fn plan(dir: &Path) -> Plan {
         let mut plan = sample::deploy();
@@ -420,7 +420,7 @@ mod tests {
                 note: said,
             },
         );
-        let outcome = crate::event::Outcome::Deployed;
+        let outcome = crate::words::event::Outcome::Deployed;
         let last = line(1, Event::Finished { outcome });
         std::fs::write(dir.path().join("first"), first + "\n").unwrap();
         std::fs::write(dir.path().join("last"), last + "\n").unwrap();

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::plan::Plan;
 use crate::saga::release::compare;
+use crate::words::plan::Plan;
 
 /// A command that is cut off is ended, Compose and the engine come to rest, and an engine that
 /// restarts is waited for: 20 s, 20 s and 90 s, none of them more often than once in a run that
@@ -24,7 +24,7 @@ pub fn way_back(plan: &Plan) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     #[test]
     fn a_way_back_may_take_as_long_as_the_way_forth_and_what_brings_the_old_release_to_rest() {

@@ -4,8 +4,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::Error;
-use crate::event::Failure;
+use crate::words::error::Error;
+use crate::words::event::Failure;
 
 /// Waits until a signal asks this program to stop.
 pub async fn stopped() -> Error {

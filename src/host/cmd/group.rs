@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
-use crate::event::Failure;
-use crate::host::{Result, foreign};
+use crate::host::foreign;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// How a note's name begins.
 const PREFIX: &str = "group-";

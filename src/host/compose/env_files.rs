@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use super::files;
-use crate::env_file::{DOLLAR, EnvFile, Fault};
-use crate::event::Failure;
 use crate::host::foreign;
-use crate::plan::Site;
+use crate::words::env_file::{DOLLAR, EnvFile, Fault};
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// How much of a file is looked at, in bytes.
 const MOST: u64 = 1024 * 1024;
@@ -290,7 +290,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     struct Scene {
         dir: tempfile::TempDir,

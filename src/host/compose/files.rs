@@ -5,10 +5,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::event::Failure;
 use crate::host::compose::{env_files, surroundings};
 use crate::host::foreign;
-use crate::plan::Site;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// How much of a file is looked at, in bytes.
 const MOST: u64 = 16 * 1024 * 1024;
@@ -139,7 +139,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     #[test]
     fn only_files_that_may_name_profiles_are_worth_a_second_question() {

@@ -12,10 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Compose, Version};
-use crate::event::Failure;
-use crate::host::Result;
 use crate::host::cmd::Cmd;
 use crate::host::foreign::{self, Links};
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// Where Docker looks for the Compose plugin, besides the user's own directory.
 const PLUGINS: [&str; 4] = [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Compose;
 use crate::host::cmd::{Cmd, Output};
 use crate::host::{Deed, Rehearsed};
-use crate::plan::Site;
+use crate::words::plan::Site;
 
 impl Compose {
     /// `up` of services that only tells what it would do; Compose 1 has no such thing.

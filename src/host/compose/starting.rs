@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Compose;
 use crate::host::cmd::Cmd;
-use crate::plan::Site;
+use crate::words::plan::Site;
 
 impl Compose {
     /// `up` of one service that makes nothing, neither containers of others nor its own anew.

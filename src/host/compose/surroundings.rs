@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Version;
 use crate::host::foreign;
-use crate::plan::Site;
+use crate::words::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.
 const ENV: u64 = 1024 * 1024;
@@ -172,7 +172,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn site(files: &[(&str, &str)]) -> (tempfile::TempDir, Site) {
         let dir = tempfile::tempdir().unwrap();

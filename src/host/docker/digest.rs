@@ -9,11 +9,12 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use tokio::task::JoinHandle;
 
-use crate::event::Failure;
+use crate::host::Login;
 use crate::host::docker::registry::{credentials, unpullable};
 use crate::host::docker::{Engine, said};
-use crate::host::reference;
-use crate::host::{Login, Result};
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::reference;
 
 /// A digest, and the login that the registry told it to.
 pub(super) type Told = (String, Option<DockerCredentials>);

@@ -14,9 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::event::Failure;
-use crate::host::reference::DOCKER_HUB;
-use crate::host::{Login, Result, foreign};
+use crate::host::{Login, foreign};
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::reference::DOCKER_HUB;
 
 /// How much of the user's own configuration is read, in bytes.
 const OWN: u64 = 4 * 1024 * 1024;
@@ -113,7 +114,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::secret::Secret;
+    use crate::words::secret::Secret;
 
     fn login() -> Vec<(String, Login)> {
         let login = Login {

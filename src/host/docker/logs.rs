@@ -8,8 +8,8 @@ use bollard::query_parameters as query;
 use futures_util::StreamExt;
 
 use super::{Engine, said};
-use crate::host::Result;
 use crate::host::lines::Line;
+use crate::words::Result;
 
 /// The driver that keeps nothing.
 const NONE: &str = "none";

@@ -9,11 +9,12 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters as query;
 use futures_util::StreamExt;
 
-use crate::event::Failure;
 use crate::host::docker::registry::{credentials, unpullable};
 use crate::host::docker::{Engine, said};
-use crate::host::reference::{self, Reference};
-use crate::host::{Fetched, Login, Result, Telling};
+use crate::host::{Fetched, Login, Telling};
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::reference::{self, Reference};
 
 impl Engine {
     /// Pulls a reference by the digest it has in the registry now.

@@ -11,10 +11,11 @@ use docker_credential::DockerCredential;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::event::{Failure, FailureKind};
+use crate::host::Login;
 use crate::host::foreign::{self, Links};
-use crate::host::reference::{DOCKER_HUB, Reference};
-use crate::host::{Login, Result};
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind};
+use crate::words::reference::{DOCKER_HUB, Reference};
 
 /// How long the server's own program for logins may take. One that asks a person for a passphrase,
 /// or a network that is not there, does not end.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::PATIENCE;
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// The longest that one address may take to open a connection.
 const DIAL: Duration = Duration::from_secs(5);
@@ -204,7 +204,7 @@ mod tests {
 
     use super::super::{ask, client};
     use super::*;
-    use crate::plan::Expect;
+    use crate::words::plan::Expect;
 
     async fn asked(url: &str) -> Failure {
         let client = client().unwrap();

@@ -3,8 +3,8 @@
 //! It refuses to know who reads, and shows no line that it was not asked for.
 
 use super::Server;
-use crate::host::Result;
 use crate::host::docker::logs::Reading;
+use crate::words::Result;
 
 impl Server {
     /// Reads a container's lines, handing each over as it comes; ends with the container where it is

@@ -12,15 +12,16 @@ use crate::archive::lineage;
 use crate::archive::restore::{self as put_back, Data, Source};
 use crate::archive::verify::listing_of;
 use crate::archive::{Description, Entry, EntryKind, Release, manifest, retention, write};
-use crate::event::Failure;
+use crate::host::Restored;
 use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
 use crate::host::tree::scope::OWN_NAME;
 use crate::host::tree::{self, Differing, Key, Scope, Snapshot, Us, whose};
-use crate::host::{Restored, Result};
-use crate::plan::{Plan, Site};
 use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::{Plan, Site};
 
 /// The backup directory: where this process reaches it, and what people call it.
 struct Shelf<'a> {

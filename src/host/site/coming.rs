@@ -10,16 +10,16 @@ use std::path::Path;
 use similar::{ChangeTag, TextDiff};
 
 use super::contents;
-use crate::env_file::EnvFile;
-use crate::host::Result;
 use crate::host::foreign;
 use crate::host::ground::Ground;
 use crate::host::tree::{Home, put};
-use crate::masks::Masks;
-use crate::plan::{Plan, Private};
-use crate::report::foreseen::FileForeseen;
 use crate::saga::facts::RunDir;
-use crate::secret::Secret;
+use crate::words::Result;
+use crate::words::env_file::EnvFile;
+use crate::words::masks::Masks;
+use crate::words::plan::{Plan, Private};
+use crate::words::report::foreseen::FileForeseen;
+use crate::words::secret::Secret;
 
 /// How much of a file is compared line by line, in bytes.
 const MOST: u64 = 256 * 1024;

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::dir::{Dir, Mark};
 use super::scope::resolved;
-use crate::event::{Failure, FailureKind};
-use crate::shell;
+use crate::words::event::{Failure, FailureKind};
+use crate::words::shell;
 
 /// A directory that was opened once; clones are the same one.
 #[derive(Debug, Clone)]

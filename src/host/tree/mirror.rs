@@ -14,7 +14,7 @@ use super::home::Home;
 use super::put::{Content, Put, put_file};
 use super::{Act, cannot};
 use crate::archive::EntryKind;
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// A file that is about to come.
 pub struct NewFile<'a> {

@@ -15,7 +15,7 @@ use super::dir::{self, Dir, Mark};
 use super::home::Home;
 use super::{Act, BUFFER, cannot, hex, name};
 use crate::archive::EntryKind;
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// What can be read, and read again from its beginning.
 pub trait Content: Read + Seek {}

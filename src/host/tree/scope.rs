@@ -11,8 +11,8 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::sums::Key;
 use super::{Us, name};
-use crate::event::Failure;
 use crate::host::generation;
+use crate::words::event::Failure;
 
 /// The name at the top of a deploy directory that is Landfall's own.
 pub const OWN_NAME: &str = ".landfall";

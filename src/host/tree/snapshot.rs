@@ -18,7 +18,7 @@ use super::sums::{Key, Summing, is_guarded};
 use super::walk::{Found, walk};
 use super::{Act, below, cannot, digest, name};
 use crate::archive::{Entry, EntryKind};
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 /// The version of [`Snapshot`] that this build writes.
 pub const SNAPSHOT_VERSION: u32 = 2;

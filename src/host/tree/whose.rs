@@ -12,7 +12,7 @@ use super::dir::Mark;
 use super::{Home, name};
 use crate::archive::{Entry, EntryKind};
 use crate::host::foreign;
-use crate::shell;
+use crate::words::shell;
 
 /// How much of the list of users is looked at, in bytes.
 const USERS: u64 = 1024 * 1024;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::output::escaped::Escaped;
-use crate::report::span;
+use crate::words::report::span;
 
 /// How long a step may work before it is shown.
 const QUICK: TimeDelta = TimeDelta::seconds(1);

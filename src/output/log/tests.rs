@@ -1,10 +1,10 @@
 //! What the live log promises.
 
 use super::*;
-use crate::error::Error;
-use crate::event::Step;
-use crate::report::sample::{self, Story};
-use crate::secret::Secret;
+use crate::words::error::Error;
+use crate::words::event::Step;
+use crate::words::report::sample::{self, Story};
+use crate::words::secret::Secret;
 
 fn told(style: Style, records: &[Record]) -> String {
     told_of(style, records, Masks::default())
@@ -198,7 +198,7 @@ fn nothing_that_a_server_prints_is_obeyed_by_the_runner() {
             },
         )
         .fails(Step::Verify, 1, &failure)
-        .ends(crate::event::Outcome::RolledBack {
+        .ends(crate::words::event::Outcome::RolledBack {
             cause: failure,
             step: Step::Verify,
         });
@@ -224,7 +224,7 @@ fn secrets_are_masked_first_and_never_shown() {
         .said(Step::Pull, "hunter2 line two")
         .start(Step::Pull)
         .fails(Step::Pull, 1, &failure)
-        .ends(crate::event::Outcome::Refused {
+        .ends(crate::words::event::Outcome::Refused {
             cause: failure,
             step: Step::Pull,
         });

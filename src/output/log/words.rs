@@ -2,10 +2,10 @@
 //!
 //! It refuses to know where a line goes, and hides nothing: the log does.
 
-use crate::clean;
-use crate::event::{Failure, Note, ServiceImage};
-use crate::plan::Plan;
-use crate::report::{Report, made, span};
+use crate::words::clean;
+use crate::words::event::{Failure, Note, ServiceImage};
+use crate::words::plan::Plan;
+use crate::words::report::{Report, made, span};
 
 /// The first line of a run.
 pub fn begins(plan: &Plan) -> String {

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::event::Failure;
-use crate::report::sample;
+use crate::words::event::Failure;
+use crate::words::report::sample;
 
 fn pretty(report: &Report) -> String {
     serde_json::to_string_pretty(&message(report)).unwrap()

@@ -4,12 +4,12 @@
 
 use super::*;
 use crate::archive::Release;
-use crate::error::Error;
-use crate::event::Failure;
-use crate::reader::Reader;
-use crate::report::sample;
-use crate::report::standing::ServiceStanding;
-use crate::report::{ServiceLog, Standing};
+use crate::words::error::Error;
+use crate::words::event::Failure;
+use crate::words::reader::Reader;
+use crate::words::report::sample;
+use crate::words::report::standing::ServiceStanding;
+use crate::words::report::{ServiceLog, Standing};
 
 /// The page as it is told to somebody.
 fn page(report: &Report) -> String {

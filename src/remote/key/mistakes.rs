@@ -2,7 +2,7 @@
 //!
 //! It refuses to know how a key is read.
 
-use crate::event::Failure;
+use crate::words::event::Failure;
 
 const WHOLE: &str = "store the key file as it is, `-----BEGIN` and `-----END` lines included";
 const OTHER: &str =

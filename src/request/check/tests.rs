@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 
 use super::*;
-use crate::plan::{Goal, Origin};
 use crate::request::{HostKey, Place, one_line};
+use crate::words::plan::{Goal, Origin};
 
 /// A key's shape with nothing in it that opens anything.
 pub(super) fn key(cipher: &str) -> String {

@@ -9,12 +9,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::archive::Release;
-use crate::event::ServiceImage;
-use crate::host::{Container, Deed, Host, Result};
-use crate::report::foreseen::{Change, ServiceForeseen};
+use crate::host::{Container, Deed, Host};
 use crate::saga::facts::Before;
 use crate::saga::release::{mounts, predecessors};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::ServiceImage;
+use crate::words::report::foreseen::{Change, ServiceForeseen};
 
 /// What a deployment with these images and files would do to services; `known` is the state directory
 /// that has the runs so far.

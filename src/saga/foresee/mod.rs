@@ -10,16 +10,17 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::{Failure, Note};
+use crate::host::Host;
 use crate::host::tree::difference::Drift;
-use crate::host::{Host, Result};
-use crate::plan::{Goal, Plan, Private};
-use crate::report::ServerReport;
-use crate::report::foreseen::{FileForeseen, Foreseen};
 use crate::saga::facts::RunDir;
 use crate::saga::release::held;
 use crate::saga::steps::{Run, backup, preflight, pull, stage};
 use crate::saga::{lock, runs, settle};
+use crate::words::Result;
+use crate::words::event::{Failure, Note};
+use crate::words::plan::{Goal, Plan, Private};
+use crate::words::report::ServerReport;
+use crate::words::report::foreseen::{FileForeseen, Foreseen};
 
 /// Looks at what a plan would change; `state` is the state directory of its site.
 pub async fn foresee<H: Host>(
@@ -127,7 +128,7 @@ async fn deployment<H: Host>(
 async fn released<H: Host>(
     run: &Run<'_, H>,
     state: &Path,
-    images: Vec<crate::event::ServiceImage>,
+    images: Vec<crate::words::event::ServiceImage>,
 ) -> Result<Foreseen> {
     let (before, wanted) = (run.before()?, run.wanted()?);
     let files = run.host.coming(run.plan, run.private, run.dir).await?;

@@ -8,13 +8,14 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::archive::Description;
-use crate::event::{Event, Outcome};
-use crate::host::{Host, Result};
-use crate::plan::Plan;
-use crate::report::made;
+use crate::host::Host;
 use crate::saga::facts::{Before, RunDir};
 use crate::saga::steps::Run;
 use crate::saga::{journal, runs};
+use crate::words::Result;
+use crate::words::event::{Event, Outcome};
+use crate::words::plan::Plan;
+use crate::words::report::made;
 
 /// How much of a commit tells one from another.
 const SHORT: usize = 7;
@@ -129,7 +130,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     #[test]
     fn an_age_is_told_in_one_unit() {

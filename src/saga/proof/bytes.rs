@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::explore::{self, Trail};
 use super::life::{Keep, State};
 use super::scenes::Scene;
-use crate::event::{Event, Outcome, RECORD_VERSION, Status};
 use crate::saga::journal::{self, parse_line};
+use crate::words::event::{Event, Outcome, RECORD_VERSION, Status};
 
 /// How many bytes are passed over from one change to the next; a build that is not optimised is
 /// too slow for all of them.
@@ -75,7 +75,7 @@ fn says_deployed(journal: &[u8]) -> bool {
 }
 
 fn says_committed(journal: &[u8]) -> bool {
-    let step = crate::event::Step::Commit;
+    let step = crate::words::event::Step::Commit;
     has_event(journal, |e| *e == Event::Succeeded { step })
 }
 

@@ -12,12 +12,12 @@ use super::judge::judge;
 use super::life::{self, Fault, Keep, Life, Point, State, Struck};
 use super::scenes::Scene;
 use super::seed::{Death, Loss, Lot};
-use crate::event::{Event, Outcome, Record, Status};
-use crate::host::Result;
-use crate::plan::Private;
 use crate::saga::facts::RunDir;
 use crate::saga::journal::parse_line;
 use crate::saga::{again, run, settle};
+use crate::words::Result;
+use crate::words::event::{Event, Outcome, Record, Status};
+use crate::words::plan::Private;
 
 /// How often a run may be settled before it counts as endless.
 const LIVES: usize = 4;

@@ -13,8 +13,8 @@ use super::scenes::{self, Scene};
 use super::search::scene_in;
 use super::seed::Loss;
 use super::world::World;
-use crate::event::Status;
 use crate::host::State;
+use crate::words::event::Status;
 
 /// How many moments are passed over to look at one, where the build is not optimised.
 const STRIDE: usize = if cfg!(debug_assertions) { 7 } else { 1 };

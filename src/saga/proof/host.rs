@@ -19,18 +19,19 @@ use crate::archive::catalogue::Listed;
 use crate::archive::choice::Standings;
 use crate::archive::restore::Data;
 use crate::archive::{Description, Release};
-use crate::event::{Failure, FailureKind};
 use crate::host::compose::Version;
 use crate::host::tree::home::Identity;
 use crate::host::tree::{Differing, Home};
 use crate::host::{
-    Config, Container, Engine, Fetched, Host, Image, Lines, Login, Making, Network, Occupant,
-    Others, Recreate, Restored, Result, Telling, Volumes, Writer,
+    Config, Container, Engine, Fetched, Host, Image, Login, Making, Network, Occupant, Others,
+    Recreate, Restored, Telling, Volumes, Writer,
 };
-use crate::plan::{Expect, Plan, Private, Site};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
-use crate::secret::Secret;
+use crate::words::event::{Failure, FailureKind};
+use crate::words::plan::{Expect, Plan, Private, Site};
+use crate::words::secret::Secret;
+use crate::words::{Lines, Result};
 use call::{act, by_path, lead_here, scene, see};
 use names::Names;
 

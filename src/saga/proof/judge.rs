@@ -10,9 +10,9 @@ use super::life::{Struck, named_event};
 use super::scenes::Scene;
 use super::world::{Backup, Case, KEEPER, World};
 use crate::archive::Purpose;
-use crate::event::{Event, FailureKind, Outcome, Record, Status};
 use crate::host::State;
 use crate::saga::journal::parse_line;
+use crate::words::event::{Event, FailureKind, Outcome, Record, Status};
 
 /// How exactly the old release must be there again.
 #[derive(Clone, Copy, PartialEq, Eq)]

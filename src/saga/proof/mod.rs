@@ -25,7 +25,7 @@ mod world;
 
 use std::time::Instant;
 
-use crate::event::Status;
+use crate::words::event::Status;
 use life::Keep;
 use scenes::Scene;
 use search::Extent;

@@ -8,8 +8,8 @@ use super::life::{Fault, Keep};
 use super::scenes;
 use super::search::scene_in;
 use super::seed::{self, Death, Loss, Lot};
-use crate::event::Status;
 use crate::saga::lock;
+use crate::words::event::Status;
 
 /// How many runs are made where nobody asks for more.
 const RUNS: u64 = 300;

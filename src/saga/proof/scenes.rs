@@ -11,8 +11,8 @@ use super::life::State;
 use super::world::{
     Backup, COMPOSE, CONF, Case, DATA, Files, Img, NETWORK, Owner, Service, World, compose,
 };
-use crate::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
-use crate::secret::Secret;
+use crate::words::plan::{Goal, Hooks, Plan, PlannedFile, Private, sample};
+use crate::words::secret::Secret;
 
 /// The names of all scenes.
 pub const ALL: [&str; 24] = [

@@ -13,7 +13,7 @@ use super::explore::{self, Print, Trail, deaths, died, fresh};
 use super::life::{Call, Fault, Keep, Life, Phase};
 use super::scenes::Scene;
 use super::seed::{self, Death, Lot};
-use crate::event::Status;
+use crate::words::event::Status;
 
 /// What a search has found.
 #[derive(Debug, Clone, Default)]

@@ -11,7 +11,7 @@ use super::life::{Fault, Keep, Life, Struck};
 use super::scenes::{self, Scene};
 use super::search::scene_in;
 use super::world::{COMPOSE, CONF, Case, NETWORK, World, compose};
-use crate::event::Status;
+use crate::words::event::Status;
 
 /// The scenes in which somebody comes.
 const SCENES: [&str; 9] = [

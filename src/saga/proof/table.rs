@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::event::{Event, Failure, FailureKind, Note, Outcome, Step};
-use crate::plan::{Goal, Plan, sample};
 use crate::saga::{History, StepState};
+use crate::words::event::{Event, Failure, FailureKind, Note, Outcome, Step};
+use crate::words::plan::{Goal, Plan, sample};
 
 /// Where a run stands, as a person would say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

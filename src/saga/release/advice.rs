@@ -6,14 +6,14 @@
 use std::path::Path;
 
 use crate::archive::{Description, Release, Running};
-use crate::event::{Event, Failure, FailureKind, Note};
-use crate::host::reference;
 use crate::host::site;
 use crate::host::tree::whose;
-use crate::plan::{Plan, Site};
 use crate::saga::facts::{Before, RunDir, Wanted, name};
 use crate::saga::journal;
-use crate::shell::{path, word};
+use crate::words::event::{Event, Failure, FailureKind, Note};
+use crate::words::plan::{Plan, Site};
+use crate::words::reference;
+use crate::words::shell::{path, word};
 
 /// The failure of an undo, with the commands that put the old release back by hand: those that
 /// change anything only if the run did.
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
     use crate::archive::ArchiveFact;
     use crate::host::ServiceConfig;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn release() -> Release {
         Release {

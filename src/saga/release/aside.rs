@@ -5,10 +5,11 @@
 //! their anonymous volumes. The file refuses to know whether it is final.
 
 use crate::archive::Release;
-use crate::host::{Container, Host, Result, Volumes};
+use crate::host::{Container, Host, Volumes};
 use crate::saga::facts::Before;
 use crate::saga::release::names;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Stops and renames the containers of services that the release does not have.
 pub async fn set<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {

@@ -3,10 +3,10 @@
 //!
 //! It refuses to know the words themselves, and what becomes of the run.
 
-use crate::event::Failure;
 use crate::host::complaint::{self, Complaint};
 use crate::host::{Container, Host, Occupant, State};
 use crate::saga::steps::Run;
+use crate::words::event::Failure;
 
 /// The failure with its cause in front; as it is where the cause is not known.
 pub async fn explained<H: Host>(run: &Run<'_, H>, project: &str, failure: Failure) -> Failure {

@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use crate::archive::{Release, Running};
-use crate::event::{Failure, FailureKind};
 use crate::host::judge::{Verdict, Vouched, judge};
-use crate::host::{Container, Host, Result};
-use crate::plan::Checks;
+use crate::host::{Container, Host};
 use crate::saga::release::drift::Drifted;
 use crate::saga::release::{leftovers, record};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind};
+use crate::words::plan::Checks;
 
 /// How often the comparison looks again, and for how long at least.
 const LOOK: Duration = Duration::from_millis(100);

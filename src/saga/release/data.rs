@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::tree::scope::resolved;
-use crate::host::{Access, Config, Host, Result};
+use crate::host::{Access, Config, Host};
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// What the containers on the server may write, and what those of any profile would be given by
 /// the files that are there now.

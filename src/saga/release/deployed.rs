@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
-use crate::event::{Event, ServiceImage, Status};
 use crate::host::judge;
-use crate::plan::{Plan, Site};
-use crate::report::Report;
 use crate::saga::facts::RunDir;
 use crate::saga::{journal, runs};
+use crate::words::event::{Event, ServiceImage, Status};
+use crate::words::plan::{Plan, Site};
+use crate::words::report::Report;
 
 /// A release that was deployed or gone back to.
 #[derive(Debug, Clone)]
@@ -107,10 +107,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::event::{Check, Failure, Note, Step};
-    use crate::plan::sample;
     use crate::saga::runs::sample::begun;
     use crate::saga::{Next, next};
+    use crate::words::event::{Check, Failure, Note, Step};
+    use crate::words::plan::sample;
 
     fn images(services: &[&str], id: &str) -> Note {
         let image = |service: &&str| ServiceImage {

@@ -10,17 +10,18 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::catalogue::{self, Listed};
 use crate::archive::{Description, EntryKind};
-use crate::clean;
-use crate::event::{Failure, Status};
 use crate::host::foreign::{self, Links};
 use crate::host::tree::{self, Differing, Drift};
-use crate::host::{Deed, Host, Result};
-use crate::report::standing::ServiceStanding;
+use crate::host::{Deed, Host};
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::release::advice;
 use crate::saga::release::deployed::Deployed;
 use crate::saga::release::record;
-use crate::shell::{path, word};
+use crate::words::Result;
+use crate::words::clean;
+use crate::words::event::{Failure, Status};
+use crate::words::report::standing::ServiceStanding;
+use crate::words::shell::{path, word};
 
 /// How many files are named.
 const NAMED: usize = 5;

@@ -2,9 +2,10 @@
 //!
 //! Whose it was before is on disk first. It refuses to know where the note lies.
 
-use crate::host::{Host, Result};
+use crate::host::Host;
 use crate::saga::facts::{Generation, name};
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Notes this run on the directory, before the first change of the release.
 pub async fn take<H: Host>(run: &Run<'_, H>) -> Result<()> {

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use crate::event::Failure;
 use crate::host::judge::{STEADY, Verdict, Vouched, judge_later};
-use crate::host::{Container, HealthStatus, Host, Result, State};
-use crate::plan::{Expect, Site};
-use crate::report::standing::ServiceStanding;
+use crate::host::{Container, HealthStatus, Host, State};
 use crate::saga::release::advice;
 use crate::saga::release::deployed::{Deployed, Expected};
 use crate::saga::release::record;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::{Expect, Site};
+use crate::words::report::standing::ServiceStanding;
 
 /// How often it is looked again while something may still come up, and for how long.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,10 +48,10 @@ pub async fn look<H: Host>(
 #[must_use]
 pub fn reasons(services: &[ServiceStanding], site: &Site, project: &str) -> Vec<Failure> {
     let ill = services.iter().filter(|s| !s.healthy);
-    let dir = crate::shell::path(&site.deploy_dir);
+    let dir = crate::words::shell::path(&site.deploy_dir);
     let compose = advice::typed(site, project);
     let told = ill.map(|s| {
-        let name = crate::shell::word(&s.service);
+        let name = crate::words::shell::word(&s.service);
         let failure = Failure::new(format!("service `{}` {}", s.service, s.detail));
         let failure = match s.replicas {
             0 => failure,
@@ -192,8 +193,8 @@ fn bare(digest: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ServiceImage;
     use crate::host::Health;
+    use crate::words::event::ServiceImage;
 
     fn container(service: &str, state: State) -> Container {
         Container {
@@ -268,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_is_stopped_or_missing_is_told_with_the_command_that_starts_it_and_what_runs_is_not() {
-        let site = crate::plan::sample::deploy().site;
+        let site = crate::words::plan::sample::deploy().site;
         let ill = |service: &str, replicas, since| ServiceStanding {
             service: service.into(),
             detail: "is odd".into(),

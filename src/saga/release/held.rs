@@ -6,11 +6,12 @@
 
 use std::path::PathBuf;
 
-use crate::event::Failure;
 use crate::host::sockets::{self, Listener, Process};
-use crate::host::{Container, Host, Occupant, Port, Result, ServiceConfig};
+use crate::host::{Container, Host, Occupant, Port, ServiceConfig};
 use crate::saga::facts::Wanted;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// Who has names and ports on the server, this application aside.
 struct Others {

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::event::{ServiceImage, Step};
-use crate::host::reference;
-use crate::host::{Host, Login, Result};
+use crate::host::{Host, Login};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{ServiceImage, Step};
+use crate::words::reference;
 
 /// Where the client's configuration lies in the run's directory as long as a hook runs.
 pub const LOGINS: &str = "docker-config";

@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::event::Failure;
 use crate::host::tree::scope::resolved;
 use crate::host::whose::{Base, Whose, whose};
-use crate::host::{Container, Host, Kept, Mounted, Occupant, Result, ServiceConfig};
-use crate::plan::Site;
+use crate::host::{Container, Host, Kept, Mounted, Occupant, ServiceConfig};
 use crate::saga::facts::Wanted;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// Where Compose itself looks for its file.
 const FOUND: [&str; 4] = [
@@ -191,7 +192,7 @@ mod tests {
 
     use super::*;
     use crate::host::whose::Made;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn at(path: &str) -> Kept {
         Kept::At(path.into())

@@ -2,9 +2,10 @@
 //!
 //! Such a name blocks the next `up`. The file refuses to know which release they belong to.
 
-use crate::host::{Container, Host, Result, State, Volumes};
+use crate::host::{Container, Host, State, Volumes};
 use crate::saga::release::names;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Gives containers that an interrupted `up` left as `<12 hex>_name` their place again. One whose
 /// name somebody else holds stays what it is: Compose replaces it under the name of its service.

@@ -6,11 +6,11 @@
 use std::path::Path;
 
 use crate::archive::Release;
-use crate::event::{Event, Note, Record};
 use crate::host::Host;
-use crate::plan::{Goal, Made, Plan};
 use crate::saga::facts::RunDir;
 use crate::saga::journal;
+use crate::words::event::{Event, Note, Record};
+use crate::words::plan::{Goal, Made, Plan};
 
 /// Who made what runs; none where that is not known.
 pub async fn of<H: Host>(host: &H, state: &Path, release: &Release) -> Option<Made> {

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use crate::host::{Config, Container, Host, Others, Recreate, Result};
+use crate::host::{Config, Container, Host, Others, Recreate};
 use crate::saga::facts::name;
 use crate::saga::release::joined;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Names the services that mount a changed file and whose containers still are the `standing` ones.
 ///

@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::archive::{Release, Running};
 use crate::host::compose::built_names;
-use crate::host::{Config, Host, Result};
-use crate::plan::Site;
+use crate::host::{Config, Host};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::plan::Site;
 
 /// A compose file that names images, and containers whose own name is another's by now.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -144,7 +145,7 @@ mod tests {
 
     use super::*;
     use crate::host::ServiceConfig;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn release(services: &[(&str, &str)]) -> Release {
         let running = |(service, image): &(&str, &str)| Running {

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{Container, Host, Occupant, Result};
+use crate::host::{Container, Host, Occupant};
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Services that serve under another name meanwhile, and which.
 pub type Lost = BTreeMap<String, String>;

@@ -4,10 +4,11 @@
 //! From 2.31 on, Compose makes a network anew whose definition differs, and nothing on a container
 //! tells. The file refuses to know how containers come into networks.
 
-use crate::event::Failure;
-use crate::host::{Host, Result};
+use crate::host::Host;
 use crate::saga::facts::Before;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// Says whether a network is gone or was made anew since.
 pub async fn have_changed<H: Host>(run: &Run<'_, H>, before: &Before) -> Result<bool> {

@@ -6,8 +6,8 @@
 use crate::archive::catalogue::Listed;
 use crate::archive::choice::Standings;
 use crate::archive::{Description, Purpose};
-use crate::event::Failure;
-use crate::host::Result;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// What gives the word.
 const WORD: &str = "`to_nothing: true`, or `--to-nothing` on the command line";

@@ -5,9 +5,10 @@
 
 use std::cell::RefCell;
 
-use crate::event::Failure;
-use crate::host::{Container, Host, Result};
+use crate::host::{Container, Host};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// How Compose begins to name them.
 const SAID: &str = "Found orphan containers (";

@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Config, Container, Deed, Host, Others, Rehearsed, Result};
+use crate::host::{Config, Container, Deed, Host, Others, Rehearsed};
 use crate::saga::facts::Wanted;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// How the others are kept as they are by the `up` of a deployment, and a warning of each that the
 /// named services depend on and that does not run or is not what the files say.

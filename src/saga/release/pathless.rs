@@ -4,9 +4,10 @@
 //! something by that path is not started, for it would be given what is there now. It refuses to
 //! know what becomes of files, and fails nobody: what it cannot do, a person does.
 
-use crate::host::{Container, Host, Result};
+use crate::host::{Container, Host};
 use crate::saga::facts::Before;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Starts what ran before, still is there and needs nothing of the path.
 pub async fn serve<H: Host>(run: &Run<'_, H>, before: &Before) {

@@ -7,15 +7,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::event::{Event, Outcome};
 use crate::host::compose;
 use crate::host::tree::scope::resolved;
-use crate::host::{Config, Container, Host, Result};
-use crate::plan::Site;
+use crate::host::{Config, Container, Host};
 use crate::saga::facts::{RunDir, Wanted};
 use crate::saga::release::{aside, named};
 use crate::saga::steps::Run;
 use crate::saga::{journal, runs};
+use crate::words::Result;
+use crate::words::event::{Event, Outcome};
+use crate::words::plan::Site;
 
 /// Stops them and takes their names, where all services are deployed.
 pub async fn set_aside<H: Host>(run: &Run<'_, H>, wanted: &Wanted) -> Result<()> {
@@ -142,8 +143,8 @@ mod tests {
 
     #[test]
     fn the_files_of_the_last_deployed_run_of_the_directory_count_too() {
-        use crate::plan::sample;
         use crate::saga::runs::sample::{Ends, ended};
+        use crate::words::plan::sample;
         let state = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
         let dir = &sample::deploy().site.deploy_dir;
         assert_eq!(last_deployed(state.path(), dir), None);

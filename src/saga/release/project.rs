@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::archive::catalogue::{self, Listed};
-use crate::event::Failure;
-use crate::host::{Host, Result};
-use crate::plan::Site;
+use crate::host::Host;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// The project that a site means: by its name, or by what Compose makes of the files in place.
 pub async fn of_site<H: Host>(host: &H, site: &Site) -> Result<String> {

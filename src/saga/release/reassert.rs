@@ -4,10 +4,7 @@
 //! It refuses to know about files; they are in place before it is asked.
 
 use crate::archive::{Reference, Release, Running};
-use crate::event::Failure;
-use crate::host::reference;
-use crate::host::{Config, Container, Host, Making, Recreate, Result, State, Telling, Volumes};
-use crate::plan::Site;
+use crate::host::{Config, Container, Host, Making, Recreate, State, Telling, Volumes};
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
 use crate::saga::release::drift::{self, Drifted};
@@ -17,6 +14,10 @@ use crate::saga::release::{
 };
 use crate::saga::since;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
+use crate::words::reference;
 
 /// Puts back what ran before this run, exactly, and verifies it. Where the path leads elsewhere,
 /// Compose is not to be asked, and only what the engine can do alone is done.

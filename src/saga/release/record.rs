@@ -5,12 +5,13 @@
 use futures_util::future::try_join_all;
 
 use crate::archive::{Reference, Release, Running};
-use crate::event::Note;
-use crate::host::reference;
-use crate::host::{Container, HealthStatus, Host, Image, Result, State};
+use crate::host::{Container, HealthStatus, Host, Image, State};
 use crate::saga::facts::Before;
 use crate::saga::release::named;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Note;
+use crate::words::reference;
 
 /// Records what runs in a project, and what its references and the named ones mean.
 pub async fn of<H: Host>(host: &H, project: &str, mut references: Vec<String>) -> Result<Before> {

@@ -6,11 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::event::Failure;
 use crate::host::whose::{Base, Whose, whose};
-use crate::host::{Container, Host, Result};
-use crate::plan::Site;
+use crate::host::{Container, Host};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Site;
 
 /// Refuses where containers of another directory carry the project's name, be they stopped.
 pub async fn refuse<H: Host>(run: &Run<'_, H>, project: &str) -> Result<()> {
@@ -93,7 +94,7 @@ fn proposed(site: &Site, project: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     #[test]
     fn the_refusal_names_the_other_directory_and_a_name_to_choose() {

@@ -4,10 +4,10 @@
 //! It refuses to stop a run for it: what listens there may be no container at all.
 
 use crate::host::Host;
-use crate::plan::{Checks, Expect, Probe};
 use crate::saga::facts::Wanted;
 use crate::saga::steps::Run;
 use crate::saga::steps::verify::ports;
+use crate::words::plan::{Checks, Expect, Probe};
 
 /// Warns of each, where some service publishes a port and nobody listens at the one that is asked.
 pub async fn warn<H: Host>(run: &Run<'_, H>, wanted: &Wanted) {
@@ -50,7 +50,7 @@ fn line(name: &str, port: u16, published: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{SmokeTest, Vantage};
+    use crate::words::plan::{SmokeTest, Vantage};
 
     #[test]
     fn what_asks_a_port_of_this_server_is_told_with_those_that_are_published() {

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use crate::event::{Failure, FailureKind, Note};
 use crate::host::judge::{Verdict, Vouched, judge};
-use crate::host::{Container, HealthStatus, Host, Result, State, ailment};
+use crate::host::{Container, HealthStatus, Host, State, ailment};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind, Note};
 
 /// How many lines of a container are told, and of how many containers.
 const LINES: u32 = 50;

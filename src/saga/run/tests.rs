@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::plan::sample;
+use crate::words::plan::sample;
 
 #[test]
 fn whoever_takes_a_run_up_tells_the_server_and_its_user_as_the_run_did() {

@@ -6,9 +6,10 @@
 
 use super::Known;
 use crate::archive::Reference;
-use crate::host::{Host, Result};
+use crate::host::Host;
 use crate::saga::facts::name;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Notes which references mean neither what they meant before nor what this run gives them; those
 /// that were noted already may mean something of this run's by now.

@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{Description, Purpose, Release};
-use crate::event::Note;
 use crate::host::tree::name as path_name;
-use crate::host::{Config, Host, Result};
-use crate::plan::Made;
+use crate::host::{Config, Host};
 use crate::saga::facts::{Before, Parts, name};
 use crate::saga::release::data::{self, data_below, written};
 use crate::saga::release::{causes, maker, reassert};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Note;
+use crate::words::plan::Made;
 
 /// What a backup is to hold.
 #[derive(Debug, Clone)]

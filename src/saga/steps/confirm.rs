@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::event::{Failure, FailureKind, Note};
-use crate::host::{Host, Result};
+use crate::host::Host;
 use crate::saga::facts::{RunDir, name};
 use crate::saga::patience::Moment;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind, Note};
 
 /// How often the server looks for the word.
 const LOOK: Duration = Duration::from_millis(50);

@@ -4,10 +4,11 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::host::{Host, Result, tree};
+use crate::host::{Host, tree};
 use crate::saga::facts::name;
 use crate::saga::release::generation;
 use crate::saga::steps::Run;
+use crate::words::Result;
 
 /// Puts the new files in place and writes down which ones differ from what was there.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

@@ -17,13 +17,14 @@ pub mod up;
 pub mod verify;
 
 use crate::archive::Description;
-use crate::event::{Failure, Note, Step};
-use crate::host::reference;
-use crate::host::{Container, Host, Login, Result};
-use crate::plan::{Goal, Plan, Private};
-use crate::registry;
+use crate::host::{Container, Host, Login};
 use crate::saga::facts::{Before, Parts, Pulled, RunDir, Shared, Wanted, name};
 use crate::saga::lock::Lock;
+use crate::words::Result;
+use crate::words::event::{Failure, Note, Step};
+use crate::words::plan::{Goal, Plan, Private};
+use crate::words::reference;
+use crate::words::registry;
 
 /// The login that travels beside a plan, for an image of its one registry: no other may hear it,
 /// whatever the files on the server name.
@@ -186,7 +187,7 @@ impl<H: Host> Run<'_, H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::words::secret::Secret;
 
     #[test]
     fn the_login_is_for_its_one_registry_and_no_other_hears_it() {

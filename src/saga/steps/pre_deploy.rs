@@ -2,13 +2,14 @@
 //!
 //! What it did to files is taken back with the files; what it did elsewhere is its own affair.
 
-use crate::event::{Failure, Step};
-use crate::host::{Host, Result};
-use crate::plan::Site;
+use crate::host::Host;
 use crate::saga::release::hooks;
 use crate::saga::since;
 use crate::saga::steps::Run;
-use crate::secret::Secret;
+use crate::words::Result;
+use crate::words::event::{Failure, Step};
+use crate::words::plan::Site;
+use crate::words::secret::Secret;
 
 /// Runs the command if there is one.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::archive::Description;
 use crate::archive::catalogue::{self, Listed};
 use crate::archive::choice;
-use crate::event::{Failure, Note};
-use crate::host::{Engine, Host, Result, boot};
-use crate::plan::Goal;
+use crate::host::{Engine, Host, boot};
 use crate::saga::facts::{Shared, name};
 use crate::saga::release::{nothing, project, record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};
+use crate::words::Result;
+use crate::words::event::{Failure, Note};
+use crate::words::plan::Goal;
 
 /// Takes the lock and looks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

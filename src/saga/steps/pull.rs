@@ -7,12 +7,14 @@ use std::cell::RefCell;
 use chrono::Utc;
 
 use crate::archive::Running;
-use crate::event::{Failure, FailureKind, Note, ServiceImage};
-use crate::host::{Host, Image, Result, Telling, reference};
-use crate::plan::Goal;
+use crate::host::{Host, Image, Telling};
 use crate::saga::facts::{Before, Policy, Pulled, Source, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind, Note, ServiceImage};
+use crate::words::plan::Goal;
+use crate::words::reference;
 
 /// Fetches the images of a deployment, or those that a rollback's target lacks.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::archive::restore::Data;
-use crate::host::{Host, Restored, Result, Writer};
-use crate::plan::Goal;
+use crate::host::{Host, Restored, Writer};
 use crate::saga::facts::name;
 use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::plan::Goal;
 
 /// Reconciles the tree to the backup that the operator chose.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

@@ -5,16 +5,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::event::Failure;
 use crate::host::compose;
-use crate::host::reference;
-use crate::host::{Access, Config, Host, Kept, Result, ServiceConfig};
-use crate::plan::Goal;
+use crate::host::{Access, Config, Host, Kept, ServiceConfig};
 use crate::saga::facts::{Policy, Source, Wanted, name};
 use crate::saga::release::{
     advice, data, endless, held, left_behind, record, strangers, unpublished,
 };
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Goal;
+use crate::words::reference;
 
 /// Lays the stage, reads the configuration, matches images to services and records what runs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {

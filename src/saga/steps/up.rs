@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
-use crate::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::host::compose::built_names;
-use crate::host::reference;
-use crate::host::{Config, Host, Lines, Others, Recreate, Result, State};
+use crate::host::{Config, Host, Others, Recreate, State};
 use crate::saga::facts::{Wanted, name};
 use crate::saga::release::orphans::Orphans;
 use crate::saga::release::{
     causes, leftovers, mounts, others, predecessors, reassert, strangers, witness,
 };
 use crate::saga::steps::{Run, verify};
+use crate::words::event::{Failure, FailureKind, Note, ServiceImage};
+use crate::words::reference;
+use crate::words::{Lines, Result};
 
 /// How often the new containers are looked at while Compose is at work. Most often it is done
 /// before the first look, which would only take time from the engine while nobody is served.

@@ -16,11 +16,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::event::{Check, Note};
 use crate::host::judge::{STEADY, Verdict, Vouched, has_proved_itself, judge_beside, judge_steady};
-use crate::host::{Container, Host, Result, State};
-use crate::plan::SmokeTest;
+use crate::host::{Container, Host, State};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::{Check, Note};
+use crate::words::plan::SmokeTest;
 use asked::Asked;
 use closing::End;
 use docket::{Entry, Word, word};

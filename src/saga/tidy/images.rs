@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 
 use crate::archive::{Description, Release};
-use crate::event::Outcome;
 use crate::host::compose::built_names;
-use crate::host::{Config, Host, Result, reference};
+use crate::host::{Config, Host};
 use crate::saga::steps::Run;
+use crate::words::Result;
+use crate::words::event::Outcome;
+use crate::words::reference;
 
 /// Lets go of what only the dropped backups named: tags first, then images without any.
 pub async fn let_go<H: Host>(
@@ -170,7 +172,7 @@ mod tests {
             brings: Vec::new(),
             ships: Vec::new(),
             exclude: Vec::new(),
-            origin: crate::plan::Origin::default(),
+            origin: crate::words::plan::Origin::default(),
             made_by: None,
             made_of: Vec::new(),
             fingerprint: None,

@@ -7,16 +7,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use landfall::error::Error;
-use landfall::event::{Event, Note, Outcome, Record};
-use landfall::plan::{Plan, PlannedFile, Private};
 use landfall::remote::agent::Agent;
 use landfall::remote::binary::Binaries;
 use landfall::remote::probe::Sudo;
 use landfall::remote::run::{Heard, Run};
 use landfall::remote::rundir::Word;
 use landfall::remote::transport::Transport;
-use landfall::secret::Secret;
+use landfall::words::error::Error;
+use landfall::words::event::{Event, Note, Outcome, Record};
+use landfall::words::plan::{Plan, PlannedFile, Private};
+use landfall::words::secret::Secret;
 
 use super::place::{Place, stand_in};
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use landfall::error::Error;
-use landfall::event::{Failure, FailureKind};
 use landfall::remote::ssh::Connection;
 use landfall::remote::target::Target;
 use landfall::remote::transport::{Ended, Transport};
+use landfall::words::error::Error;
+use landfall::words::event::{Failure, FailureKind};
 
 use crate::sshd::{Sshd, free_port, keygen, user};
 

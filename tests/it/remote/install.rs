@@ -7,8 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use landfall::error::Error;
 use landfall::remote::agent::state_dir;
+use landfall::words::error::Error;
 
 use super::place::{Place, stand_in};
 use crate::sshd::user;
@@ -111,7 +111,7 @@ async fn a_place_where_others_may_plant_an_agent_is_named_with_what_mends_it() {
         panic!("anybody could plant an agent there");
     };
     let (path, user) = (state.display(), user());
-    let typed = landfall::shell::path(&state);
+    let typed = landfall::words::shell::path(&state);
     assert_eq!(
         failure.what,
         format!(
@@ -214,7 +214,7 @@ async fn the_agent_that_root_opened_runs_whatever_lies_at_its_path_by_then() {
     let agent = place.install().await;
     let plan = place.plan(30, 20);
     let mut run = agent
-        .start(&plan, &landfall::plan::Private::default(), [])
+        .start(&plan, &landfall::words::plan::Private::default(), [])
         .unwrap();
     assert!(run.next().await.unwrap().is_some());
     let (_, program) = placed(&place);

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use landfall::error::Error;
-use landfall::event::{Failure, FailureKind, Status};
-use landfall::plan::Private;
 use landfall::remote::transport::{Ended, Transport};
+use landfall::words::error::Error;
+use landfall::words::event::{Failure, FailureKind, Status};
+use landfall::words::plan::Private;
 
 use super::place::Place;
 use crate::sshd::{Sshd, user};

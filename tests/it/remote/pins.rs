@@ -5,10 +5,10 @@
 use std::fs;
 use std::process::Command;
 
-use landfall::error::Error;
-use landfall::event::Failure;
 use landfall::remote::ssh::Connection;
 use landfall::remote::target::{HostKeys, Jump, Target};
+use landfall::words::error::Error;
+use landfall::words::event::Failure;
 
 use crate::sshd::{Sshd, keygen, user};
 

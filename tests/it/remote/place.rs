@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use landfall::error::Error;
-use landfall::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
 use landfall::remote::agent::{Agent, state_dir};
 use landfall::remote::binary::Binaries;
 use landfall::remote::probe::Sudo;
 use landfall::remote::rundir::RunDir;
 use landfall::remote::transport::Transport;
+use landfall::words::error::Error;
+use landfall::words::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
 
 use crate::sshd::Sshd;
 

@@ -9,14 +9,14 @@ use super::call::{act, effect, peek, scene, see};
 use crate::archive::catalogue::{Listed, Unusable};
 use crate::archive::choice::{self, Current, Standings};
 use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
-use crate::event::Failure;
-use crate::host::Result;
 use crate::host::tree::difference::Change;
 use crate::host::tree::{Differing, Drift, diff};
-use crate::plan::Plan;
 use crate::saga::proof::danger;
 use crate::saga::proof::world::{Backup, Files, is_data};
 use crate::saga::steps::backup::Order;
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::Plan;
 
 fn tree(files: &Files) -> Vec<Entry> {
     let files = files.iter().filter(|(path, _)| !is_data(path));

@@ -5,11 +5,11 @@
 
 use std::rc::Rc;
 
-use crate::event::{Failure, FailureKind};
-use crate::host::Result;
 use crate::saga::proof::life::{self, Effect, Phase};
 use crate::saga::proof::scenes::Scene;
 use crate::saga::proof::world::World;
+use crate::words::Result;
+use crate::words::event::{Failure, FailureKind};
 
 pub fn effect(change: impl FnOnce(&mut World) + 'static) -> Effect {
     Effect::World(Box::new(change))

@@ -5,11 +5,12 @@
 
 use super::call::{act, effect, peek, scene};
 use super::names::Names;
-use crate::event::Failure;
-use crate::host::{Making, Recreate, Result, State, Volumes};
+use crate::host::{Making, Recreate, State, Volumes};
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
 use crate::saga::proof::world::{Case, NETWORK, Owner, Service, World};
+use crate::words::Result;
+use crate::words::event::Failure;
 
 /// Starts one container.
 fn starting(made: usize) -> Effect {

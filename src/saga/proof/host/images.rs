@@ -4,9 +4,10 @@
 
 use super::call::{act, effect, peek, phase, scene, see};
 use super::shown;
-use crate::event::Failure;
-use crate::host::{Fetched, Result, Telling};
+use crate::host::{Fetched, Telling};
 use crate::saga::proof::danger;
+use crate::words::Result;
+use crate::words::event::Failure;
 
 pub fn references(repository: &str) -> Result<Vec<String>> {
     let of = format!("{repository}:");

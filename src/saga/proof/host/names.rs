@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::plan::Site;
 use crate::saga::disk;
 use crate::saga::release::named;
+use crate::words::plan::Site;
 
 /// Service to name.
 pub type Names = BTreeMap<String, String>;

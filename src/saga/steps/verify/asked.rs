@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::host::http::port_of;
 use crate::host::{Container, Occupant};
-use crate::plan::{Checks, Probe};
+use crate::words::plan::{Checks, Probe};
 
 /// Whom the tests of a run ask.
 pub struct Asked {
@@ -55,7 +55,7 @@ impl Asked {
 mod tests {
     use super::*;
     use crate::host::Port;
-    use crate::plan::{Expect, SmokeTest, Vantage};
+    use crate::words::plan::{Expect, SmokeTest, Vantage};
 
     fn test(probe: Probe, from: Vantage) -> SmokeTest {
         SmokeTest {

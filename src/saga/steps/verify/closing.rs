@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::docket::{self, Word};
 use super::{Court, ports};
-use crate::event::Failure;
 use crate::host::http::silence;
 use crate::host::{Container, Host, ailment};
 use crate::saga::release::witness;
+use crate::words::event::Failure;
 
 /// How long a test may take that is made once more after a service has failed for good: every
 /// second of it is one more until the old release serves again.

@@ -8,9 +8,10 @@ use futures_util::future::join_all;
 
 use super::Court;
 use super::docket::{Weight, Word, word};
-use crate::event::Failure;
-use crate::host::{Container, Host, Result, State, ailment, http};
-use crate::plan::{Checks, Expect, Probe, SmokeTest, Vantage};
+use crate::host::{Container, Host, State, ailment, http};
+use crate::words::Result;
+use crate::words::event::Failure;
+use crate::words::plan::{Checks, Expect, Probe, SmokeTest, Vantage};
 
 /// How long the command of a test may take.
 const EXEC_PATIENCE: Duration = Duration::from_secs(30);

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use crate::clean;
-use crate::event::{Failure, FailureKind};
 use crate::host::judge::Verdict;
 use crate::host::{Container, HealthStatus, ailment};
+use crate::words::clean;
+use crate::words::event::{Failure, FailureKind};
 
 /// The longest line that tells what is waited for, in characters.
 const LINE: usize = 400;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Failure;
 use crate::host::{Container, Occupant, ServiceConfig};
-use crate::plan::Probe;
+use crate::words::event::Failure;
+use crate::words::plan::Probe;
 
 /// The services and the ports of the server that they publish.
 pub type Published = BTreeMap<String, Vec<u16>>;
@@ -86,7 +86,7 @@ fn listed(ports: &[u16]) -> String {
 mod tests {
     use super::*;
     use crate::host::Port;
-    use crate::plan::Expect;
+    use crate::words::plan::Expect;
 
     fn world() -> Published {
         let of = |id: &str, service: &str| Container {

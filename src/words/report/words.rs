@@ -3,7 +3,7 @@
 //! It refuses to know markup: what it returns is untrusted text that each output escapes.
 
 use super::{Failure, Goal, Report, Status, made};
-use crate::event::FailureKind;
+use crate::words::event::FailureKind;
 
 impl Report {
     /// The outcome in one sentence.

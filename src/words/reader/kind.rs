@@ -137,7 +137,7 @@ fn a_bare_command_is_seen() {
 
 #[test]
 fn every_command_that_is_about_a_place_is_completed() {
-    let cli = include_str!("../face/cli.rs");
+    let cli = include_str!("../../face/cli.rs");
     let (_, verbs) = cli.split_once("enum Verb {").unwrap();
     let (verbs, _) = verbs.split_once("\n}").unwrap();
     let names = verbs.lines().filter_map(|line| line.strip_prefix("    "));

@@ -9,8 +9,8 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::forms;
 use super::view::View;
-use crate::clean::CUT;
-use crate::secret::{REDACTED, Secret};
+use crate::words::clean::CUT;
+use crate::words::secret::{REDACTED, Secret};
 
 /// A shorter secret is looked for as it is, and in no other notation: it may be a part of any word.
 const LOOSE: usize = 6;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
-use crate::plan::sample;
+use crate::words::plan::sample;
 
 fn masks_of(private: &Private) -> Masks {
     Masks::of(&sample::deploy(), private)
@@ -44,13 +44,13 @@ fn no_secret_survives_scrubbing() {
 fn the_login_of_a_url_that_is_asked_is_hidden_and_its_host_is_told() {
     let mut plan = sample::deploy();
     plan.checks.health_url = Some("https://probe:probe@app.example.org/health".into());
-    let http = |url: &str| crate::plan::SmokeTest {
+    let http = |url: &str| crate::words::plan::SmokeTest {
         name: "x".into(),
         probe: Probe::Http {
             url: url.into(),
-            expect: crate::plan::Expect::default(),
+            expect: crate::words::plan::Expect::default(),
         },
-        from: crate::plan::Vantage::default(),
+        from: crate::words::plan::Vantage::default(),
     };
     plan.checks.smoke = vec![
         http("https://ana:p%40ss-w0rd@b.example.org/"),

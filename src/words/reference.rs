@@ -2,8 +2,8 @@
 //!
 //! It refuses to know whether an image exists anywhere.
 
-use crate::registry;
-pub use crate::registry::DOCKER_HUB;
+use crate::words::registry;
+pub use crate::words::registry::DOCKER_HUB;
 
 /// A reference's parts; the repository as Docker completes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::event::Step;
-use crate::secret::{self, Secret};
+use crate::words::event::Step;
+use crate::words::secret::{self, Secret};
 
 /// The version of [`Plan`] that this build writes.
 pub const PLAN_VERSION: u32 = 1;

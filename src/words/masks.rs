@@ -11,10 +11,10 @@ mod view;
 
 use std::sync::{Arc, OnceLock};
 
-use crate::clean;
-use crate::env_file::{EnvFile, Variable};
-use crate::plan::{Goal, Plan, Private, Probe};
-use crate::secret::Secret;
+use crate::words::clean;
+use crate::words::env_file::{EnvFile, Variable};
+use crate::words::plan::{Goal, Plan, Private, Probe};
+use crate::words::secret::Secret;
 use public::{Public, is_telling};
 use search::Search;
 

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use crate::event::{Failure, Status};
-use crate::reader::Reader;
+use crate::words::event::{Failure, Status};
+use crate::words::reader::Reader;
 
 /// Exit codes, as the contract documents them.
 pub mod exit {

@@ -7,15 +7,14 @@
 //! name once can do so again.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::plan::Site;
-use crate::shell::{path, word};
+use crate::words::plan::Site;
+use crate::words::shell::{path, word};
 
 /// The name that messages call this program by.
-const NAME: &str = "landfall";
+pub const NAME: &str = "landfall";
 /// What of it is about one place, and needs to be told which.
 const VERBS: [&str; 12] = [
     "deploy", "rollback", "plan", "status", "history", "backups", "verify", "freeze", "thaw",
@@ -145,20 +144,6 @@ fn place(site: &Site) -> String {
     flags
 }
 
-/// This program as it is called on this machine: by its name where the path leads to it.
-#[must_use]
-pub fn this_program() -> String {
-    let own = std::env::current_exe().unwrap_or_else(|_| NAME.into());
-    let dirs = std::env::var_os("PATH").unwrap_or_default();
-    called(&own, std::env::split_paths(&dirs))
-}
-
-fn called(own: &Path, mut dirs: impl Iterator<Item = PathBuf>) -> String {
-    let first = dirs.find_map(|dir| dir.join(NAME).canonicalize().ok());
-    let is_own = first.is_some_and(|first| own.canonicalize().is_ok_and(|own| own == first));
-    if is_own { NAME.into() } else { path(own) }
-}
-
 #[cfg(test)]
 mod kind;
 
@@ -169,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::plan::sample;
+    use crate::words::plan::sample;
 
     fn site() -> Site {
         Site {
@@ -227,20 +212,5 @@ mod tests {
             value,
             json!({ "hints": [thaw], "n": 1, "in": { "a": "no" } })
         );
-    }
-
-    #[test]
-    fn a_program_is_called_by_its_name_only_where_that_leads_to_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let (bin, other) = (dir.path().join("bin"), dir.path().join("other"));
-        for place in [&bin, &other] {
-            std::fs::create_dir(place).unwrap();
-            std::fs::write(place.join(NAME), "").unwrap();
-        }
-        let own = bin.join(NAME);
-        let on = |dirs: &[&PathBuf]| called(&own, dirs.iter().map(|dir| (*dir).clone()));
-        assert_eq!(on(&[&bin, &other]), NAME);
-        assert_eq!(on(&[&other, &bin]), own.to_string_lossy());
-        assert_eq!(on(&[]), own.to_string_lossy());
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ServerReport;
-use crate::event::{Failure, ServiceImage};
+use crate::words::event::{Failure, ServiceImage};
 
 /// What a run would change, or why it would be refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use crate::event::Failure;
-use crate::secret::Secret;
+use crate::words::event::Failure;
+use crate::words::secret::Secret;
 
 /// What an env file holds.
 #[derive(Debug, Default)]

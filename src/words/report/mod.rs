@@ -17,10 +17,10 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::event::{Check, Event, Failure, Note, Record, ServiceImage, Status, Step};
-use crate::plan::{Goal, Made, Origin, Plan};
-use crate::reader::Reader;
+use crate::words::error::Error;
+use crate::words::event::{Check, Event, Failure, Note, Record, ServiceImage, Status, Step};
+use crate::words::plan::{Goal, Made, Origin, Plan};
+use crate::words::reader::Reader;
 
 pub use standing::Standing;
 pub use words::{seconds, span};
@@ -313,7 +313,7 @@ impl Report {
     /// Says whether the run ended as asked: exit code 0.
     #[must_use]
     pub fn went_well(&self) -> bool {
-        crate::error::exit_code(self.status) == crate::error::exit::OK
+        crate::words::error::exit_code(self.status) == crate::words::error::exit::OK
     }
 
     /// The first cause, if anything failed.

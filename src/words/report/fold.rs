@@ -10,7 +10,7 @@ use super::{
     BackupReport, Check, Event, Failure, Note, Plan, Record, Report, ServerReport, ServiceImage,
     ServiceLog, Step, StepReport, StepResult,
 };
-use crate::event::{Outcome, Status};
+use crate::words::event::{Outcome, Status};
 
 impl Report {
     /// Adds one record; one that was seen already (after attaching again) changes nothing.

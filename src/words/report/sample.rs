@@ -4,10 +4,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::event::{
+use crate::words::event::{
     Check, Event, Failure, Note, Outcome, RECORD_VERSION, Record, ServiceImage, Step,
 };
-use crate::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
+use crate::words::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
 
 pub const OLD: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 pub const NEW: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";

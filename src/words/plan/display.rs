@@ -6,7 +6,7 @@
 use std::fmt::{self, Display};
 
 use super::{Goal, Plan, PlannedFile, Probe, SmokeTest};
-use crate::event::Step;
+use crate::words::event::Step;
 
 impl Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::masks;
-use crate::clean;
-use crate::secret::REDACTED;
+use crate::words::clean;
+use crate::words::secret::REDACTED;
 
 /// A secret with every sign that a notation writes in its own way.
 const SECRET: &str = "Zq7'v&x\"R+k/2<w>p\\L=9%m#é t:8@u";

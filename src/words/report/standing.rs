@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Report, made};
 use crate::archive::Release;
-use crate::event::{Failure, ServiceImage, Status};
+use crate::words::event::{Failure, ServiceImage, Status};
 
 /// What runs, who holds the directory, and how the last run ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

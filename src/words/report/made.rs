@@ -4,9 +4,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::clean;
-use crate::host::reference;
-use crate::plan::{Made, Origin};
+use crate::words::clean;
+use crate::words::plan::{Made, Origin};
+use crate::words::reference;
 
 /// How many digits of a commit are shown.
 const DIGITS: usize = 7;

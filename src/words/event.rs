@@ -8,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Made, Plan};
+use crate::words::plan::{Made, Plan};
 
 /// The newest version of [`Record`] that this build knows; older ones are read, newer ones refused.
 pub const RECORD_VERSION: u32 = 2;

@@ -4,7 +4,7 @@
 
 use super::sample::{self, Story};
 use super::*;
-use crate::event::{FailureKind, Outcome};
+use crate::words::event::{FailureKind, Outcome};
 
 fn fold(records: &[Record]) -> Report {
     Report::fold(records)
