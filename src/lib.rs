@@ -10,10 +10,10 @@
 #[macro_use]
 pub mod fault;
 
-pub mod archive;
 pub mod clock;
 #[cfg(any(not(test), debug_assertions))]
 pub mod face;
+pub mod files;
 pub mod host;
 pub mod output;
 pub mod remote;

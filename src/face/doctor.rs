@@ -14,7 +14,7 @@ use crate::face::cli::Show;
 use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
 use crate::face::{drive, target};
-use crate::host::tree::whose;
+use crate::files::tree::whose;
 use crate::output::escaped::Escaped;
 use crate::output::json;
 use crate::output::paint::{Paint, Tone};

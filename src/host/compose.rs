@@ -20,8 +20,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::files::foreign;
 use crate::host::cmd::{Cmd, Output};
-use crate::host::{Config, Making, Others, Recreate, ServiceConfig, foreign};
+use crate::host::{Config, Making, Others, Recreate, ServiceConfig};
 use crate::words::Result;
 use crate::words::event::Failure;
 use crate::words::plan::Site;

@@ -24,11 +24,11 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
+use crate::files::tree::whose;
 use crate::host::docker::read::{
     Behind, PROJECT, read_container, read_occupant, read_volumes, read_writer,
 };
 use crate::host::endpoint::{self, Endpoint};
-use crate::host::tree::whose;
 use crate::host::{Container, Image, Network, Occupant, Volumes, Writer};
 use crate::words::Result;
 use crate::words::clean::CUT;

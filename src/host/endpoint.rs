@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::host::foreign;
+use crate::files::foreign;
 use crate::words::Result;
 use crate::words::event::Failure;
 

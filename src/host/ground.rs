@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::tree::{Home, Scope, scope};
+use crate::files::tree::{Home, Scope, scope};
 use crate::words::Result;
 use crate::words::plan::Site;
 

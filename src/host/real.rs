@@ -17,27 +17,28 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::archive::catalogue::Listed;
-use crate::archive::choice::Standings;
-use crate::archive::restore::Data;
-use crate::archive::verify::verify;
-use crate::archive::{Description, Release};
+use crate::files::archive::catalogue::Listed;
+use crate::files::archive::choice::Standings;
+use crate::files::archive::restore::Data;
+use crate::files::archive::verify::verify;
+use crate::files::generation;
+use crate::files::tree::home::{self, Identity};
+use crate::files::tree::scope::OWN_NAME;
+use crate::files::tree::{Differing, Home};
 use crate::host::cmd::Cmd;
 use crate::host::compose::{self, Compose, surroundings};
 use crate::host::docker::logins::Logins;
 use crate::host::ground::Ground;
-use crate::host::tree::home::{self, Identity};
-use crate::host::tree::scope::OWN_NAME;
-use crate::host::tree::{Differing, Home};
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Kept, Login, Making, Network, Occupant,
     Others, Recreate, Rehearsed, Restored, Surroundings, Telling, Volumes, Writer, docker,
-    endpoint, generation, http, site, sockets,
+    endpoint, http, site, sockets,
 };
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::release::hooks;
 use crate::saga::steps::backup::Order;
+use crate::words::backup::{Description, Release};
 use crate::words::event::Failure;
 use crate::words::plan::{Expect, Plan, Private, Site};
 use crate::words::report::foreseen::FileForeseen;

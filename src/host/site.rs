@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::archive::space;
-use crate::host::foreign::{self, Links};
+use crate::files::archive::space;
+use crate::files::foreign::{self, Links};
+use crate::files::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::host::ground::Ground;
-use crate::host::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::saga::facts::RunDir;
 use crate::words::Result;
 use crate::words::env_file::EnvFile;

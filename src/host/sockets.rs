@@ -8,8 +8,8 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::path::Path;
 
+use crate::files::tree::whose;
 use crate::host::Port;
-use crate::host::tree::whose;
 
 /// Where the kernel lists sockets, what they speak, and the state of one that is bound and waits.
 const LISTS: [(&str, &str, &str); 4] = [

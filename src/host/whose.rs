@@ -13,8 +13,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::foreign;
-use crate::host::tree::scope::OWN_NAME;
+use crate::files::foreign;
+use crate::files::tree::scope::OWN_NAME;
 use crate::saga::release::named;
 use crate::words::plan::Site;
 

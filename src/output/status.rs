@@ -198,7 +198,7 @@ fn service(service: &ServiceStanding, called: &str) -> [String; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Release;
+    use crate::words::backup::Release;
     use crate::words::report::sample;
 
     fn web() -> ServiceStanding {

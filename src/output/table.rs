@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::archive::Purpose;
+use crate::words::backup::Purpose;
 use crate::words::clean;
 use crate::words::plan::Site;
 use crate::words::report::kept::Kept;
@@ -106,7 +106,7 @@ pub(super) fn aligned(rows: &[Vec<String>], widest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Release, Running};
+    use crate::words::backup::{ArchiveFact, DESCRIPTION_VERSION, Description, Release, Running};
     use crate::words::plan::Made;
     use crate::words::report::sample;
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::host::foreign::{self, Links};
+use crate::files::foreign::{self, Links};
 use crate::words::event::Failure;
 
 /// The longest reason that is heard with a word, in bytes.
@@ -170,7 +170,7 @@ impl RunDir {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::host::foreign::odd;
+    use crate::files::foreign::odd;
 
     fn run() -> (tempfile::TempDir, RunDir) {
         let state = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::foreign::{self, Links};
+use crate::files::foreign::{self, Links};
 use crate::words::event::{Event, Failure, Record};
 
 /// One line towards the runner.

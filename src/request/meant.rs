@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use crate::host::foreign;
+use crate::files::foreign;
 
 /// The longest workflow that is read, in bytes.
 const MOST: u64 = 1024 * 1024;

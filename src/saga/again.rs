@@ -9,13 +9,13 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Description;
 use crate::host::{Container, Host};
 use crate::saga::facts::{Before, RunDir, Seen, name};
 use crate::saga::release::advice;
 use crate::saga::run::Word;
 use crate::saga::{journal, run, runs, settle};
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::{Event, Failure, Outcome};
 use crate::words::plan::{Plan, Site};
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use crate::host::foreign::{self, Links};
+use crate::files::foreign::{self, Links};
 
 #[cfg(test)]
 use crate::saga::proof::disk as imagined;
@@ -240,7 +240,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::host::foreign::odd;
+    use crate::files::foreign::odd;
 
     #[test]
     fn whatever_lies_under_a_files_name_holds_no_run() {

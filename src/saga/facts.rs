@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Release;
-use crate::host::tree::{Differing, Home};
+use crate::files::tree::{Differing, Home};
 use crate::host::{Config, Container, ServiceConfig};
 use crate::saga::disk::{self, Claim};
 use crate::words::Result;
+use crate::words::backup::Release;
 use crate::words::event::{Failure, FailureKind, ServiceImage};
 
 /// How much room a run keeps for its way back, in bytes.
@@ -408,17 +408,17 @@ pub mod name {
     pub const PARTS: &str = "parts";
     /// The tree as the backup saw it, so that a restore reads only what moved.
     pub const SNAPSHOT: &str = "snapshot";
-    /// The [`crate::archive::Description`] of this run's backup.
+    /// The [`crate::words::backup::Description`] of this run's backup.
     pub const BACKUP: &str = "backup";
-    /// The [`crate::archive::Description`] that a rollback restores.
+    /// The [`crate::words::backup::Description`] that a rollback restores.
     pub const TARGET: &str = "target";
     /// Paths that runs have brought since that backup was taken.
     pub const BROUGHT: &str = "brought";
     /// [`super::Shared`].
     pub const SHARED: &str = "shared";
-    /// The [`crate::archive::Description`]s of the backups that retention drops.
+    /// The [`crate::words::backup::Description`]s of the backups that retention drops.
     pub const DROPPED: &str = "dropped";
-    /// The [`crate::host::tree::home::Identity`] of the directory that the run works in.
+    /// The [`crate::files::tree::home::Identity`] of the directory that the run works in.
     pub const GROUND: &str = "ground";
     /// The how manieth run of its state directory a run is.
     pub const NUMBER: &str = "number";
@@ -442,7 +442,7 @@ pub mod name {
     pub const ENGINE: &str = "engine";
     /// Values that the run knows to be public: whoever takes it up tells them as it did.
     pub const PUBLIC: &str = "public";
-    /// The [`crate::archive::Reference`]s that somebody gave another image since the agent died.
+    /// The [`crate::words::backup::Reference`]s that somebody gave another image since the agent died.
     pub const MOVED: &str = "moved";
     /// A compose file that names the new images to a hook, while references still mean the old ones.
     pub const HOOK_IMAGES: &str = "landfall-hook-images";

@@ -13,9 +13,9 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::host::foreign;
-use crate::host::tree::Home;
-use crate::host::tree::home::Leads;
+use crate::files::foreign;
+use crate::files::tree::Home;
+use crate::files::tree::home::Leads;
 use crate::words::Result;
 use crate::words::event::{Failure, FailureKind};
 
@@ -249,7 +249,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::host::foreign::odd;
+    use crate::files::foreign::odd;
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_held_directory_refuses_after_the_timeout_and_names_the_holder() {

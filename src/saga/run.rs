@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::host::tree::home::Identity;
+use crate::files::tree::home::Identity;
 use crate::host::{Host, cmd};
 use crate::saga::downtime::{Early, Sampler};
 use crate::saga::facts::{RunDir, name};

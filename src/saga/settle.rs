@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::host::tree::home;
+use crate::files::tree::home;
 use crate::host::{Host, cmd};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};

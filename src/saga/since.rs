@@ -7,15 +7,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::EntryKind;
+use crate::files::tree::{Differing, Drift};
 use crate::host::compose::surroundings;
-use crate::host::tree::{Differing, Drift};
 use crate::host::{Container, Host};
 use crate::saga::History;
 use crate::saga::facts::{Generation, Seen, name};
 use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::EntryKind;
 use crate::words::event::{Failure, Step};
 
 mod known;

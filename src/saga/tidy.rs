@@ -7,16 +7,16 @@ mod images;
 use std::io;
 use std::path::Path;
 
-use crate::archive::Description;
-use crate::archive::catalogue::{self, Listed};
-use crate::archive::retention::{self, Keep};
+use crate::files::archive::catalogue::{self, Listed};
+use crate::files::archive::retention::{self, Keep};
+use crate::files::foreign::{self, Links};
 use crate::host::Host;
-use crate::host::foreign::{self, Links};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::{aside, hooks, record};
 use crate::saga::steps::{Run, backup};
 use crate::saga::{disk, journal, runs};
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::Outcome;
 
 /// How many runs a state directory keeps, and more only where some are not over.

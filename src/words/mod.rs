@@ -2,6 +2,7 @@
 //!
 //! It does no input or output, and refuses to know who asks, who acts and who tells.
 
+pub mod backup;
 pub mod clean;
 pub mod env_file;
 pub mod error;

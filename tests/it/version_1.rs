@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use landfall::archive::catalogue::{self, Listed};
-use landfall::archive::restore::{self, Data, Options, Source};
-use landfall::archive::verify::verify;
-use landfall::host::tree::{Home, Scope};
+use landfall::files::archive::catalogue::{self, Listed};
+use landfall::files::archive::restore::{self, Data, Options, Source};
+use landfall::files::archive::verify::verify;
+use landfall::files::tree::{Home, Scope};
 use landfall::output::summary;
 use landfall::remote::wire::{Line, Tail};
 use landfall::saga::facts::{Before, Parts, Pulled, RunDir, Wanted, name};
@@ -157,7 +157,8 @@ fn the_facts_of_version_1_are_read() {
         assert_eq!(parts.data, ["data"]);
         let pulled: Pulled = dir.recall(name::PULLED).unwrap().unwrap();
         assert_eq!(pulled.images[0].service, "web");
-        let backup: landfall::archive::Description = dir.recall(name::BACKUP).unwrap().unwrap();
+        let backup: landfall::words::backup::Description =
+            dir.recall(name::BACKUP).unwrap().unwrap();
         assert_eq!(backup.deployment_id, plan.id);
         let changed: Vec<String> = dir.recall(name::CHANGED).unwrap().unwrap();
         assert!(changed.contains(&"compose.yaml".to_owned()), "{changed:?}");

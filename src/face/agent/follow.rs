@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::print;
-use crate::host::foreign::{self, Links};
+use crate::files::foreign::{self, Links};
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::lines_of;
 use crate::remote::wire::{Line, Tail, is_last};

@@ -9,11 +9,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::standing::{meant, running, standing};
-use crate::archive::catalogue::{self, Listed};
-use crate::archive::choice;
-use crate::archive::verify;
 use crate::face::agent::foresee;
 use crate::face::errand::Errand;
+use crate::files::archive::catalogue::{self, Listed};
+use crate::files::archive::choice;
+use crate::files::archive::verify;
 use crate::host::Host;
 use crate::host::boot;
 use crate::host::real::Server;

@@ -6,8 +6,7 @@
 use std::path::Path;
 
 use super::look::{history, of_project};
-use crate::archive::Release;
-use crate::archive::catalogue::Listed;
+use crate::files::archive::catalogue::Listed;
 use crate::host::Host;
 use crate::host::real::Server;
 use crate::saga::facts::RunDir;
@@ -16,6 +15,7 @@ use crate::saga::redact::Redactor;
 use crate::saga::release::deployed::{self, Deployed};
 use crate::saga::release::{deviations, health, project, record};
 use crate::saga::{runs, settle};
+use crate::words::backup::Release;
 use crate::words::event::{Failure, Status};
 use crate::words::plan::Site;
 use crate::words::report::Report;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
 
-use crate::host::foreign;
+use crate::files::foreign;
 use crate::words::Result;
 use crate::words::event::Failure;
 

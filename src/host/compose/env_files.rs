@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use super::files;
-use crate::host::foreign;
+use crate::files::foreign;
 use crate::words::env_file::{DOLLAR, EnvFile, Fault};
 use crate::words::event::Failure;
 use crate::words::plan::Site;

@@ -5,8 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::foreign;
 use crate::host::compose::{env_files, surroundings};
-use crate::host::foreign;
 use crate::words::event::Failure;
 use crate::words::plan::Site;
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Compose, Version};
+use crate::files::foreign::{self, Links};
 use crate::host::cmd::Cmd;
-use crate::host::foreign::{self, Links};
 use crate::words::Result;
 use crate::words::event::Failure;
 

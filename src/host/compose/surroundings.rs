@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Version;
-use crate::host::foreign;
+use crate::files::foreign;
 use crate::words::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.

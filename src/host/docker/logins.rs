@@ -14,7 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::host::{Login, foreign};
+use crate::files::foreign;
+use crate::host::Login;
 use crate::words::Result;
 use crate::words::event::Failure;
 use crate::words::reference::DOCKER_HUB;

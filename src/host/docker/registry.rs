@@ -11,8 +11,8 @@ use docker_credential::DockerCredential;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::files::foreign::{self, Links};
 use crate::host::Login;
-use crate::host::foreign::{self, Links};
 use crate::words::Result;
 use crate::words::event::{Failure, FailureKind};
 use crate::words::reference::{DOCKER_HUB, Reference};
@@ -167,7 +167,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::host::foreign::odd;
+    use crate::files::foreign::odd;
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_credential_helper_that_hangs_is_a_failure_and_one_that_knows_nothing_is_none() {

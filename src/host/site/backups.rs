@@ -6,20 +6,21 @@
 use std::path::{Path, PathBuf};
 
 use super::{NAMED, refuse_stuck};
-use crate::archive::catalogue::{self, Listed};
-use crate::archive::choice::{self, Current, Standings};
-use crate::archive::lineage;
-use crate::archive::restore::{self as put_back, Data, Source};
-use crate::archive::verify::listing_of;
-use crate::archive::{Description, Entry, EntryKind, Release, manifest, retention, write};
+use crate::files::archive::catalogue::{self, Listed};
+use crate::files::archive::choice::{self, Current, Standings};
+use crate::files::archive::lineage;
+use crate::files::archive::restore::{self as put_back, Data, Source};
+use crate::files::archive::verify::listing_of;
+use crate::files::archive::{manifest, retention, write};
+use crate::files::foreign::{self, Links};
+use crate::files::tree::scope::OWN_NAME;
+use crate::files::tree::{self, Differing, Key, Scope, Snapshot, Us, whose};
 use crate::host::Restored;
-use crate::host::foreign::{self, Links};
 use crate::host::ground::Ground;
-use crate::host::tree::scope::OWN_NAME;
-use crate::host::tree::{self, Differing, Key, Scope, Snapshot, Us, whose};
 use crate::saga::facts::{Parts, RunDir, name};
 use crate::saga::steps::backup::Order;
 use crate::words::Result;
+use crate::words::backup::{Description, Entry, EntryKind, Release};
 use crate::words::event::Failure;
 use crate::words::plan::{Plan, Site};
 

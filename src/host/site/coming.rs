@@ -10,9 +10,9 @@ use std::path::Path;
 use similar::{ChangeTag, TextDiff};
 
 use super::contents;
-use crate::host::foreign;
+use crate::files::foreign;
+use crate::files::tree::{Home, put};
 use crate::host::ground::Ground;
-use crate::host::tree::{Home, put};
 use crate::saga::facts::RunDir;
 use crate::words::Result;
 use crate::words::env_file::EnvFile;

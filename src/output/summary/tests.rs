@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use crate::archive::Release;
+use crate::words::backup::Release;
 use crate::words::error::Error;
 use crate::words::event::Failure;
 use crate::words::reader::Reader;

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::archive::Release;
 use crate::host::{Container, Deed, Host};
 use crate::saga::facts::Before;
 use crate::saga::release::{mounts, predecessors};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Release;
 use crate::words::event::ServiceImage;
 use crate::words::report::foreseen::{Change, ServiceForeseen};
 

@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files::tree::difference::Drift;
 use crate::host::Host;
-use crate::host::tree::difference::Drift;
 use crate::saga::facts::RunDir;
 use crate::saga::release::held;
 use crate::saga::steps::{Run, backup, preflight, pull, stage};

@@ -7,12 +7,12 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::archive::Description;
 use crate::host::Host;
 use crate::saga::facts::{Before, RunDir};
 use crate::saga::steps::Run;
 use crate::saga::{journal, runs};
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::{Event, Outcome};
 use crate::words::plan::Plan;
 use crate::words::report::made;

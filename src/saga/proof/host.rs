@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use super::life;
 use super::world::{COMPOSE, Owner};
-use crate::archive::catalogue::Listed;
-use crate::archive::choice::Standings;
-use crate::archive::restore::Data;
-use crate::archive::{Description, Release};
+use crate::files::archive::catalogue::Listed;
+use crate::files::archive::choice::Standings;
+use crate::files::archive::restore::Data;
+use crate::files::tree::home::Identity;
+use crate::files::tree::{Differing, Home};
 use crate::host::compose::Version;
-use crate::host::tree::home::Identity;
-use crate::host::tree::{Differing, Home};
 use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Login, Making, Network, Occupant, Others,
     Recreate, Restored, Telling, Volumes, Writer,
 };
 use crate::saga::facts::{Parts, RunDir};
 use crate::saga::steps::backup::Order;
+use crate::words::backup::{Description, Release};
 use crate::words::event::{Failure, FailureKind};
 use crate::words::plan::{Expect, Plan, Private, Site};
 use crate::words::secret::Secret;

@@ -9,9 +9,9 @@ use super::explore::Trail;
 use super::life::{Struck, named_event};
 use super::scenes::Scene;
 use super::world::{Backup, Case, KEEPER, World};
-use crate::archive::Purpose;
 use crate::host::State;
 use crate::saga::journal::parse_line;
+use crate::words::backup::Purpose;
 use crate::words::event::{Event, FailureKind, Outcome, Record, Status};
 
 /// How exactly the old release must be there again.

@@ -9,8 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use super::danger::Danger;
-use crate::archive::Description;
 use crate::host::State;
+use crate::words::backup::Description;
 
 pub const COMPOSE: &str = "docker-compose.yml";
 pub const CONF: &str = "app.conf";

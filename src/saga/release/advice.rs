@@ -5,11 +5,11 @@
 
 use std::path::Path;
 
-use crate::archive::{Description, Release, Running};
+use crate::files::tree::whose;
 use crate::host::site;
-use crate::host::tree::whose;
 use crate::saga::facts::{Before, RunDir, Wanted, name};
 use crate::saga::journal;
+use crate::words::backup::{Description, Release, Running};
 use crate::words::event::{Event, Failure, FailureKind, Note};
 use crate::words::plan::{Plan, Site};
 use crate::words::reference;
@@ -299,8 +299,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::archive::ArchiveFact;
     use crate::host::ServiceConfig;
+    use crate::words::backup::ArchiveFact;
     use crate::words::plan::sample;
 
     fn release() -> Release {

@@ -4,12 +4,12 @@
 //! ports. They are removed once it is final: until then they may have to come back, with what is in
 //! their anonymous volumes. The file refuses to know whether it is final.
 
-use crate::archive::Release;
 use crate::host::{Container, Host, Volumes};
 use crate::saga::facts::Before;
 use crate::saga::release::names;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Release;
 
 /// Stops and renames the containers of services that the release does not have.
 pub async fn set<H: Host>(run: &Run<'_, H>, release: &Release) -> Result<()> {

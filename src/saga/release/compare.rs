@@ -4,13 +4,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::archive::{Release, Running};
 use crate::host::judge::{Verdict, Vouched, judge};
 use crate::host::{Container, Host};
 use crate::saga::release::drift::Drifted;
 use crate::saga::release::{leftovers, record};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Release, Running};
 use crate::words::event::{Failure, FailureKind};
 use crate::words::plan::Checks;
 

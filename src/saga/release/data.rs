@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::host::tree::scope::resolved;
+use crate::files::tree::scope::resolved;
 use crate::host::{Access, Config, Host};
 use crate::saga::steps::Run;
 use crate::words::Result;

@@ -4,11 +4,11 @@
 //! Compose's hashes are not computed here, nor asked for: what Compose notes on a container holds
 //! what its `config --hash` leaves out, such as the content of an `env_file`.
 
-use crate::archive::Running;
 use crate::host::{Container, Host, Recreate};
 use crate::saga::release::{reassert, record};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Running;
 
 /// A service that by Compose's own word is what the files say, and not what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::host::tree::scope::resolved;
+use crate::files::tree::scope::resolved;
 use crate::host::whose::{Base, Whose, whose};
 use crate::host::{Container, Host, Kept, Mounted, Occupant, ServiceConfig};
 use crate::saga::facts::Wanted;

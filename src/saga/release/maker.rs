@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use crate::archive::Release;
 use crate::host::Host;
 use crate::saga::facts::RunDir;
 use crate::saga::journal;
+use crate::words::backup::Release;
 use crate::words::event::{Event, Note, Record};
 use crate::words::plan::{Goal, Made, Plan};
 

@@ -9,13 +9,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::archive::{Release, Running};
 use crate::host::compose::built_names;
 use crate::host::{Config, Host};
 use crate::saga::facts::{RunDir, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Release, Running};
 use crate::words::plan::Site;
 
 /// A compose file that names images, and containers whose own name is another's by now.

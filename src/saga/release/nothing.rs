@@ -3,10 +3,10 @@
 //!
 //! It refuses to choose among releases.
 
-use crate::archive::catalogue::Listed;
-use crate::archive::choice::Standings;
-use crate::archive::{Description, Purpose};
+use crate::files::archive::catalogue::Listed;
+use crate::files::archive::choice::Standings;
 use crate::words::Result;
+use crate::words::backup::{Description, Purpose};
 use crate::words::event::Failure;
 
 /// What gives the word.

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::files::tree::scope::resolved;
 use crate::host::compose;
-use crate::host::tree::scope::resolved;
 use crate::host::{Config, Container, Host};
 use crate::saga::facts::{RunDir, Wanted};
 use crate::saga::release::{aside, named};

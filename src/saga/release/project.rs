@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::catalogue::{self, Listed};
+use crate::files::archive::catalogue::{self, Listed};
 use crate::host::Host;
 use crate::words::Result;
 use crate::words::event::Failure;

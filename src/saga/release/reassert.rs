@@ -3,7 +3,6 @@
 //!
 //! It refuses to know about files; they are in place before it is asked.
 
-use crate::archive::{Reference, Release, Running};
 use crate::host::{Config, Container, Host, Making, Recreate, State, Telling, Volumes};
 use crate::saga::facts::Before;
 use crate::saga::release::compare::{Exactness, same_again};
@@ -15,6 +14,7 @@ use crate::saga::release::{
 use crate::saga::since;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Reference, Release, Running};
 use crate::words::event::Failure;
 use crate::words::plan::Site;
 use crate::words::reference;

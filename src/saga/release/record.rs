@@ -4,12 +4,12 @@
 
 use futures_util::future::try_join_all;
 
-use crate::archive::{Reference, Release, Running};
 use crate::host::{Container, HealthStatus, Host, Image, State};
 use crate::saga::facts::Before;
 use crate::saga::release::named;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Reference, Release, Running};
 use crate::words::event::Note;
 use crate::words::reference;
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::{Begun, SoFar};
-use crate::archive::Release;
 use crate::host::compose::built_names;
 use crate::host::{Container, Host};
 use crate::saga::facts::{Before, Pulled, Seen, Wanted, name};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Release;
 
 /// What a run knows.
 #[derive(Debug, Default)]

@@ -5,11 +5,11 @@
 //! know how a release is brought back.
 
 use super::Known;
-use crate::archive::Reference;
 use crate::host::Host;
 use crate::saga::facts::name;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Reference;
 
 /// Notes which references mean neither what they meant before nor what this run gives them; those
 /// that were noted already may mean something of this run's by now.

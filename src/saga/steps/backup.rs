@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::archive::{Description, Purpose, Release};
-use crate::host::tree::name as path_name;
+use crate::files::tree::name as path_name;
 use crate::host::{Config, Host};
 use crate::saga::facts::{Before, Parts, name};
 use crate::saga::release::data::{self, data_below, written};
 use crate::saga::release::{causes, maker, reassert};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Description, Purpose, Release};
 use crate::words::event::Note;
 use crate::words::plan::Made;
 

@@ -4,7 +4,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::host::{Host, tree};
+use crate::files::tree;
+use crate::host::Host;
 use crate::saga::facts::name;
 use crate::saga::release::generation;
 use crate::saga::steps::Run;

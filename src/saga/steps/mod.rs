@@ -16,11 +16,11 @@ pub mod stage;
 pub mod up;
 pub mod verify;
 
-use crate::archive::Description;
 use crate::host::{Container, Host, Login};
 use crate::saga::facts::{Before, Parts, Pulled, RunDir, Shared, Wanted, name};
 use crate::saga::lock::Lock;
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::{Failure, Note, Step};
 use crate::words::plan::{Goal, Plan, Private};
 use crate::words::reference;

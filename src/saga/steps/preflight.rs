@@ -6,15 +6,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::archive::Description;
-use crate::archive::catalogue::{self, Listed};
-use crate::archive::choice;
+use crate::files::archive::catalogue::{self, Listed};
+use crate::files::archive::choice;
 use crate::host::{Engine, Host, boot};
 use crate::saga::facts::{Shared, name};
 use crate::saga::release::{nothing, project, record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::{Failure, Note};
 use crate::words::plan::Goal;
 

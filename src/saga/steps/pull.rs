@@ -6,12 +6,12 @@ use std::cell::RefCell;
 
 use chrono::Utc;
 
-use crate::archive::Running;
 use crate::host::{Host, Image, Telling};
 use crate::saga::facts::{Before, Policy, Pulled, Source, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::Running;
 use crate::words::event::{Failure, FailureKind, Note, ServiceImage};
 use crate::words::plan::Goal;
 use crate::words::reference;

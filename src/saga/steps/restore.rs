@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::archive::restore::Data;
+use crate::files::archive::restore::Data;
 use crate::host::{Host, Restored, Writer};
 use crate::saga::facts::name;
 use crate::saga::release::{data, generation};

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::archive::{Description, Release};
 use crate::host::compose::built_names;
 use crate::host::{Config, Host};
 use crate::saga::steps::Run;
 use crate::words::Result;
+use crate::words::backup::{Description, Release};
 use crate::words::event::Outcome;
 use crate::words::reference;
 
@@ -137,8 +137,8 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Purpose, Reference, Running};
     use crate::host::ServiceConfig;
+    use crate::words::backup::{ArchiveFact, DESCRIPTION_VERSION, Purpose, Reference, Running};
 
     fn described(images: &[(&str, &str)]) -> Description {
         let references = images.iter().map(|(reference, id)| Reference {

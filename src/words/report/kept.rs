@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::archive::Description;
+use crate::words::backup::Description;
 
 /// One backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Report, made};
-use crate::archive::Release;
+use crate::words::backup::Release;
 use crate::words::event::{Failure, ServiceImage, Status};
 
 /// What runs, who holds the directory, and how the last run ended.

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::call::{act, effect, peek, scene, see};
-use crate::archive::catalogue::{Listed, Unusable};
-use crate::archive::choice::{self, Current, Standings};
-use crate::archive::{ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release};
-use crate::host::tree::difference::Change;
-use crate::host::tree::{Differing, Drift, diff};
+use crate::files::archive::catalogue::{Listed, Unusable};
+use crate::files::archive::choice::{self, Current, Standings};
+use crate::files::tree::difference::Change;
+use crate::files::tree::{Differing, Drift, diff};
 use crate::saga::proof::danger;
 use crate::saga::proof::world::{Backup, Files, is_data};
 use crate::saga::steps::backup::Order;
 use crate::words::Result;
+use crate::words::backup::{
+    ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release,
+};
 use crate::words::event::Failure;
 use crate::words::plan::Plan;
 

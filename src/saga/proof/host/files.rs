@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 
 use super::call::{act, effect, peek, phase, scene};
-use crate::archive::Description;
 use crate::saga::facts::RunDir;
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
 use crate::saga::proof::world::{Files, is_data};
 use crate::words::Result;
+use crate::words::backup::Description;
 use crate::words::event::Failure;
 
 /// Writes or removes one file.
