@@ -18,6 +18,8 @@ pub mod host;
 pub mod output;
 pub mod remote;
 pub mod request;
+#[cfg(test)]
+mod rooms;
 pub mod saga;
 pub mod words;
 

@@ -22,6 +22,7 @@ use crate::files::archive::choice::Standings;
 use crate::files::archive::restore::Data;
 use crate::files::archive::verify::verify;
 use crate::files::generation;
+use crate::files::rundir::{RunDir, name};
 use crate::files::tree::home::{self, Identity};
 use crate::files::tree::scope::OWN_NAME;
 use crate::files::tree::{Differing, Home};
@@ -35,9 +36,8 @@ use crate::host::{
     Others, Recreate, Rehearsed, Restored, Surroundings, Telling, Volumes, Writer, docker,
     endpoint, http, site, sockets,
 };
-use crate::saga::facts::{Parts, RunDir};
-use crate::saga::release::hooks;
-use crate::saga::steps::backup::Order;
+use crate::words::backup::Order;
+use crate::words::backup::Parts;
 use crate::words::backup::{Description, Release};
 use crate::words::event::Failure;
 use crate::words::plan::{Expect, Plan, Private, Site};
@@ -602,7 +602,7 @@ impl Host for Server {
         for (name, value) in env {
             cmd = cmd.env(name, value);
         }
-        let logins = Logins::keep(run.path().join(hooks::LOGINS), logins)?;
+        let logins = Logins::keep(run.path().join(name::LOGINS), logins)?;
         if let Some(logins) = &logins {
             cmd = cmd.env("DOCKER_CONFIG", &logins.path().to_string_lossy());
         }

@@ -13,9 +13,9 @@ use rustix::fs::{Access, access};
 
 use crate::files::archive::space;
 use crate::files::foreign::{self, Links};
+use crate::files::rundir::RunDir;
 use crate::files::tree::{self, Home, NewFile, Put, Us, whose};
 use crate::host::ground::Ground;
-use crate::saga::facts::RunDir;
 use crate::words::Result;
 use crate::words::env_file::EnvFile;
 use crate::words::event::Failure;

@@ -14,8 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::files::foreign;
+use crate::files::rundir;
 use crate::files::tree::scope::OWN_NAME;
-use crate::saga::release::named;
 use crate::words::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.
@@ -86,7 +86,10 @@ impl Base {
     /// Says whose a container is; `lead` says where a path leads.
     #[must_use]
     pub fn whose(&self, made: &Made, lead: impl Fn(&Path) -> Lead) -> Whose {
-        let mut files = made.files.iter().filter(|file| !named::is_ours(file));
+        let mut files = made
+            .files
+            .iter()
+            .filter(|file| !rundir::is_list_of_images(file));
         let first = files.clone().next();
         let Some(dir) = made
             .dir

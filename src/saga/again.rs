@@ -9,8 +9,9 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::files::rundir::{RunDir, name};
 use crate::host::{Container, Host};
-use crate::saga::facts::{Before, RunDir, Seen, name};
+use crate::saga::facts::{Before, Seen};
 use crate::saga::release::advice;
 use crate::saga::run::Word;
 use crate::saga::{journal, run, runs, settle};

@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::io::Errno;
 use serde::Deserialize;
 
+use crate::files::disk::{self, Tape};
 use crate::saga::History;
-use crate::saga::disk::{self, Tape};
 use crate::saga::salvage::salvaged;
 use crate::words::event::{Event, Failure, RECORD_VERSION, Record};
 use crate::words::plan::Plan;

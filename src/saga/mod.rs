@@ -4,7 +4,6 @@
 //! how a step acts, where its facts lie and who watches; `run` carries out what [`next`] says.
 
 pub mod again;
-mod disk;
 pub mod downtime;
 pub mod facts;
 pub mod foresee;
@@ -381,6 +380,6 @@ fn in_short(event: &Event) -> String {
 }
 
 #[cfg(test)]
-mod proof;
+pub(crate) mod proof;
 #[cfg(test)]
 mod tests;

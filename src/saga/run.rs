@@ -7,10 +7,10 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::time::{Duration, Instant};
 
+use crate::files::rundir::{RunDir, name};
 use crate::files::tree::home::Identity;
 use crate::host::{Host, cmd};
 use crate::saga::downtime::{Early, Sampler};
-use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::Journal;
 use crate::saga::lock::Lock;
 use crate::saga::redact::Redactor;

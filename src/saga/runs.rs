@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::saga::facts::{RunDir, name};
-use crate::saga::{disk, journal, lock};
+use crate::files::disk;
+use crate::files::rundir::{RunDir, name};
+use crate::saga::{journal, lock};
 use crate::words::Result;
 use crate::words::event::{Event, Note, Outcome, Record};
 use crate::words::plan::{Plan, Site};

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files::rundir::{RunDir, name};
 use crate::files::tree::home;
 use crate::host::{Host, cmd};
-use crate::saga::facts::{RunDir, name};
 use crate::saga::journal::{self, Journal};
 use crate::saga::lock::{self, Lock};
 use crate::saga::run::Word;

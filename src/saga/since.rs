@@ -7,15 +7,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::files::rundir::name;
 use crate::files::tree::{Differing, Drift};
-use crate::host::compose::surroundings;
 use crate::host::{Container, Host};
 use crate::saga::History;
-use crate::saga::facts::{Generation, Seen, name};
+use crate::saga::facts::{Generation, Seen};
 use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
 use crate::words::Result;
-use crate::words::backup::EntryKind;
+use crate::words::backup::{EntryKind, READ_BY_COMPOSE};
 use crate::words::event::{Failure, Step};
 
 mod known;
@@ -230,7 +230,7 @@ impl Shipped {
             .iter()
             .chain(&before.release.compose_files);
         let mut deciding: Vec<String> = named.map(below).collect();
-        deciding.extend(surroundings::READ.map(ToOwned::to_owned));
+        deciding.extend(READ_BY_COMPOSE.map(ToOwned::to_owned));
         deciding.extend(run.plan.env_file_path.clone());
         deciding.extend(files.iter().map(|(path, _)| path.clone()));
         Ok(Self { files, deciding })

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use crate::files::archive::catalogue::{self, Listed};
 use crate::files::archive::retention::{self, Keep};
+use crate::files::disk;
 use crate::files::foreign::{self, Links};
+use crate::files::rundir::{RunDir, name};
 use crate::host::Host;
-use crate::saga::facts::{RunDir, name};
 use crate::saga::release::{aside, hooks, record};
 use crate::saga::steps::{Run, backup};
-use crate::saga::{disk, journal, runs};
+use crate::saga::{journal, runs};
 use crate::words::Result;
 use crate::words::backup::Description;
 use crate::words::event::Outcome;

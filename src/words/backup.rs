@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::plan::{Made, Origin};
 
+/// What Compose reads without being told to, of any version.
+pub const READ_BY_COMPOSE: [&str; 9] = [
+    ".env",
+    "compose.yaml",
+    "compose.yml",
+    "compose.override.yaml",
+    "compose.override.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+    "docker-compose.override.yaml",
+    "docker-compose.override.yml",
+];
+
 /// The version of [`Description`] that this build writes.
 pub const DESCRIPTION_VERSION: u32 = 2;
 
@@ -212,4 +225,43 @@ pub enum EntryKind {
     Link,
     /// A socket, pipe or device: named, never archived.
     Other,
+}
+
+/// Which paths below the deploy directory belong to whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// What containers only read, and so belongs to the release: it tells releases apart.
+    #[serde(default)]
+    pub read: Vec<String>,
+    /// What containers write.
+    pub data: Vec<String>,
+    /// What the release answers for wherever it lies: what this deployment ships, or what a rollback
+    /// removes.
+    pub own: Vec<String>,
+    /// What the backup lists that a rollback goes to.
+    #[serde(default)]
+    pub listed: Vec<String>,
+    /// What containers mount and was not there when the backup was made, with the directories on
+    /// the way to it, the deepest first.
+    #[serde(default)]
+    pub absent: Vec<String>,
+    /// What this run puts in place, or takes back of what its project's runs did.
+    #[serde(default)]
+    pub ships: Vec<String>,
+    /// What is another project's in the same directory: a rollback leaves it alone.
+    #[serde(default)]
+    pub others: Vec<String>,
+}
+
+/// What a backup is to hold.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    /// Why it is made.
+    pub purpose: Purpose,
+    /// What runs.
+    pub release: &'a Release,
+    /// Which paths belong to whom.
+    pub parts: &'a Parts,
+    /// Who made what runs, where that is known.
+    pub made_by: Option<Made>,
 }

@@ -7,10 +7,10 @@ use std::io;
 use std::path::Path;
 
 use crate::face::agent::{launch, read_plan};
+use crate::files::rundir::RunDir;
 use crate::host::real::Server;
 use crate::remote::agent::state_dir;
 use crate::remote::rundir;
-use crate::saga::facts::RunDir;
 use crate::saga::foresee::foresee;
 use crate::words::event::Failure;
 use crate::words::plan::Site;

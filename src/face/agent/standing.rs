@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::look::{history, of_project};
 use crate::files::archive::catalogue::Listed;
+use crate::files::rundir::RunDir;
 use crate::host::Host;
 use crate::host::real::Server;
-use crate::saga::facts::RunDir;
 use crate::saga::lock;
 use crate::saga::redact::Redactor;
 use crate::saga::release::deployed::{self, Deployed};

@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::task::LocalSet;
 
 use crate::face::agent::{Work, logs, look};
+use crate::files::rundir::RunDir;
 use crate::host::boot;
 use crate::host::real::Server;
 use crate::remote::rundir;
-use crate::saga::facts::RunDir;
 use crate::saga::run;
 use crate::words::error::{exit, exit_code};
 use crate::words::event::Failure;

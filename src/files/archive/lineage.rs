@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::Listed;
 use crate::files::tree::hex;
-use crate::host::compose::surroundings;
-use crate::words::backup::{Description, Entry, Purpose, Release};
+use crate::words::backup::{Description, Entry, Purpose, READ_BY_COMPOSE, Release};
 
 /// Where a release stands among all: by its first backup, whatever any clock said.
 pub type Place = (u64, String);
@@ -101,7 +100,7 @@ pub fn made_of<'l>(
         Some(below.to_string_lossy().into_owned())
     });
     let all = told.chain(files).chain(more);
-    let all = all.chain(surroundings::READ.map(ToOwned::to_owned));
+    let all = all.chain(READ_BY_COMPOSE.map(ToOwned::to_owned));
     let all: BTreeSet<String> = all.filter(|path| path != "." && !path.is_empty()).collect();
     all.into_iter().collect()
 }
@@ -110,8 +109,7 @@ pub fn made_of<'l>(
 #[must_use]
 pub fn untold(made_of: &[String], ships: &[String]) -> Vec<String> {
     let ships: HashSet<&String> = ships.iter().collect();
-    let is_told =
-        |path: &&String| ships.contains(path) || surroundings::READ.contains(&path.as_str());
+    let is_told = |path: &&String| ships.contains(path) || READ_BY_COMPOSE.contains(&path.as_str());
     made_of
         .iter()
         .filter(|path| !is_told(path))

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::foreign;
-use crate::host::compose::{env_files, surroundings};
+use crate::host::compose::env_files;
+use crate::words::backup::READ_BY_COMPOSE;
 use crate::words::event::Failure;
 use crate::words::plan::Site;
 
@@ -121,7 +122,7 @@ pub fn may_be(site: &Site, dir: &Path) -> Vec<PathBuf> {
 
 /// The names that Compose looks for.
 fn defaults() -> impl Iterator<Item = String> {
-    let read = surroundings::READ.into_iter();
+    let read = READ_BY_COMPOSE.into_iter();
     read.filter(|name| *name != ".env").map(ToOwned::to_owned)
 }
 

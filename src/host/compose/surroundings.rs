@@ -11,19 +11,6 @@ use crate::words::plan::Site;
 
 /// How much of `.env` is looked at, in bytes.
 const ENV: u64 = 1024 * 1024;
-/// What Compose reads without being told to, of any version.
-pub const READ: [&str; 9] = [
-    ".env",
-    "compose.yaml",
-    "compose.yml",
-    "compose.override.yaml",
-    "compose.override.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-    "docker-compose.override.yaml",
-    "docker-compose.override.yml",
-];
-
 /// Where Compose 2 looks for its file, in this order.
 pub const TWO: [&str; 4] = [
     "compose.yaml",

@@ -11,9 +11,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::contents;
 use crate::files::foreign;
+use crate::files::rundir::RunDir;
 use crate::files::tree::{Home, put};
 use crate::host::ground::Ground;
-use crate::saga::facts::RunDir;
 use crate::words::Result;
 use crate::words::env_file::EnvFile;
 use crate::words::masks::Masks;

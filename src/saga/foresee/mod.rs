@@ -10,9 +10,9 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files::rundir::RunDir;
 use crate::files::tree::difference::Drift;
 use crate::host::Host;
-use crate::saga::facts::RunDir;
 use crate::saga::release::held;
 use crate::saga::steps::{Run, backup, preflight, pull, stage};
 use crate::saga::{lock, runs, settle};

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
+use crate::files::rundir::RunDir;
 use crate::host::Host;
-use crate::saga::facts::{Before, RunDir};
+use crate::saga::facts::Before;
 use crate::saga::steps::Run;
 use crate::saga::{journal, runs};
 use crate::words::Result;

@@ -12,7 +12,7 @@ use super::judge::judge;
 use super::life::{self, Fault, Keep, Life, Point, State, Struck};
 use super::scenes::Scene;
 use super::seed::{Death, Loss, Lot};
-use crate::saga::facts::RunDir;
+use crate::files::rundir::RunDir;
 use crate::saga::journal::parse_line;
 use crate::saga::{again, run, settle};
 use crate::words::Result;

@@ -18,6 +18,7 @@ use super::world::{COMPOSE, Owner};
 use crate::files::archive::catalogue::Listed;
 use crate::files::archive::choice::Standings;
 use crate::files::archive::restore::Data;
+use crate::files::rundir::RunDir;
 use crate::files::tree::home::Identity;
 use crate::files::tree::{Differing, Home};
 use crate::host::compose::Version;
@@ -25,8 +26,8 @@ use crate::host::{
     Config, Container, Engine, Fetched, Host, Image, Login, Making, Network, Occupant, Others,
     Recreate, Restored, Telling, Volumes, Writer,
 };
-use crate::saga::facts::{Parts, RunDir};
-use crate::saga::steps::backup::Order;
+use crate::words::backup::Order;
+use crate::words::backup::Parts;
 use crate::words::backup::{Description, Release};
 use crate::words::event::{Failure, FailureKind};
 use crate::words::plan::{Expect, Plan, Private, Site};

@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
+use crate::files::rundir::{RunDir, name};
 use crate::files::tree::whose;
 use crate::host::site;
-use crate::saga::facts::{Before, RunDir, Wanted, name};
+use crate::saga::facts::{Before, Wanted};
 use crate::saga::journal;
 use crate::words::backup::{Description, Release, Running};
 use crate::words::event::{Event, Failure, FailureKind, Note};

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use crate::files::rundir::RunDir;
 use crate::host::judge;
-use crate::saga::facts::RunDir;
 use crate::saga::{journal, runs};
 use crate::words::event::{Event, ServiceImage, Status};
 use crate::words::plan::{Plan, Site};

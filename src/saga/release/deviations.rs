@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 
 use crate::files::archive::catalogue::{self, Listed};
 use crate::files::foreign::{self, Links};
+use crate::files::rundir::RunDir;
 use crate::files::tree::{self, Differing, Drift};
 use crate::host::{Deed, Host};
-use crate::saga::facts::{Parts, RunDir};
 use crate::saga::release::advice;
 use crate::saga::release::deployed::Deployed;
 use crate::saga::release::record;
 use crate::words::Result;
+use crate::words::backup::Parts;
 use crate::words::backup::{Description, EntryKind};
 use crate::words::clean;
 use crate::words::event::{Failure, Status};

@@ -2,8 +2,9 @@
 //!
 //! Whose it was before is on disk first. It refuses to know where the note lies.
 
+use crate::files::rundir::name;
 use crate::host::Host;
-use crate::saga::facts::{Generation, name};
+use crate::saga::facts::Generation;
 use crate::saga::steps::Run;
 use crate::words::Result;
 

@@ -8,15 +8,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::files::rundir::{RunDir, name};
 use crate::host::{Host, Login};
-use crate::saga::facts::{RunDir, name};
 use crate::saga::steps::Run;
 use crate::words::Result;
 use crate::words::event::{ServiceImage, Step};
 use crate::words::reference;
-
-/// Where the client's configuration lies in the run's directory as long as a hook runs.
-pub const LOGINS: &str = "docker-config";
 
 /// The variables of a hook.
 pub async fn environment<H: Host>(run: &Run<'_, H>, step: Step) -> Result<Vec<(String, String)>> {
@@ -71,7 +68,7 @@ pub fn logins<H: Host>(run: &Run<'_, H>) -> Result<Vec<(String, Login)>> {
 
 /// Removes what must not outlive a hook, also one that its agent did not.
 pub fn clear(dir: &RunDir) {
-    dir.remove(LOGINS);
+    dir.remove(name::LOGINS);
     dir.forget(name::HOOK_IMAGES);
 }
 

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
+use crate::files::rundir::RunDir;
 use crate::host::Host;
-use crate::saga::facts::RunDir;
 use crate::saga::journal;
 use crate::words::backup::Release;
 use crate::words::event::{Event, Note, Record};

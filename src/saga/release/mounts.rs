@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use crate::files::rundir::name;
 use crate::host::{Config, Container, Host, Others, Recreate};
-use crate::saga::facts::name;
 use crate::saga::release::joined;
 use crate::saga::steps::Run;
 use crate::words::Result;

@@ -5,13 +5,12 @@
 //! was. It refuses to know how containers are made, and that its images are there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Serialize;
 
+use crate::files::rundir::{RunDir, name};
 use crate::host::compose::built_names;
 use crate::host::{Config, Host};
-use crate::saga::facts::{RunDir, name};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 use crate::words::Result;
@@ -84,14 +83,6 @@ fn site(
     Ok(Some(site))
 }
 
-/// Says whether a compose file that a container was made from is such a file of ours, and gone with
-/// its run.
-#[must_use]
-pub fn is_ours(file: &Path) -> bool {
-    file.file_stem()
-        .is_some_and(|stem| stem == name::IMAGES || stem == name::HOOK_IMAGES)
-}
-
 fn names(release: &Release, files: Option<&Config>) -> Names {
     let has_a_name = |of: &&Running| !of.image.is_empty() && !record::is_image_id(&of.image);
     let services = release.services.iter().filter(has_a_name);
@@ -143,7 +134,10 @@ fn alike<'r>(release: &Release, files: &Config, odd: &[&'r Running]) -> Vec<(Str
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::path::Path;
+
     use super::*;
+    use crate::files::rundir;
     use crate::host::ServiceConfig;
     use crate::words::plan::sample;
 
@@ -233,7 +227,7 @@ mod tests {
         };
         let ours = Path::new(ours);
         assert!(ours.is_file());
-        assert!(is_ours(ours) && !is_ours(Path::new(theirs)));
+        assert!(rundir::is_list_of_images(ours) && !rundir::is_list_of_images(Path::new(theirs)));
         let same = config(&[("web", Some("acme/app:1.2"))]);
         assert_eq!(site(&dir, &own, &ran, Some(&same), &none).unwrap(), None);
         assert!(!ours.exists(), "nobody is told of it any more");

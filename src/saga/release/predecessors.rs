@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::files::rundir;
+use crate::files::rundir::RunDir;
 use crate::files::tree::scope::resolved;
 use crate::host::compose;
 use crate::host::{Config, Container, Host};
-use crate::saga::facts::{RunDir, Wanted};
-use crate::saga::release::{aside, named};
+use crate::saga::facts::Wanted;
+use crate::saga::release::aside;
 use crate::saga::steps::Run;
 use crate::saga::{journal, runs};
 use crate::words::Result;
@@ -78,7 +80,9 @@ async fn leave_the_dormant<H: Host>(run: &Run<'_, H>, dir: &Path, dropped: &mut 
 /// Says whether a container was made from none but these files, one of ours aside.
 fn is_made_from(container: &Container, files: &BTreeSet<PathBuf>) -> bool {
     let own = container.compose_files.iter();
-    let mut own = own.filter(|file| !named::is_ours(file)).peekable();
+    let mut own = own
+        .filter(|file| !rundir::is_list_of_images(file))
+        .peekable();
     let dir = container.working_dir.clone().unwrap_or_default();
     own.peek().is_some() && own.all(|file| files.contains(&resolved(&dir.join(file))))
 }

@@ -4,9 +4,9 @@
 
 use futures_util::future::try_join_all;
 
+use crate::files::rundir;
 use crate::host::{Container, HealthStatus, Host, Image, State};
 use crate::saga::facts::Before;
-use crate::saga::release::named;
 use crate::saga::steps::Run;
 use crate::words::Result;
 use crate::words::backup::{Reference, Release, Running};
@@ -60,7 +60,7 @@ async fn meanings<H: Host>(host: &H, mut references: Vec<String>) -> Result<Vec<
 fn made_from(containers: &[Container]) -> Vec<String> {
     let theirs = |c: &Container| {
         let mut files = c.compose_files.clone();
-        files.retain(|file| !named::is_ours(file));
+        files.retain(|file| !rundir::is_list_of_images(file));
         files
     };
     let mut files = containers.iter().map(theirs);

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::{Begun, SoFar};
+use crate::files::rundir::name;
 use crate::host::compose::built_names;
 use crate::host::{Container, Host};
-use crate::saga::facts::{Before, Pulled, Seen, Wanted, name};
+use crate::saga::facts::{Before, Pulled, Seen, Wanted};
 use crate::saga::steps::Run;
 use crate::words::Result;
 use crate::words::backup::Release;

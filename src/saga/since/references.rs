@@ -5,8 +5,8 @@
 //! know how a release is brought back.
 
 use super::Known;
+use crate::files::rundir::name;
 use crate::host::Host;
-use crate::saga::facts::name;
 use crate::saga::steps::Run;
 use crate::words::Result;
 use crate::words::backup::Reference;

@@ -7,29 +7,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::files::rundir::name;
 use crate::files::tree::name as path_name;
 use crate::host::{Config, Host};
-use crate::saga::facts::{Before, Parts, name};
+use crate::saga::facts::Before;
 use crate::saga::release::data::{self, data_below, written};
 use crate::saga::release::{causes, maker, reassert};
 use crate::saga::steps::Run;
 use crate::words::Result;
-use crate::words::backup::{Description, Purpose, Release};
+use crate::words::backup::Parts;
+use crate::words::backup::{Description, Order, Purpose};
 use crate::words::event::Note;
-use crate::words::plan::Made;
-
-/// What a backup is to hold.
-#[derive(Debug, Clone)]
-pub struct Order<'a> {
-    /// Why it is made.
-    pub purpose: Purpose,
-    /// What runs.
-    pub release: &'a Release,
-    /// Which paths belong to whom.
-    pub parts: &'a Parts,
-    /// Who made what runs, where that is known.
-    pub made_by: Option<Made>,
-}
 
 /// Archives the directory and keeps the images that it needs.
 pub async fn act<H: Host>(run: &Run<'_, H>) -> Result<()> {
@@ -243,6 +231,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::words::backup::Release;
 
     #[test]
     fn directories_that_docker_will_make_are_named_with_those_on_the_way_the_deepest_first() {

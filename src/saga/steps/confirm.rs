@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::files::rundir::{RunDir, name};
 use crate::host::Host;
-use crate::saga::facts::{RunDir, name};
 use crate::saga::patience::Moment;
 use crate::saga::steps::Run;
 use crate::words::Result;

@@ -4,9 +4,9 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::files::rundir::name;
 use crate::files::tree;
 use crate::host::Host;
-use crate::saga::facts::name;
 use crate::saga::release::generation;
 use crate::saga::steps::Run;
 use crate::words::Result;

@@ -16,11 +16,13 @@ pub mod stage;
 pub mod up;
 pub mod verify;
 
+use crate::files::rundir::{RunDir, name};
 use crate::host::{Container, Host, Login};
-use crate::saga::facts::{Before, Parts, Pulled, RunDir, Shared, Wanted, name};
+use crate::saga::facts::{Before, Pulled, Shared, Wanted};
 use crate::saga::lock::Lock;
 use crate::words::Result;
 use crate::words::backup::Description;
+use crate::words::backup::Parts;
 use crate::words::event::{Failure, Note, Step};
 use crate::words::plan::{Goal, Plan, Private};
 use crate::words::reference;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::files::archive::catalogue::{self, Listed};
 use crate::files::archive::choice;
+use crate::files::rundir::name;
 use crate::host::{Engine, Host, boot};
-use crate::saga::facts::{Shared, name};
+use crate::saga::facts::Shared;
 use crate::saga::release::{nothing, project, record, strangers};
 use crate::saga::steps::Run;
 use crate::saga::{lock, runs, settle};

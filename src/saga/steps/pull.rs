@@ -6,8 +6,9 @@ use std::cell::RefCell;
 
 use chrono::Utc;
 
+use crate::files::rundir::name;
 use crate::host::{Host, Image, Telling};
-use crate::saga::facts::{Before, Policy, Pulled, Source, name};
+use crate::saga::facts::{Before, Policy, Pulled, Source};
 use crate::saga::release::record;
 use crate::saga::steps::Run;
 use crate::words::Result;

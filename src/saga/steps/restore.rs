@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::files::archive::restore::Data;
+use crate::files::rundir::name;
 use crate::host::{Host, Restored, Writer};
-use crate::saga::facts::name;
 use crate::saga::release::{data, generation};
 use crate::saga::steps::Run;
 use crate::words::Result;

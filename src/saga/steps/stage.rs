@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::files::rundir::name;
 use crate::host::compose;
 use crate::host::{Access, Config, Host, Kept, ServiceConfig};
-use crate::saga::facts::{Policy, Source, Wanted, name};
+use crate::saga::facts::{Policy, Source, Wanted};
 use crate::saga::release::{
     advice, data, endless, held, left_behind, record, strangers, unpublished,
 };

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use crate::files::rundir::name;
 use crate::host::compose::built_names;
 use crate::host::{Config, Host, Others, Recreate, State};
-use crate::saga::facts::{Wanted, name};
+use crate::saga::facts::Wanted;
 use crate::saga::release::orphans::Orphans;
 use crate::saga::release::{
     causes, leftovers, mounts, others, predecessors, reassert, strangers, witness,

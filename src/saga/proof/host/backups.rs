@@ -12,8 +12,8 @@ use crate::files::tree::difference::Change;
 use crate::files::tree::{Differing, Drift, diff};
 use crate::saga::proof::danger;
 use crate::saga::proof::world::{Backup, Files, is_data};
-use crate::saga::steps::backup::Order;
 use crate::words::Result;
+use crate::words::backup::Order;
 use crate::words::backup::{
     ArchiveFact, DESCRIPTION_VERSION, Description, Entry, EntryKind, Release,
 };

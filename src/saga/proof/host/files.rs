@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use super::call::{act, effect, peek, phase, scene};
-use crate::saga::facts::RunDir;
+use crate::files::rundir::RunDir;
 use crate::saga::proof::danger;
 use crate::saga::proof::life::Effect;
 use crate::saga::proof::world::{Files, is_data};

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::saga::disk;
-use crate::saga::release::named;
+use crate::files::disk;
+use crate::files::rundir;
 use crate::words::plan::Site;
 
 /// Service to name.
@@ -16,7 +16,7 @@ pub type Names = BTreeMap<String, String>;
 pub fn of(site: &Site) -> Names {
     let ours = site.compose_files.last().map(Path::new);
     let Some(bytes) = ours
-        .filter(|f| named::is_ours(f))
+        .filter(|f| rundir::is_list_of_images(f))
         .and_then(|f| disk::read(f).ok())
     else {
         return Names::new();
