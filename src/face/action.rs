@@ -13,10 +13,11 @@ use crate::face::target::target;
 use crate::face::{drive, post, preview};
 use crate::output::log::{Log, Style};
 use crate::output::paint::When;
-use crate::output::webhook::{self, Webhook};
+use crate::output::webhook::Webhook;
 use crate::output::{self, Sink};
 use crate::remote::ssh::Connection;
-use crate::request::{self, Faults, Mode, Notify, Request};
+use crate::request::{self, Faults, Mode, Request};
+use crate::words::choices::Notify;
 use crate::words::error::{Error, exit_code};
 use crate::words::event::{Failure, FailureKind};
 use crate::words::masks::Masks;
@@ -138,12 +139,7 @@ pub fn masks(
 fn slack(request: &Request) -> Option<Sink> {
     let webhook = Webhook::new(request.slack_webhook_url.clone()?);
     let quiet = request.only_shows() && request.mode == Mode::Status;
-    let notify = match request.notify {
-        _ if quiet => webhook::Notify::Never,
-        Notify::Always => webhook::Notify::Always,
-        Notify::Failure => webhook::Notify::Failure,
-        Notify::Never => webhook::Notify::Never,
-    };
+    let notify = if quiet { Notify::Never } else { request.notify };
     Some(Sink::Slack(webhook, notify))
 }
 

@@ -23,11 +23,11 @@ use rustix::process::{geteuid, setsid, umask};
 
 use crate::host::cmd::umask::of_login;
 use crate::host::trust::{self, Rulers};
-use crate::remote::rundir::{RunDir, Word};
-use crate::remote::wire::Line;
+use crate::remote::rundir::RunDir;
 use crate::words::error::exit;
 use crate::words::event::Failure;
 use crate::words::plan::{Plan, Private};
+use crate::words::wire::{Line, Word};
 
 /// What an agent does once it stands.
 pub trait Work {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::face::cli::Show;
 use crate::face::errand::Errand;
 use crate::face::operator::{self, print};
-use crate::face::{drive, target};
+use crate::face::target;
 use crate::files::tree::whose;
 use crate::output::escaped::Escaped;
 use crate::output::json;
@@ -65,7 +65,7 @@ pub async fn examine(
     for (what, script, mend) in questions(&request.site, &user(request), &|words| {
         reader.command(words)
     }) {
-        let script = role::script(&request.site, drive::sudo(request), &script);
+        let script = role::script(&request.site, request.sudo, &script);
         let output = transport.run(&script, b"", LOOK).await?;
         let is_advice = output.ended == Ended::Exited(ADVICE);
         let well = output.is_success() || is_advice;

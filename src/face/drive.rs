@@ -16,13 +16,12 @@ use crate::face::target;
 use crate::output::log::Log;
 use crate::remote::agent::Agent;
 use crate::remote::binary::Binaries;
-use crate::remote::probe;
-use crate::remote::rundir::Word;
-use crate::request::{Request, Sudo};
+use crate::request::Request;
 use crate::words::error::Error;
 use crate::words::event::Failure;
 use crate::words::plan::{Plan, PlannedFile, Private};
 use crate::words::report::Report;
+use crate::words::wire::Word;
 use listen::{Listener, unknown};
 pub use signals::stopped;
 use signals::{Signals, stopped_early};
@@ -128,16 +127,5 @@ pub async fn reach(request: &Request) -> Result<Agent, Error> {
     let hashed = binaries.clone();
     tokio::task::spawn_blocking(move || hashed.all().len());
     let transport = target::transport(request).await?;
-    let sudo = sudo(request);
-    Agent::install(Arc::new(transport), &request.site, sudo, &binaries).await
-}
-
-/// Whether the request lets the agent use sudo.
-#[must_use]
-pub fn sudo(request: &Request) -> probe::Sudo {
-    match request.sudo {
-        Sudo::Auto => probe::Sudo::Auto,
-        Sudo::Always => probe::Sudo::Always,
-        Sudo::Never => probe::Sudo::Never,
-    }
+    Agent::install(Arc::new(transport), &request.site, request.sudo, &binaries).await
 }

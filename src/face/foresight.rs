@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::face::errand::Errand;
-use crate::face::{drive, target};
+use crate::face::target;
 use crate::remote::binary::Binaries;
 use crate::remote::borrowed::Borrowed;
 use crate::remote::payload::Payload;
@@ -32,7 +32,7 @@ pub async fn of(request: &Request, plan: &Plan, private: &Private) -> Result<For
         .collect();
     let payload = Payload::pack(plan, private, files).map_err(Error::Local)?;
     let transport = Arc::new(target::transport(request).await?);
-    let sudo = drive::sudo(request);
+    let sudo = request.sudo;
     let borrowed = Borrowed::new(transport.clone(), &request.site, sudo, &binaries).await?;
     let site = serde_json::to_string(&request.site).unwrap_or_default();
     let args = [site.as_str(), plan.id.as_str()];

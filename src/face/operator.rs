@@ -15,10 +15,10 @@ use crate::face::{doctor, drive, logs, preview, recover};
 use crate::output::escaped::Escaped;
 use crate::output::log::{Log, Style};
 use crate::output::paint::{Paint, When};
-use crate::output::webhook::{self, Webhook};
+use crate::output::webhook::Webhook;
 use crate::output::{self, Sink, history, json, status, table};
 use crate::remote::agent::Agent;
-use crate::request::{self, Notify, Request};
+use crate::request::{self, Request};
 use crate::words::error::{Error, exit, exit_code};
 use crate::words::event::{Failure, Status};
 use crate::words::masks::Masks;
@@ -72,14 +72,9 @@ async fn run(request: &Request, show: Show, color: When) -> u8 {
 }
 
 async fn tell<W: Write>(report: &Report, request: &Request, show: Show, log: &mut Log<W>) {
-    let notify = match request.notify {
-        Notify::Always => webhook::Notify::Always,
-        Notify::Failure => webhook::Notify::Failure,
-        Notify::Never => webhook::Notify::Never,
-    };
     let webhook = request.slack_webhook_url.clone().map(Webhook::new);
     let sinks: Vec<Sink> = webhook
-        .map(|w| Sink::Slack(w, notify))
+        .map(|w| Sink::Slack(w, request.notify))
         .into_iter()
         .collect();
     output::tell(report, &sinks, log).await;

@@ -8,10 +8,10 @@ use tokio::task::JoinHandle;
 
 use crate::host::http;
 use crate::remote::agent::Agent;
-use crate::remote::rundir::Word;
 use crate::words::error::Error;
 use crate::words::event::Failure;
 use crate::words::plan::{Checks, Probe, SmokeTest};
+use crate::words::wire::Word;
 
 /// How often a test that does not pass yet is made again.
 const LOOK: Duration = Duration::from_millis(250);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::face::{drive, target};
+use crate::face::target;
 use crate::host::compose::surroundings;
 use crate::remote::role;
 use crate::request::Request;
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// The lines that a script of shell prints on the server, as the role that deploys.
 pub async fn lines(request: &Request, script: &str) -> Result<Vec<String>, Error> {
     let transport = target::transport(request).await?;
-    let script = role::script(&request.site, drive::sudo(request), script);
+    let script = role::script(&request.site, request.sudo, script);
     let output = transport.run(&script, b"", LOOK).await?;
     transport.hang_up().await;
     if !output.is_success() {

@@ -7,4 +7,5 @@ pub mod disk;
 pub mod foreign;
 pub mod generation;
 pub mod rundir;
+pub mod tail;
 pub mod tree;

@@ -23,10 +23,11 @@ pub mod webhook;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::words::choices::Notify;
 use crate::words::event::Failure;
 use crate::words::report::Report;
 use log::Log;
-use webhook::{Notify, Webhook};
+use webhook::Webhook;
 
 /// Where the end of a run is told.
 #[derive(Debug, Clone)]

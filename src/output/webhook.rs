@@ -9,39 +9,9 @@ use reqwest::{Client, Response, StatusCode, redirect};
 use serde_json::Value;
 
 use crate::words::clean;
-use crate::words::event::{Failure, FailureKind, Status};
+use crate::words::event::{Failure, FailureKind};
 use crate::words::report::span;
 use crate::words::secret::{REDACTED, Secret};
-
-/// When a message is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Notify {
-    /// After every run that touched a server or meant to.
-    #[default]
-    Always,
-    /// After a run that did not end as asked.
-    Failure,
-    /// Not at all.
-    Never,
-}
-
-impl Notify {
-    /// Says whether a run that ended so is told. A dry run or a look touches
-    /// nothing and tells nobody.
-    #[must_use]
-    pub fn wants(self, status: Status) -> bool {
-        let good = matches!(status, Status::Deployed | Status::Restored);
-        let looked = matches!(
-            status,
-            Status::Planned | Status::Healthy | Status::Unhealthy
-        );
-        match self {
-            Self::Always => !looked,
-            Self::Failure => !looked && !good,
-            Self::Never => false,
-        }
-    }
-}
 
 /// An incoming webhook and how long it may take.
 #[derive(Debug, Clone)]

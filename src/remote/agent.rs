@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::binary::{Arch, Binaries, Binary};
 use super::payload::Payload;
-use super::probe::{self, Answer, Place, Question, Sudo, Unsafe, Unsafety};
+use super::probe::{self, Answer, Place, Question, Unsafe, Unsafety};
 use super::run::Run;
-use super::rundir::Word;
 use super::shell::{GUARD, PLACE};
 use super::transport::{Ended, Output, Process, Transport};
+use crate::words::choices::Sudo;
 use crate::words::error::Error;
 use crate::words::event::Failure;
 use crate::words::plan::{Plan, PlannedFile, Private, Site};
 use crate::words::shell;
+use crate::words::wire::Word;
 
 /// How long one look at the server may take.
 pub const LOOK: Duration = Duration::from_mins(1);

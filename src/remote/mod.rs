@@ -2,7 +2,7 @@
 //!
 //! [`target`] says where; [`ssh`] makes one connection, with the key of [`identity`] and the pins of
 //! [`hostkey`]; [`transport`] runs commands there or here; [`agent`] places and starts the agent;
-//! [`run`] listens to it in the words of [`wire`]. It refuses to know what the agent does.
+//! [`run`] listens to it in the words of [`crate::words::wire`]. It refuses to know what the agent does.
 
 pub mod agent;
 pub mod binary;
@@ -25,4 +25,3 @@ mod shell;
 pub mod ssh;
 pub mod target;
 pub mod transport;
-pub mod wire;

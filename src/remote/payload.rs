@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
-use super::wire::Cargo;
 use crate::words::event::Failure;
 use crate::words::plan::{Plan, PlannedFile, Private};
+use crate::words::wire::Cargo;
 
 /// A tar stream consists of blocks of this many bytes, and ends with two empty ones.
 const BLOCK: u64 = 512;

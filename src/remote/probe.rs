@@ -7,31 +7,8 @@ use std::path::Path;
 
 use super::binary::Arch;
 use super::shell::{LOOK, MAKE};
+use crate::words::choices::Sudo;
 use crate::words::shell::word;
-
-/// Whether commands on the server go through `sudo -n`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sudo {
-    /// Only if the user can't do without.
-    #[default]
-    Auto,
-    /// Unless the user is root.
-    Always,
-    /// In no case.
-    Never,
-}
-
-impl Sudo {
-    /// The word of the `sudo` input.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Always => "always",
-            Self::Never => "never",
-        }
-    }
-}
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]

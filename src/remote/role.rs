@@ -4,8 +4,8 @@
 //! what is looked at.
 
 use super::agent::state_dir;
-use super::probe::Sudo;
 use super::shell::ROLE;
+use crate::words::choices::Sudo;
 use crate::words::plan::Site;
 use crate::words::shell;
 

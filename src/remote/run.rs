@@ -14,11 +14,11 @@ use tokio::time::{sleep, timeout};
 use super::agent::{Agent, failure};
 use super::login;
 use super::payload::{Payload, Sent};
-use super::rundir::Word;
 use super::transport::{Ended, Output};
-use super::wire::{LONGEST_LINE, Line, is_last};
 use crate::words::error::Error;
 use crate::words::event::{Failure, Record};
+use crate::words::line::{self, is_last};
+use crate::words::wire::{Line, Word};
 
 /// How long contact may be lost before the runner gives up.
 pub const PATIENCE: Duration = Duration::from_mins(3);
@@ -314,14 +314,14 @@ enum Told {
     Last,
 }
 
-/// The next line; one that is longer than [`LONGEST_LINE`] is an error, whatever it says.
+/// The next line; one that is longer than [`line::LONGEST`] is an error, whatever it says.
 async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    let mut limited = from.take(LONGEST_LINE);
+    let mut limited = from.take(line::LONGEST);
     if limited.read_until(b'\n', &mut line).await? == 0 {
         return Ok(None);
     }
-    if line.len() as u64 == LONGEST_LINE && line.last() != Some(&b'\n') {
+    if line.len() as u64 == line::LONGEST && line.last() != Some(&b'\n') {
         let why = "the server sent a line that is longer than any record";
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }

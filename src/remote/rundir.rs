@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::files::foreign::{self, Links};
 use crate::words::event::Failure;
+use crate::words::wire::Word;
 
 /// The longest reason that is heard with a word, in bytes.
 const WORD: u64 = 1024 * 1024;
@@ -22,29 +23,6 @@ const TRIES: u32 = 100;
 pub struct RunDir {
     state: PathBuf,
     id: String,
-}
-
-/// A word from the runner to the agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum Word {
-    /// The runner's own checks passed.
-    Confirm,
-    /// The runner's own checks failed; the reason says how.
-    Deny,
-    /// A person or the runner wants it taken back.
-    Cancel,
-}
-
-impl Word {
-    /// The word itself.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Confirm => "confirm",
-            Self::Deny => "deny",
-            Self::Cancel => "cancel",
-        }
-    }
 }
 
 /// The agent's claim on its run; the kernel gives it back when the agent dies.
@@ -223,7 +201,7 @@ mod tests {
             let this = run.clone();
             assert_eq!(odd::ends(what, move || this.heard(Word::Cancel)), None);
             odd::put(what, &path("journal"));
-            let mut tail = crate::remote::wire::Tail::new(run.journal());
+            let mut tail = crate::files::tail::Tail::new(run.journal());
             let read = odd::ends(what, move || tail.more());
             assert!(read.is_err() || read.unwrap().is_empty(), "{what}");
         }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::words::choices::{Notify, Sudo};
 use crate::words::event::Failure;
 use crate::words::plan::{Backups, Checks, Site};
 use crate::words::secret::Secret;
@@ -199,44 +200,6 @@ pub struct Login {
     pub username: String,
     /// The password or token.
     pub password: Secret,
-}
-
-/// Whether to become root on the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sudo {
-    /// Where it is needed.
-    Auto,
-    /// In any case.
-    Always,
-    /// In no case.
-    Never,
-}
-
-impl Sudo {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("always", Self::Always),
-        ("never", Self::Never),
-    ];
-}
-
-/// When to tell how a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notify {
-    /// However it ended.
-    Always,
-    /// When it did not end as asked.
-    Failure,
-    /// In no case.
-    Never,
-}
-
-impl Notify {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("always", Self::Always),
-        ("failure", Self::Failure),
-        ("never", Self::Never),
-    ];
 }
 
 /// Which smoke tests to run.

@@ -13,6 +13,7 @@ use crate::files::disk::{self, Tape};
 use crate::saga::History;
 use crate::saga::salvage::salvaged;
 use crate::words::event::{Event, Failure, RECORD_VERSION, Record};
+use crate::words::line;
 use crate::words::plan::Plan;
 
 /// How much room the records which decide always have, whatever else fills the disk.
@@ -214,7 +215,7 @@ pub fn last(path: &Path) -> Option<Record> {
     let end = disk::read_end(path, END).ok()?;
     let newline = end.iter().rposition(|b| *b == b'\n')?;
     let start = end[..newline].iter().rposition(|b| *b == b'\n');
-    parse_line(&end[start.map_or(0, |at| at + 1)..=newline])
+    line::parse(&end[start.map_or(0, |at| at + 1)..=newline])
 }
 
 /// Reads every whole record of a journal; a torn tail is left out.
@@ -248,7 +249,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
     };
     let mut whole = Whole::default();
     for line in content.split_inclusive(|b| *b == b'\n') {
-        let record = parse_line(line).filter(|record| record.v <= RECORD_VERSION);
+        let record = line::parse(line).filter(|record| record.v <= RECORD_VERSION);
         if record.is_none() {
             refuse_newer(line)?;
         }
@@ -265,7 +266,7 @@ fn read_whole(path: &Path) -> Result<Whole, Failure> {
             let (shown, at) = (path.display(), whole.bytes);
             let fault = Failure::new(format!("the journal `{shown}` is {fault} at byte {at}"));
             whole.fault = Some(fault);
-            whole.behind.extend(parse_line(line).map(|r| r.event));
+            whole.behind.extend(line::parse(line).map(|r| r.event));
             continue;
         }
         whole.bytes += line.len() as u64;
@@ -284,30 +285,8 @@ impl Whole {
     }
 }
 
-/// Parses one line with its newline; `None` when it is torn or damaged.
-#[must_use]
-pub fn parse_line(line: &[u8]) -> Option<Record> {
-    serde_json::from_str(json_of(line)?).ok()
-}
-
-/// The JSON of a whole line whose checksum is right.
-fn json_of(line: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
-    let (sum, json) = text.split_once(' ')?;
-    (checksum(json) == sum).then_some(json)
-}
-
 fn text_of(record: &Record) -> Result<String, Failure> {
-    line_of(record).map_err(|e| Failure::new("cannot write a record").because(e))
-}
-
-fn line_of(record: &Record) -> serde_json::Result<String> {
-    let json = serde_json::to_string(record)?;
-    Ok(format!("{} {json}\n", checksum(&json)))
-}
-
-fn checksum(json: &str) -> String {
-    format!("{:08x}", crc32fast::hash(json.as_bytes()))
+    line::of(record).map_err(|e| Failure::new("cannot write a record").because(e))
 }
 
 /// Says whether a line was cut off in the middle: nothing that it announces has been done. A line
@@ -316,7 +295,7 @@ fn is_torn(line: &[u8]) -> bool {
     let Some((last, rest)) = line.split_last() else {
         return true;
     };
-    *last != b'\n' && parse_line(&[rest, b"\n"].concat()).is_none()
+    *last != b'\n' && line::parse(&[rest, b"\n"].concat()).is_none()
 }
 
 /// Only a line's format is read here: a newer one may hold what this Landfall has no word for.
@@ -325,7 +304,7 @@ fn refuse_newer(line: &[u8]) -> Result<(), Failure> {
     struct Format {
         v: u32,
     }
-    let format: Option<Format> = json_of(line).and_then(|json| serde_json::from_str(json).ok());
+    let format: Option<Format> = line::json(line).and_then(|json| serde_json::from_str(json).ok());
     let Some(Format { v }) = format.filter(|format| format.v > RECORD_VERSION) else {
         return Ok(());
     };

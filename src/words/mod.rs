@@ -3,10 +3,12 @@
 //! It does no input or output, and refuses to know who asks, who acts and who tells.
 
 pub mod backup;
+pub mod choices;
 pub mod clean;
 pub mod env_file;
 pub mod error;
 pub mod event;
+pub mod line;
 pub mod masks;
 pub mod plan;
 pub mod reader;
@@ -15,6 +17,7 @@ pub mod registry;
 pub mod report;
 pub mod secret;
 pub mod shell;
+pub mod wire;
 
 /// What every act and look comes back with.
 pub type Result<T> = std::result::Result<T, event::Failure>;

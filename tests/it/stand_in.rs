@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use landfall::face::agent::Work;
 use landfall::remote::hostkey;
-use landfall::remote::rundir::{RunDir, Word};
+use landfall::remote::rundir::RunDir;
 use landfall::remote::ssh::Connection;
 use landfall::remote::target::{HostKeys, Identity, Target};
-use landfall::remote::wire;
 use landfall::words::event::{Event, Failure, Note, Outcome, RECORD_VERSION, Record, Step};
+use landfall::words::line;
 use landfall::words::plan::{Plan, Private};
 use landfall::words::secret::Secret;
+use landfall::words::wire::Word;
 
 struct StandIn;
 
@@ -43,9 +44,9 @@ impl Journal {
             event,
         };
         self.seq += 1;
-        let line = wire::journal_line(&record).expect("a record is JSON");
+        let text = line::of(&record).expect("a record is JSON");
         self.file
-            .write_all(line.as_bytes())
+            .write_all(text.as_bytes())
             .expect("the journal takes it");
         self.file.sync_data().expect("the disk takes it");
     }

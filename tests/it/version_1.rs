@@ -9,15 +9,16 @@ use landfall::files::archive::catalogue::{self, Listed};
 use landfall::files::archive::restore::{self, Data, Options, Source};
 use landfall::files::archive::verify::verify;
 use landfall::files::rundir::{RunDir, name};
+use landfall::files::tail::Tail;
 use landfall::files::tree::{Home, Scope};
 use landfall::output::summary;
-use landfall::remote::wire::{Line, Tail};
 use landfall::saga::facts::{Before, Pulled, Wanted};
 use landfall::saga::journal::{self, Journal};
 use landfall::saga::{History, Next, next};
 use landfall::words::backup::Parts;
 use landfall::words::event::{Event, Outcome, Record, Step};
 use landfall::words::report::Report;
+use landfall::words::wire::Line;
 use tempfile::TempDir;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1");

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::print;
 use crate::files::foreign::{self, Links};
+use crate::files::tail::Tail;
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::lines_of;
-use crate::remote::wire::{Line, Tail, is_last};
 use crate::words::event::Failure;
+use crate::words::line::is_last;
+use crate::words::wire::Line;
 
 /// How often the journal is looked at: a look is some ten system calls, and what it misses keeps the
 /// person and the step waiting.

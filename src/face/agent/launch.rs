@@ -12,12 +12,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::{follow, unit};
+use crate::files::tail::Tail;
 use crate::remote::rundir::RunDir;
 use crate::remote::transport::without_inputs;
-use crate::remote::wire::{Cargo, Tail};
 use crate::words::event::Failure;
 use crate::words::plan::{PLAN_VERSION, Plan};
 use crate::words::shell;
+use crate::words::wire::Cargo;
 use zeroize::Zeroizing;
 
 /// How long a new agent may take to claim its run.
@@ -167,8 +168,8 @@ fn await_claim(dir: &RunDir, child: &mut Child) -> Result<(), Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::remote::wire::journal_line;
     use crate::words::event::{Event, Outcome, RECORD_VERSION, Record};
+    use crate::words::line;
 
     #[test]
     fn an_empty_journal_is_no_started_run_and_a_first_record_is() {
@@ -185,12 +186,12 @@ mod tests {
                 outcome: Outcome::Deployed,
             },
         };
-        let line = journal_line(&record).unwrap();
-        for torn in ["", &line[..20]] {
+        let text = line::of(&record).unwrap();
+        for torn in ["", &text[..20]] {
             fs::write(dir.journal(), torn).unwrap();
             assert!(!is_started(&dir), "{torn:?}");
         }
-        fs::write(dir.journal(), line).unwrap();
+        fs::write(dir.journal(), text).unwrap();
         assert!(is_started(&dir));
     }
 }

@@ -364,11 +364,11 @@ mod tests {
     use super::*;
     use crate::output::log::Style;
     use crate::remote::binary::Binaries;
-    use crate::remote::probe;
     use crate::remote::transport::Transport;
-    use crate::remote::wire::Line;
+    use crate::words::choices::Sudo;
     use crate::words::event::{RECORD_VERSION, Status};
     use crate::words::plan::{Site, sample};
+    use crate::words::wire::Line;
 
     fn plan(dir: &Path) -> Plan {
         let mut plan = sample::deploy();
@@ -435,7 +435,7 @@ mod tests {
         let mut plan = plan(dir.path());
         plan.timeout = timeout;
         std::fs::create_dir_all(&plan.site.deploy_dir).unwrap();
-        let (here, never) = (Arc::new(Transport::Here), probe::Sudo::Never);
+        let (here, never) = (Arc::new(Transport::Here), Sudo::Never);
         let agent = Agent::install(here, &plan.site, never, &Binaries::of(program))
             .await
             .unwrap();

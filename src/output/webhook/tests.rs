@@ -127,16 +127,3 @@ async fn an_address_that_is_none_is_not_shown() {
         assert!(!format!("{failure:?}").contains("XyZ"), "{failure:?}");
     }
 }
-
-#[test]
-fn who_asked_for_failures_only_hears_of_nothing_else() {
-    let heard = |notify: Notify| {
-        let wanted = Status::ALL.iter().filter(|s| notify.wants(**s));
-        wanted.map(|s| s.word()).collect::<Vec<_>>().join(" ")
-    };
-    let lines = [Notify::Always, Notify::Failure, Notify::Never].map(heard);
-    insta::assert_snapshot!(lines.join("\n"), @r"
-    deployed restored rolled_back refused rollback_failed unknown
-    rolled_back refused rollback_failed unknown
-    ");
-}

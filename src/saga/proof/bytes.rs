@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::explore::{self, Trail};
 use super::life::{Keep, State};
 use super::scenes::Scene;
-use crate::saga::journal::{self, parse_line};
+use crate::saga::journal;
 use crate::words::event::{Event, Outcome, RECORD_VERSION, Status};
+use crate::words::line;
 
 /// How many bytes are passed over from one change to the next; a build that is not optimised is
 /// too slow for all of them.
@@ -60,7 +61,7 @@ fn trail(scene: &Scene, state: &State, journal: Vec<u8>) -> Trail {
 
 fn has_event(journal: &[u8], is: impl Fn(&Event) -> bool) -> bool {
     let mut lines = journal.split_inclusive(|b| *b == b'\n');
-    lines.any(|line| parse_line(line).is_some_and(|record| is(&record.event)))
+    lines.any(|line| line::parse(line).is_some_and(|record| is(&record.event)))
 }
 
 fn says_deployed(journal: &[u8]) -> bool {

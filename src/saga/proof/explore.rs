@@ -13,10 +13,10 @@ use super::life::{self, Fault, Keep, Life, Point, State, Struck};
 use super::scenes::Scene;
 use super::seed::{Death, Loss, Lot};
 use crate::files::rundir::RunDir;
-use crate::saga::journal::parse_line;
 use crate::saga::{again, run, settle};
 use crate::words::Result;
 use crate::words::event::{Event, Outcome, Record, Status};
+use crate::words::line;
 use crate::words::plan::Private;
 
 /// How often a run may be settled before it counts as endless.
@@ -261,7 +261,7 @@ fn last_record(journal: &[u8]) -> Option<Record> {
         .iter()
         .rposition(|b| *b == b'\n')
         .map_or(0, |at| at + 1);
-    parse_line(&journal[start..])
+    line::parse(&journal[start..])
 }
 
 /// Runs a whole seed and judges it.

@@ -10,9 +10,9 @@ use super::life::{Struck, named_event};
 use super::scenes::Scene;
 use super::world::{Backup, Case, KEEPER, World};
 use crate::host::State;
-use crate::saga::journal::parse_line;
 use crate::words::backup::Purpose;
 use crate::words::event::{Event, FailureKind, Outcome, Record, Status};
+use crate::words::line;
 
 /// How exactly the old release must be there again.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn judge(scene: &Scene, trail: &Trail) -> Result<Option<Status>, String> {
     let mut ends = lines.iter().flatten().filter(|l| l.event == "finished");
     let outcome = ends
         .next_back()
-        .and_then(|l| parse_line(l.whole))
+        .and_then(|l| line::parse(l.whole))
         .and_then(outcome_of);
     let world = &*trail.state.world;
     let is_stuck = matches!(outcome, Some(Outcome::Stuck { .. }));

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use landfall::remote::agent::Agent;
 use landfall::remote::binary::Binaries;
-use landfall::remote::probe::Sudo;
 use landfall::remote::run::{Heard, Run};
-use landfall::remote::rundir::Word;
 use landfall::remote::transport::Transport;
+use landfall::words::choices::Sudo;
 use landfall::words::error::Error;
 use landfall::words::event::{Event, Note, Outcome, Record};
 use landfall::words::plan::{Plan, PlannedFile, Private};
 use landfall::words::secret::Secret;
+use landfall::words::wire::Word;
 
 use super::place::{Place, stand_in};
 

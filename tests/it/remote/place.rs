@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use landfall::remote::agent::{Agent, state_dir};
 use landfall::remote::binary::Binaries;
-use landfall::remote::probe::Sudo;
 use landfall::remote::rundir::RunDir;
 use landfall::remote::transport::Transport;
+use landfall::words::choices::Sudo;
 use landfall::words::error::Error;
 use landfall::words::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
 
