@@ -61,30 +61,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::words::event::{Event, Note, RECORD_VERSION, Step};
-
-    fn record(seq: u64, event: Event) -> Record {
-        Record {
-            v: RECORD_VERSION,
-            seq,
-            at: chrono::Utc::now(),
-            run: "r".to_owned(),
-            event,
-        }
-    }
-
-    fn said(seq: u64) -> Record {
-        let note = Note::Said {
-            text: "gone".into(),
-        };
-        record(
-            seq,
-            Event::Note {
-                step: Step::Pull,
-                note,
-            },
-        )
-    }
+    use crate::words::line::sample::said;
 
     #[test]
     fn a_journal_is_read_as_it_grows_up_to_its_last_whole_line() {

@@ -39,3 +39,38 @@ fn checksum(json: &str) -> String {
 pub fn is_last(record: &Record) -> bool {
     matches!(record.event, Event::Finished { .. })
 }
+
+#[cfg(test)]
+pub mod sample {
+    //! Records for the tests of whoever reads or writes them.
+
+    use super::{Event, Record};
+    use crate::words::event::{Note, RECORD_VERSION, Step};
+
+    /// A record of some run.
+    #[must_use]
+    pub fn record(seq: u64, event: Event) -> Record {
+        Record {
+            v: RECORD_VERSION,
+            seq,
+            at: chrono::Utc::now(),
+            run: "r".to_owned(),
+            event,
+        }
+    }
+
+    /// A step that says something.
+    #[must_use]
+    pub fn said(seq: u64) -> Record {
+        let note = Note::Said {
+            text: "gone".into(),
+        };
+        record(
+            seq,
+            Event::Note {
+                step: Step::Pull,
+                note,
+            },
+        )
+    }
+}

@@ -72,30 +72,8 @@ impl Word {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::words::event::{Event, Note, Outcome, RECORD_VERSION, Step};
-
-    fn record(seq: u64, event: Event) -> Record {
-        Record {
-            v: RECORD_VERSION,
-            seq,
-            at: chrono::Utc::now(),
-            run: "r".to_owned(),
-            event,
-        }
-    }
-
-    fn said(seq: u64) -> Record {
-        let note = Note::Said {
-            text: "gone".into(),
-        };
-        record(
-            seq,
-            Event::Note {
-                step: Step::Pull,
-                note,
-            },
-        )
-    }
+    use crate::words::event::{Event, Outcome};
+    use crate::words::line::sample::{record, said};
 
     #[test]
     fn every_line_is_read_as_what_was_written() {

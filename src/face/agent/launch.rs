@@ -168,8 +168,7 @@ fn await_claim(dir: &RunDir, child: &mut Child) -> Result<(), Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::words::event::{Event, Outcome, RECORD_VERSION, Record};
-    use crate::words::line;
+    use crate::words::line::{self, sample::said};
 
     #[test]
     fn an_empty_journal_is_no_started_run_and_a_first_record_is() {
@@ -177,16 +176,7 @@ mod tests {
         let dir = RunDir::new(state.path(), "r").unwrap();
         dir.create().unwrap();
         assert!(!is_started(&dir));
-        let record = Record {
-            v: RECORD_VERSION,
-            seq: 0,
-            at: chrono::Utc::now(),
-            run: "r".into(),
-            event: Event::Finished {
-                outcome: Outcome::Deployed,
-            },
-        };
-        let text = line::of(&record).unwrap();
+        let text = line::of(&said(0)).unwrap();
         for torn in ["", &text[..20]] {
             fs::write(dir.journal(), torn).unwrap();
             assert!(!is_started(&dir), "{torn:?}");

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::words::event::{
     Check, Event, Failure, Note, Outcome, RECORD_VERSION, Record, ServiceImage, Step,
 };
-use crate::words::plan::{Backups, Checks, Goal, Hooks, Origin, PLAN_VERSION, Plan, Site};
+use crate::words::plan::{self, Backups, Checks, Goal, Origin, Plan};
 
 pub const OLD: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 pub const NEW: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
@@ -292,31 +292,17 @@ pub fn image(service: &str) -> ServiceImage {
 
 pub fn plan() -> Plan {
     Plan {
-        v: PLAN_VERSION,
         id: "20251017_143025-0a1b2c".into(),
         goal: Goal::Deploy {
             images: vec!["ghcr.io/acme/app:2".into()],
         },
-        site: Site {
-            deploy_dir: "/opt/mcp".into(),
-            backup_dir: "/opt/mcp-backups".into(),
-            compose_files: Vec::new(),
-            project_name: None,
-            services: Vec::new(),
-        },
-        files: Vec::new(),
-        env_file_path: None,
-        public_env: Vec::new(),
-        required: None,
-        hooks: Hooks::default(),
         checks: Checks {
             health_url: Some("http://localhost:8000/health".into()),
             ..Checks::default()
         },
         backups: Backups::default(),
-        lock_timeout: 600,
-        timeout: 1_800,
         origin: origin(),
+        ..plan::sample::deploy()
     }
 }
 
